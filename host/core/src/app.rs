@@ -1,0 +1,155 @@
+//! Connected apps and their provisioning configuration.
+
+use crate::{AppId, ConnectorRef, Digest, LinkRule, MappingRule, Operation, Origin, RequestId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// One third-party system: a connector, its settings and credentials, and how to provision into it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct App {
+    /// The number.
+    pub id: AppId,
+    /// Unique: small letters, digits and `-`. What people and paths call it.
+    pub name: String,
+    /// What it runs on.
+    pub connector: ConnectorRef,
+    /// Non-secret settings, by name, of the types the connector declares.
+    pub settings: BTreeMap<String, serde_json::Value>,
+    /// Named credentials, by the connector's slot.
+    pub credentials: BTreeMap<String, String>,
+    /// Origins whose addresses may be loopback, private or link-local. Public ones need no entry.
+    #[serde(default)]
+    pub private_origins: BTreeSet<Origin>,
+    /// Profiles whose users have access.
+    #[serde(default)]
+    pub profiles: BTreeSet<String>,
+    /// How to provision.
+    pub config: ProvisioningConfig,
+    /// Nothing is called while it is set.
+    #[serde(default)]
+    pub paused: bool,
+    /// Counts manual links, unlinks and ignores: what was known before one is not known after it.
+    #[serde(default)]
+    pub link_epoch: u64,
+    /// The last reconciliation that got to its end.
+    #[serde(default)]
+    pub last_reconcile: Option<ReconcileMark>,
+    /// Counts changes; the ETag of the API.
+    pub version: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What a completed reconciliation knew. A later run with the same basis need only look at rows that changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReconcileMark {
+    /// The run.
+    pub run: RequestId,
+    /// The basis of its analysis, see [`App::analysis_basis`].
+    pub basis: Digest,
+    /// When it completed.
+    pub at: Timestamp,
+}
+
+impl App {
+    /// Everything but the collected rows that an analysis depends on: mapping, rules, access, links and people
+    /// (`directory_epoch` counts changes to those).
+    pub fn analysis_basis(&self, directory_epoch: u64) -> Digest {
+        Digest::of_json(&(&self.connector.digest, &self.config, &self.profiles, self.link_epoch, directory_epoch))
+    }
+}
+
+/// How an app is provisioned.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProvisioningConfig {
+    /// Operations that may be requested. Delete is off unless named.
+    pub operations: BTreeSet<Operation>,
+    /// Operations that wait for an approval.
+    pub approval_required: BTreeSet<Operation>,
+    /// What the attributes of an account are made of.
+    pub mapping: Vec<MappingRule>,
+    /// How an account's user is found, the strongest rule first.
+    pub linking: Vec<LinkRule>,
+    /// Usernames of accounts that nobody may be linked to and nothing is done to.
+    pub protected: BTreeSet<String>,
+    /// Which accounts to collect, in the target's own language; all if none.
+    pub collect_filter: Option<String>,
+    /// Accounts asked for per page, 1 to 1000.
+    pub page_size: u32,
+    /// Calls to the target at the same time, 1 to 64.
+    pub concurrency: u32,
+    /// What a reconciliation does about what it finds.
+    pub reconcile: ReconcilePolicy,
+    /// When to try again.
+    pub retry: RetryPolicy,
+}
+
+impl Default for ProvisioningConfig {
+    fn default() -> Self {
+        let off = [Operation::Delete];
+        Self {
+            operations: Operation::ALL.into_iter().filter(|o| !off.contains(o)).collect(),
+            approval_required: BTreeSet::new(),
+            mapping: Vec::new(),
+            linking: Vec::new(),
+            protected: BTreeSet::new(),
+            collect_filter: None,
+            page_size: 100,
+            concurrency: 4,
+            reconcile: ReconcilePolicy::default(),
+            retry: RetryPolicy::default(),
+        }
+    }
+}
+
+/// What a reconciliation does about what it finds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReconcilePolicy {
+    /// Commit as soon as the plan is made, instead of waiting for somebody to ask for it.
+    pub auto_commit: bool,
+    /// Raise a Create for a user with access and no account.
+    pub create_missing: bool,
+    /// Raise an Update where a linked account's attributes differ.
+    pub update_drift: bool,
+    /// Raise a Deactivate or Activate where a linked account can be used and should not be, or the reverse.
+    pub correct_status: bool,
+    /// The share of known accounts, in percent, that may be gone from the target before the run fails instead.
+    pub max_vanished_percent: u8,
+}
+
+impl Default for ReconcilePolicy {
+    fn default() -> Self {
+        Self {
+            auto_commit: false,
+            create_missing: true,
+            update_drift: true,
+            correct_status: true,
+            max_vanished_percent: 30,
+        }
+    }
+}
+
+/// When and how often to try again inside one request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RetryPolicy {
+    /// Attempts in all, the first included, 1 to 20.
+    pub max_attempts: u32,
+    /// The wait before the second attempt, in seconds; doubled for each one after it.
+    pub base_seconds: u32,
+    /// The longest wait, in seconds, unless the target asks for more.
+    pub max_seconds: u32,
+    /// How long a target may take, in seconds, to show a write whose outcome is unknown.
+    pub settle_seconds: u32,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self { max_attempts: 5, base_seconds: 2, max_seconds: 300, settle_seconds: 5 }
+    }
+}

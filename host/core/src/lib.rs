@@ -1,0 +1,35 @@
+//! The pure domain of Gatehouse: what users, apps, accounts and requests are, and every decision about them. It
+//! never does I/O: no clock, no randomness, no runtime, no store, no sandbox. `now`, ids and chance are passed in.
+
+mod account;
+mod app;
+mod audit;
+mod connector;
+mod ids;
+mod linking;
+mod mapping;
+mod origin;
+pub mod ports;
+mod request;
+mod user;
+
+pub use account::{Account, LinkState, Situation, fingerprint};
+pub use app::{App, ProvisioningConfig, ReconcileMark, ReconcilePolicy, RetryPolicy};
+pub use audit::{Actor, AuditRecord};
+pub use connector::{
+    AuthScheme, Capability, Connector, ConnectorRef, CredentialSlot, Description, Interface, SettingDefinition,
+    SettingType,
+};
+pub use ids::{AccountId, AppId, BadId, Digest, RequestId, UserId};
+pub use linking::{LinkRule, Normalisation};
+pub use mapping::{BadTemplate, MappingRule, Template, USERNAME};
+pub use origin::{BadOrigin, Origin};
+pub use request::{
+    Approval, Attempt, AttemptOutcome, CallFailure, Change, CommitStep, Completeness, Desired, FailureKind, Level,
+    LinkChange, LogEntry, Operation, PageNext, Request, RequestObject, Run, Sealed, StagedAction, StagingRow,
+    StagingSource, State, Subject, Verdict,
+};
+pub use user::{Profile, User};
+
+/// Re-exported, so that host crates name one version.
+pub use gatehouse_schema as schema;

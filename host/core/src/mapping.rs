@@ -1,0 +1,149 @@
+//! Attribute mapping: what the attributes of an account are made of, from the attributes of its user.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::fmt;
+use std::str::FromStr;
+
+/// The name under which a mapping rule sets an account's username, which is no attribute of the schema.
+pub const USERNAME: &str = "username";
+
+/// One value of one attribute. Rules with the same attribute add values to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MappingRule {
+    /// An attribute of the connector's schema, or `username`.
+    pub attribute: String,
+    /// What the value is made of.
+    pub value: Template,
+    /// The value's label (`work`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Whether it is the preferred value.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub primary: bool,
+    /// Set when the account is made, then left alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_on_create: bool,
+}
+
+/// A text with holes for a user's attributes: `{first_name}.{last_name}@example.com`. A hole can pass its value
+/// through filters: `{email|lower}`, also `upper`, `trim`. `{{` and `}}` stand for braces. Without holes it is a
+/// constant; with one hole and nothing else it takes all values of the attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    pub(crate) segments: Vec<Segment>,
+}
+
+/// A piece of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Segment {
+    /// As it stands.
+    Text(String),
+    /// The value of an attribute of the user, through filters.
+    Hole { attribute: String, filters: Vec<Filter> },
+}
+
+/// What a hole does to its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Filter {
+    /// Small letters.
+    Lower,
+    /// Capital letters.
+    Upper,
+    /// Without surrounding white space.
+    Trim,
+}
+
+/// A text is no template.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}`, column {column}: {why}")]
+pub struct BadTemplate {
+    /// The text.
+    pub text: String,
+    /// Where, in characters from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl FromStr for Template {
+    type Err = BadTemplate;
+    fn from_str(text: &str) -> Result<Self, BadTemplate> {
+        let mut segments = Vec::new();
+        let mut literal = String::new();
+        let mut chars = text.chars().enumerate().peekable();
+        let bad = |column: usize, why: String| BadTemplate { text: text.to_owned(), column: column + 1, why };
+        while let Some((at, c)) = chars.next() {
+            match c {
+                '{' | '}' if chars.next_if(|(_, next)| *next == c).is_some() => literal.push(c),
+                '}' => return Err(bad(at, "a `}` without `{`; write `}}` for the character".to_owned())),
+                '{' => {
+                    let hole: String = chars.by_ref().map(|(_, c)| c).take_while(|c| *c != '}').collect();
+                    if text.chars().nth(at + hole.chars().count() + 1) != Some('}') {
+                        return Err(bad(at, "this `{` is not closed".to_owned()));
+                    }
+                    if !literal.is_empty() {
+                        segments.push(Segment::Text(std::mem::take(&mut literal)));
+                    }
+                    segments.push(hole_of(&hole).map_err(|why| bad(at, why))?);
+                }
+                _ => literal.push(c),
+            }
+        }
+        if !literal.is_empty() {
+            segments.push(Segment::Text(literal));
+        }
+        Ok(Self { segments })
+    }
+}
+
+fn hole_of(text: &str) -> Result<Segment, String> {
+    let mut parts = text.split('|').map(str::trim);
+    let attribute = parts.next().unwrap_or_default().to_owned();
+    if !gatehouse_schema::is_attribute_name(&attribute) {
+        return Err(format!("`{attribute}` is no attribute of a user"));
+    }
+    let filters = parts
+        .map(|name| match name {
+            "lower" => Ok(Filter::Lower),
+            "upper" => Ok(Filter::Upper),
+            "trim" => Ok(Filter::Trim),
+            _ => Err(format!("`{name}` is no filter; there are lower, upper and trim")),
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Segment::Hole { attribute, filters })
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            match segment {
+                Segment::Text(text) => f.write_str(&text.replace('{', "{{").replace('}', "}}"))?,
+                Segment::Hole { attribute, filters } => {
+                    write!(f, "{{{attribute}")?;
+                    for filter in filters {
+                        f.write_str(match filter {
+                            Filter::Lower => "|lower",
+                            Filter::Upper => "|upper",
+                            Filter::Trim => "|trim",
+                        })?;
+                    }
+                    f.write_str("}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Template {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Template {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}

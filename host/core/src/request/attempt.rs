@@ -1,0 +1,125 @@
+//! Attempts: what is durable about a call before it is made and after it has ended.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One attempt at a call that may write (or at the one call of a Read).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Which of the change's steps, from 0.
+    pub step: u32,
+    /// The same for every attempt at the same step of the same request.
+    pub idempotency_key: String,
+    /// When it was started. Durable before the call is made.
+    pub started_at: Timestamp,
+    /// When its outcome was noted; none while it runs, or after a crash.
+    #[serde(default)]
+    pub finished_at: Option<Timestamp>,
+    /// Whether the egress gate let a write leave; none while that is not known.
+    #[serde(default)]
+    pub write_left: Option<bool>,
+    /// What came of it.
+    #[serde(default)]
+    pub outcome: Option<AttemptOutcome>,
+}
+
+/// What came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptOutcome {
+    /// The change was made.
+    Applied,
+    /// The target already was as it should be.
+    AlreadyApplied,
+    /// Nothing was changed.
+    Failed(CallFailure),
+    /// A write left and no answer came. Resolved by reading the target.
+    Unknown(String),
+}
+
+/// Why a call did not do what was asked: the connector's failure, or the host's verdict on the call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallFailure {
+    /// The case.
+    pub kind: FailureKind,
+    /// For people.
+    pub message: String,
+    /// Seconds the target asked to wait; for `Throttled`.
+    #[serde(default)]
+    pub retry_after: Option<u32>,
+    /// The account in the way, for `Conflict`.
+    #[serde(default)]
+    pub conflicting: Option<String>,
+}
+
+/// The cases of `failure` in wit/, and what the host itself finds wrong with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The credential is not accepted.
+    Unauthenticated,
+    /// The credential may not do this.
+    Forbidden,
+    /// Come back later.
+    Throttled,
+    /// Not reached, or failing.
+    Unavailable,
+    /// No such account.
+    NotFound,
+    /// An account stands in the way.
+    Conflict,
+    /// The account has moved on.
+    Stale,
+    /// The cursor is no longer honoured.
+    CursorExpired,
+    /// A value is refused.
+    Invalid,
+    /// The request is refused.
+    Rejected,
+    /// Cannot be done at all.
+    Unsupported,
+    /// The connector hit a limit of the sandbox (time, memory, response size).
+    Limit,
+    /// The connector trapped.
+    Trap,
+    /// The connector answered what no connector may (more rows than asked for, an unknown attribute).
+    Protocol,
+    /// The connector is not installed, or cannot be instantiated.
+    Host,
+}
+
+impl CallFailure {
+    /// A failure of this kind.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), retry_after: None, conflicting: None }
+    }
+
+    /// Whether the same call may succeed later without anybody doing anything.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.kind, FailureKind::Throttled | FailureKind::Unavailable)
+    }
+}
+
+impl std::fmt::Display for CallFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kind = match self.kind {
+            FailureKind::Unauthenticated => "the target does not accept the credential",
+            FailureKind::Forbidden => "the credential may not do this",
+            FailureKind::Throttled => "the target asks to come back later",
+            FailureKind::Unavailable => "the target is unavailable",
+            FailureKind::NotFound => "the target knows no such account",
+            FailureKind::Conflict => "an account stands in the way",
+            FailureKind::Stale => "the account has been changed meanwhile",
+            FailureKind::CursorExpired => "the target no longer honours the cursor",
+            FailureKind::Invalid => "the target refuses a value",
+            FailureKind::Rejected => "the target refuses the request",
+            FailureKind::Unsupported => "not supported",
+            FailureKind::Limit => "the connector hit a limit",
+            FailureKind::Trap => "the connector trapped",
+            FailureKind::Protocol => "the connector broke the protocol",
+            FailureKind::Host => "the connector could not be run",
+        };
+        f.write_str(kind)?;
+        if self.message.is_empty() { Ok(()) } else { write!(f, ": {}", self.message) }
+    }
+}
