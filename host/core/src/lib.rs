@@ -6,6 +6,7 @@ mod app;
 mod audit;
 mod connector;
 mod ids;
+pub mod lifecycle;
 mod linking;
 mod mapping;
 mod origin;

@@ -34,8 +34,6 @@ pub enum Change {
     Account {
         /// Its external id; none for one that is yet to be made.
         external_id: Option<String>,
-        /// The version it was planned against.
-        expected_revision: Option<String>,
         /// What to do.
         steps: Vec<CommitStep>,
         /// The frozen flag that holds afterwards; none: as it was.

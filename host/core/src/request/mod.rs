@@ -201,6 +201,9 @@ pub struct Request {
     /// The failed request this one takes up again.
     #[serde(default)]
     pub parent: Option<RequestId>,
+    /// The first of a chain of requests taken up again: idempotency keys are made of its number.
+    #[serde(default)]
+    pub root: Option<RequestId>,
     /// The reconciliation that raised it.
     #[serde(default)]
     pub raised_by: Option<RequestId>,

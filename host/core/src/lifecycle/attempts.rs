@@ -1,0 +1,354 @@
+//! How calls that may write go on: started, finished, lost, resolved; and what a finished change makes of the
+//! account record.
+
+use super::{AttemptReport, Draft, NameAttributes, OutcomeReport, Refused, Resolution, Transition, next_try};
+use crate::ports::Versioned;
+use crate::{
+    Account, AccountId, Actor, Approval, Attempt, AttemptOutcome, CallFailure, Change, CommitStep, FailureKind, Level,
+    Operation, Situation, State, Subject, fingerprint,
+};
+use gatehouse_schema::{Account as RemoteAccount, Status};
+
+/// Notes that a call is about to be made. The key stays the same for every attempt at a step, clones included.
+pub(super) fn started(draft: Draft) -> Result<Transition, Refused> {
+    let mut draft = draft.only_in(&[State::Requested, State::Committing, State::Collecting])?;
+    let reads = draft.before.operation == Operation::Read;
+    if let Some(last) = draft.before.attempts.last()
+        && (last.finished_at.is_none() || matches!(last.outcome, Some(AttemptOutcome::Unknown(_))))
+    {
+        return draft.refuse("the last attempt has not been accounted for");
+    }
+    if !reads && draft.before.change.content.step(draft.before.steps_done).is_none() {
+        return draft.refuse("no step is left to do");
+    }
+    if !draft.before.change.is_intact() {
+        return draft.refuse("what is to be done is not what was sealed");
+    }
+    if draft.before.approval == Approval::Required {
+        return draft.refuse("it waits for an approval");
+    }
+    if draft.before.state == State::Requested {
+        let to = if reads { State::Collecting } else { State::Committing };
+        draft = draft.go(to, &Actor::host(), "")?;
+    }
+    let step = draft.after.steps_done;
+    let now = draft.now();
+    // A retried clone asks the target for the same thing again, not for another one.
+    let root = draft.after.root.unwrap_or(draft.after.id);
+    let idempotency_key = format!("{root}-{}-{step}", draft.after.change.digest.short());
+    draft.after.attempts.push(Attempt {
+        step,
+        idempotency_key,
+        started_at: now,
+        finished_at: None,
+        write_left: None,
+        outcome: None,
+    });
+    let attempt = draft.after.attempts.len();
+    draft.note(Level::Info, format!("attempt {attempt} at {} starts", describe(&draft)));
+    // Due now: should the host be killed, the next one finds the attempt without an end at once.
+    Ok(draft.due_at(now).finish())
+}
+
+fn describe(draft: &Draft) -> String {
+    match draft.after.change.content.step(draft.after.steps_done) {
+        Some(CommitStep::Create(desired)) => format!("creating `{}`", desired.username),
+        Some(CommitStep::Update(attributes)) => {
+            format!("updating {}", attributes.keys().map(String::as_str).collect::<Vec<_>>().join(", "))
+        }
+        Some(CommitStep::SetStatus(Status::Active)) => "making the account usable".to_owned(),
+        Some(CommitStep::SetStatus(_)) => "making the account unusable".to_owned(),
+        Some(CommitStep::Remove) => "removing the account".to_owned(),
+        None => "reading the account".to_owned(),
+    }
+}
+
+pub(super) fn finished(draft: Draft, report: AttemptReport) -> Result<Transition, Refused> {
+    let mut draft = with_open_attempt(draft)?;
+    match report.result {
+        Ok((account, applied)) => {
+            let outcome = if applied { AttemptOutcome::Applied } else { AttemptOutcome::AlreadyApplied };
+            close(&mut draft, Some(report.write_left), outcome);
+            step_done(draft, account, report.known, report.new_account, &report.names)
+        }
+        Err(failure) if report.write_left && is_ambiguous(&failure) => {
+            close(&mut draft, Some(true), AttemptOutcome::Unknown(failure.to_string()));
+            settle_later(draft, &failure.to_string())
+        }
+        Err(failure) => {
+            close(&mut draft, Some(report.write_left), AttemptOutcome::Failed(failure.clone()));
+            if let (Some(known), Some(fresh)) = (report.known, report.refreshed) {
+                let account = seen(&draft, known, &fresh, &report.names);
+                draft.accounts.push(account);
+            }
+            failed(draft, failure)
+        }
+    }
+}
+
+/// After a write has left, only an answer of the target says that nothing was changed.
+fn is_ambiguous(failure: &CallFailure) -> bool {
+    matches!(
+        failure.kind,
+        FailureKind::Unavailable | FailureKind::Limit | FailureKind::Trap | FailureKind::Protocol | FailureKind::Host
+    )
+}
+
+fn failed(mut draft: Draft, failure: CallFailure) -> Result<Transition, Refused> {
+    let in_row = failures_in_row(&draft);
+    // An account that has moved on is read anew and asked again: the intended change is the same.
+    let again = failure.is_transient() || failure.kind == FailureKind::Stale;
+    if again && in_row < draft.moment.retry.max_attempts {
+        let due = next_try(&draft.moment, in_row, failure.retry_after);
+        draft.note(Level::Warn, format!("{failure}; the next try is at {due}"));
+        draft.after.error = Some(failure.to_string());
+        return Ok(draft.due_at(due).finish());
+    }
+    let text = match &failure.conflicting {
+        Some(id) => format!("{failure} (its id is {id}); link it by hand, or remove it from the target"),
+        None => failure.to_string(),
+    };
+    let tries = if in_row > 1 { format!(" ({in_row} tries)") } else { String::new() };
+    draft.fail(format!("{text}{tries}"))
+}
+
+/// Attempts at the present step, all of them without success.
+fn failures_in_row(draft: &Draft) -> u32 {
+    let step = draft.after.steps_done;
+    u32::try_from(draft.after.attempts.iter().filter(|attempt| attempt.step == step).count()).unwrap_or(u32::MAX)
+}
+
+/// The host was killed during a call. Whether a write left is not known, so it may have.
+pub(super) fn lost(draft: Draft) -> Result<Transition, Refused> {
+    let mut draft = with_open_attempt(draft)?;
+    let now = draft.now();
+    if draft.before.operation == Operation::Read {
+        let failure = CallFailure::new(FailureKind::Unavailable, "the host stopped during the call");
+        close(&mut draft, Some(false), AttemptOutcome::Failed(failure));
+        return Ok(draft.due_at(now).finish());
+    }
+    let why = "the host stopped during the call";
+    close(&mut draft, None, AttemptOutcome::Unknown(why.to_owned()));
+    settle_later(draft, why)
+}
+
+fn settle_later(mut draft: Draft, why: &str) -> Result<Transition, Refused> {
+    let settle = std::time::Duration::from_secs(u64::from(draft.moment.retry.settle_seconds));
+    let due = draft.now().checked_add(settle).unwrap_or(draft.now());
+    draft.note(Level::Warn, format!("the outcome is unknown ({why}); the target is read at {due} to find out"));
+    draft.after.error = Some(format!("outcome unknown: {why}"));
+    Ok(draft.due_at(due).finish())
+}
+
+pub(super) fn outcome_read(draft: Draft, report: OutcomeReport) -> Result<Transition, Refused> {
+    let unknown = draft.before.attempts.last().is_some_and(|a| matches!(a.outcome, Some(AttemptOutcome::Unknown(_))));
+    if !unknown {
+        return draft.refuse("no outcome is unknown");
+    }
+    let mut draft = draft;
+    match report.resolution {
+        Resolution::Done(account) => {
+            draft.note(Level::Info, "reading the target shows that the change was made");
+            close(&mut draft, Some(true), AttemptOutcome::Applied);
+            step_done(draft, account, report.known, report.new_account, &report.names)
+        }
+        Resolution::NotDone => {
+            draft.note(Level::Info, "reading the target shows that the change was not made");
+            let failure = CallFailure::new(FailureKind::Unavailable, "the write did not arrive");
+            close(&mut draft, None, AttemptOutcome::Failed(failure.clone()));
+            failed(draft, failure)
+        }
+        Resolution::Unprovable(why) => {
+            draft.after.needs_review = true;
+            draft.fail(format!("needs review: a write left and no answer came, and {why}"))
+        }
+    }
+}
+
+/// Fails what cannot go on. A change whose last write may have left is not failed: it is settled first.
+pub(super) fn fail(draft: Draft, why: String) -> Result<Transition, Refused> {
+    if draft.before.state.is_settled() {
+        return draft.refuse("it is settled");
+    }
+    if draft.before.attempts.last().is_some_and(|attempt| attempt.finished_at.is_none()) {
+        return draft.refuse("an attempt has not been accounted for");
+    }
+    draft.fail(why)
+}
+
+/// A change without steps left to do (an Unfreeze of an account that is deactivated besides) only changes flags.
+pub(super) fn concluded(draft: Draft, known: Option<Account>) -> Result<Transition, Refused> {
+    let mut draft = draft.only_in(&[State::Requested, State::Committing])?;
+    if draft.before.operation.writes() && draft.before.change.content.step(draft.before.steps_done).is_some() {
+        return draft.refuse("there are steps left to do");
+    }
+    if draft.before.state == State::Requested {
+        draft = draft.go(State::Committing, &Actor::host(), "")?;
+    }
+    if let (Some(mut account), Change::Account { frozen: Some(frozen), .. }) = (known, &draft.after.change.content) {
+        account.frozen = *frozen;
+        account.updated_at = draft.now();
+        draft.accounts.push(Versioned::replacing(account.version, account));
+    }
+    Ok(draft.go(State::Completed, &Actor::host(), "nothing had to be changed in the target")?.finish())
+}
+
+pub(super) fn link_applied(draft: Draft, accounts: Vec<Account>) -> Result<Transition, Refused> {
+    let mut draft = draft.only_in(&[State::Committing])?;
+    if draft.before.operation != Operation::Linking {
+        return draft.refuse("it changes no links");
+    }
+    for account in accounts {
+        draft.note(Level::Info, format!("{} is now {:?} ({:?})", account.id, account.link_state, account.situation));
+        draft.accounts.push(Versioned::replacing(account.version, account));
+    }
+    let by = draft.before.created_by.clone();
+    Ok(draft.go(State::Completed, &by, "")?.finish())
+}
+
+fn with_open_attempt(draft: Draft) -> Result<Draft, Refused> {
+    let draft = draft.only_in(&[State::Committing, State::Collecting])?;
+    match draft.before.attempts.last() {
+        Some(attempt) if attempt.finished_at.is_none() => Ok(draft),
+        _ => draft.refuse("no attempt is under way"),
+    }
+}
+
+fn close(draft: &mut Draft, write_left: Option<bool>, outcome: AttemptOutcome) {
+    let now = draft.now();
+    if let Some(attempt) = draft.after.attempts.last_mut() {
+        attempt.finished_at = Some(now);
+        attempt.write_left = write_left.or(attempt.write_left);
+        attempt.outcome = Some(outcome);
+    }
+}
+
+/// One step is done: note what is known of the account now, and go on or conclude.
+fn step_done(
+    mut draft: Draft,
+    remote: Option<RemoteAccount>,
+    known: Option<Account>,
+    new_account: AccountId,
+    names: &NameAttributes,
+) -> Result<Transition, Refused> {
+    draft.after.error = None;
+    let step = draft.after.change.content.step(draft.after.steps_done).cloned();
+    let now = draft.now();
+    let Some(step) = step else {
+        // A Read: the account is as the target shows it.
+        if let (Some(known), Some(remote)) = (known, remote) {
+            let account = seen(&draft, known, &remote, names);
+            draft.accounts.push(account);
+        }
+        return Ok(draft.go(State::Completed, &Actor::host(), "read")?.finish());
+    };
+    draft.after.steps_done += 1;
+    let last = draft.after.change.content.step(draft.after.steps_done).is_none();
+    if let Some(account) = account_after(&draft, &step, remote, known, new_account, names, last) {
+        draft.after.account = Some(account.record.id);
+        draft.accounts.push(account);
+    }
+    if last {
+        return Ok(draft.go(State::Completed, &Actor::host(), "")?.finish());
+    }
+    Ok(draft.due_at(now).finish())
+}
+
+/// The record of an account that the target has just shown, its provisioned status kept: what the target's status
+/// means is for the next reconciliation to say.
+fn seen(draft: &Draft, mut known: Account, remote: &RemoteAccount, names: &NameAttributes) -> Versioned<Account> {
+    let version = known.version;
+    show(&mut known, remote, names);
+    known.last_seen = Some(draft.now());
+    known.updated_at = draft.now();
+    Versioned::replacing(version, known)
+}
+
+fn show(account: &mut Account, remote: &RemoteAccount, names: &NameAttributes) {
+    account.external_id = Some(remote.external_id.clone());
+    account.username.clone_from(&remote.username);
+    account.attributes.clone_from(&remote.attributes);
+    account.revision.clone_from(&remote.revision);
+    account.fingerprint = Some(fingerprint(remote));
+    names.fill(account, remote);
+}
+
+/// The account record after a step, or none where there is nothing to record.
+fn account_after(
+    draft: &Draft,
+    step: &CommitStep,
+    remote: Option<RemoteAccount>,
+    known: Option<Account>,
+    new_account: AccountId,
+    names: &NameAttributes,
+    last: bool,
+) -> Option<Versioned<Account>> {
+    let request = &draft.after;
+    let created = matches!(step, CommitStep::Create(_));
+    let (expected, mut account) = match known {
+        Some(known) => (Some(known.version), known),
+        None if created => (None, blank(draft, new_account)),
+        None => return None,
+    };
+    match (&remote, step) {
+        (Some(remote), _) => show(&mut account, remote, names),
+        // The target did not say how the account is now: take what was asked for, and look again next time.
+        (None, CommitStep::Update(wanted)) => {
+            account.attributes.extend(wanted.clone());
+            account.fingerprint = None;
+        }
+        (None, _) => account.fingerprint = None,
+    }
+    match (step, request.operation) {
+        (CommitStep::Create(desired), _) => {
+            account.status = desired.status;
+            account.is_known_link = account.user.is_some();
+            account.set_situation(if account.user.is_some() { Situation::Confirmed } else { Situation::Unassigned });
+            account.why = None;
+        }
+        (CommitStep::Remove, _) => {
+            account.status = Status::Deleted;
+            account.set_situation(Situation::Deleted);
+        }
+        // Whether a frozen account is active otherwise is kept apart from what the target shows.
+        (CommitStep::SetStatus(_), Operation::Freeze | Operation::Unfreeze) => {}
+        (CommitStep::SetStatus(status), _) => account.status = *status,
+        (CommitStep::Update(_), _) => {}
+    }
+    if last && let Change::Account { frozen: Some(frozen), .. } = &request.change.content {
+        account.frozen = *frozen;
+    }
+    account.last_seen = Some(draft.now());
+    account.updated_at = draft.now();
+    Some(Versioned { record: account, expected })
+}
+
+fn blank(draft: &Draft, id: AccountId) -> Account {
+    let user = match draft.after.subject {
+        Subject::User(user) => Some(user),
+        _ => None,
+    };
+    Account {
+        id,
+        app: draft.after.app,
+        external_id: None,
+        user,
+        username: String::new(),
+        email: None,
+        first_name: None,
+        last_name: None,
+        attributes: gatehouse_schema::Attributes::new(),
+        status: Status::Active,
+        frozen: false,
+        link_state: Situation::Confirmed.link_state(),
+        situation: Situation::Confirmed,
+        why: None,
+        is_known_link: false,
+        revision: None,
+        fingerprint: None,
+        last_seen: None,
+        last_run: None,
+        version: 0,
+        updated_at: draft.now(),
+    }
+}

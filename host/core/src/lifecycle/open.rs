@@ -1,0 +1,140 @@
+//! How requests begin.
+
+use super::{Effect, Transition, work};
+use crate::ports::Versioned;
+use crate::{
+    AccountId, Actor, AppId, Approval, AuditRecord, Change, Completeness, Level, LogEntry, Operation, Request,
+    RequestId, RequestObject, Run, Sealed, State, Subject,
+};
+use jiff::Timestamp;
+
+/// What a new request is made of.
+#[derive(Clone, Debug)]
+pub struct NewRequest {
+    /// The number.
+    pub id: RequestId,
+    /// The app.
+    pub app: AppId,
+    /// What it does.
+    pub operation: Operation,
+    /// What kind of thing it is about.
+    pub object: RequestObject,
+    /// What it is about.
+    pub subject: Subject,
+    /// The account, if there is one already.
+    pub account: Option<AccountId>,
+    /// What it is to do.
+    pub change: Change,
+    /// Whether somebody has to agree first.
+    pub needs_approval: bool,
+    /// Who asks.
+    pub by: Actor,
+    /// Why.
+    pub reason: Option<String>,
+    /// The reconciliation that raises it.
+    pub raised_by: Option<RequestId>,
+}
+
+/// A request begins: in New if somebody has to agree, in its first working state otherwise.
+pub fn open(new: NewRequest, now: Timestamp) -> Transition {
+    let state = if new.needs_approval && new.operation != Operation::Reconcile {
+        State::New
+    } else {
+        first_state(new.operation)
+    };
+    begin(new, state, None, now)
+}
+
+/// A reconciliation begins at Analyzing, with so many rows that a custom process supplied.
+pub fn open_supplied(new: NewRequest, rows: u64, complete: bool, now: Timestamp) -> Transition {
+    let completeness = if complete {
+        Completeness::Complete
+    } else {
+        Completeness::Partial("supplied by a custom process that does not say they are all".to_owned())
+    };
+    let run = Run {
+        rows,
+        collected: rows,
+        changed: rows,
+        supplied: true,
+        completeness: Some(completeness),
+        collecting_since: Some(now),
+        ..Run::default()
+    };
+    begin(new, State::Analyzing, Some(run), now)
+}
+
+/// The state in which an operation needs no further consent.
+pub(super) fn first_state(operation: Operation) -> State {
+    match operation {
+        Operation::Linking => State::Committing,
+        Operation::Reconcile => State::Collecting,
+        _ => State::Requested,
+    }
+}
+
+fn begin(new: NewRequest, state: State, run: Option<Run>, now: Timestamp) -> Transition {
+    let reconciles = new.operation == Operation::Reconcile;
+    let run = run.or_else(|| reconciles.then(|| Run { collecting_since: Some(now), ..Run::default() }));
+    // A reconciliation's approval is that of its plan; it is asked for when the plan is sealed.
+    let approval = if new.needs_approval { Approval::Required } else { Approval::NotRequired };
+    let request = Request {
+        id: new.id,
+        app: new.app,
+        operation: new.operation,
+        object: new.object,
+        subject: new.subject,
+        account: new.account,
+        state,
+        approval,
+        change: Sealed::new(new.change),
+        attempts: Vec::new(),
+        steps_done: 0,
+        read_failures: 0,
+        due: (state != State::New).then_some(now),
+        error: None,
+        needs_review: false,
+        run,
+        parent: None,
+        root: None,
+        raised_by: new.raised_by,
+        retry_count: 0,
+        created_by: new.by,
+        reason: new.reason,
+        created_at: now,
+        updated_at: now,
+        version: 0,
+    };
+    opened(request, now)
+}
+
+/// The transition that puts a new request into the world.
+pub(super) fn opened(request: Request, now: Timestamp) -> Transition {
+    let message = match request.state {
+        State::New => "New: waits for approval".to_owned(),
+        state => format!("New → {state:?}"),
+    };
+    let log = vec![LogEntry { at: now, source: "host".to_owned(), level: Level::Info, message, fields: Vec::new() }];
+    let effects = match (work(&request), request.due) {
+        (Some(work), Some(due)) => vec![Effect::Work { work, due }],
+        _ => vec![Effect::AwaitPerson],
+    };
+    let audit = vec![record_of_opening(&request, now)];
+    Transition { request: Versioned::new(request), raise: Vec::new(), accounts: Vec::new(), effects, audit, log }
+}
+
+pub(super) fn record_of_opening(request: &Request, now: Timestamp) -> AuditRecord {
+    let mut record = AuditRecord::new(now, &request.created_by, "request.create", request.id.to_string())
+        .with("operation", format!("{:?}", request.operation))
+        .with("state", format!("{:?}", request.state))
+        .with("digest", request.change.digest.short());
+    if let Some(parent) = request.parent {
+        record = record.with("parent", parent);
+    }
+    if let Some(run) = request.raised_by {
+        record = record.with("raised_by", run);
+    }
+    record.app = Some(request.app);
+    record.request = Some(request.id);
+    record
+}
