@@ -1,4 +1,7 @@
 //! The canonical text of a value: one spelling for each value, so that comparison is a comparison of texts.
+//! It never guesses: a text that is not of its type is refused.
+
+mod date_time;
 
 use crate::AttributeType;
 
@@ -27,7 +30,8 @@ impl std::fmt::Display for NotCanonical {
 impl std::error::Error for NotCanonical {}
 
 /// The canonical text of a value of this type. Booleans accept any case (servers send "True"); numbers lose
-/// superfluous signs and zeros; everything else is kept but for surrounding white space.
+/// superfluous signs and zeros; dates and times (RFC 3339 section 5.6) are turned into UTC without superfluous
+/// fractions; everything else is kept but for surrounding white space.
 ///
 /// # Errors
 /// The text is not a value of the type.
@@ -42,7 +46,7 @@ pub fn canonical_text(kind: AttributeType, text: &str) -> Result<String, NotCano
         },
         AttributeType::Integer => trimmed.parse::<i128>().map(|n| n.to_string()).map_err(|_| bad()),
         AttributeType::Decimal => canonical_decimal(trimmed).ok_or_else(bad),
-        AttributeType::DateTime => looks_like_date_time(trimmed).then(|| trimmed.to_ascii_uppercase()).ok_or_else(bad),
+        AttributeType::DateTime => date_time::in_utc(trimmed).ok_or_else(bad),
         AttributeType::Text | AttributeType::Reference | AttributeType::Binary => Ok(trimmed.to_owned()),
     }
 }
@@ -64,24 +68,4 @@ fn canonical_decimal(text: &str) -> Option<String> {
     let zero = whole == "0" && fraction.is_empty();
     let sign = if negative && !zero { "-" } else { "" };
     Some(if fraction.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{fraction}") })
-}
-
-/// Whether a text has the shape of an RFC 3339 date and time (section 5.6); the calendar is not checked.
-fn looks_like_date_time(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let digits = |range: std::ops::Range<usize>| bytes.get(range).is_some_and(|s| s.iter().all(u8::is_ascii_digit));
-    bytes.len() >= 20
-        && text.is_ascii()
-        && digits(0..4)
-        && bytes[4] == b'-'
-        && digits(5..7)
-        && bytes[7] == b'-'
-        && digits(8..10)
-        && matches!(bytes[10], b'T' | b't' | b' ')
-        && digits(11..13)
-        && bytes[13] == b':'
-        && digits(14..16)
-        && bytes[16] == b':'
-        && digits(17..19)
-        && (text.ends_with(['Z', 'z']) || text[19..].contains(['+', '-']))
 }

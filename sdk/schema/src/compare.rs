@@ -1,4 +1,5 @@
-//! When values are the same, and which attributes differ: the standard analysis of host and connectors.
+//! When values are the same, and which attributes differ: the standard analysis of host and connectors. It never
+//! says that two values differ because of their order, their spelling, or what was not returned.
 
 use crate::{AttributeDefinition, Attributes, Mutability, Schema, Value, canonical_text};
 
@@ -29,7 +30,7 @@ pub fn same_values(definition: &AttributeDefinition, wanted: &[Value], has: &[Va
         return wanted.first().map(|v| &v.text) == has.first().map(|v| &v.text);
     }
     let covers = |some: &[Value], others: &[Value]| some.iter().all(|v| others.iter().any(|o| alike(v, o)));
-    let primary_kept = wanted.iter().filter(|v| v.primary).all(|v| has.iter().any(|o| o.primary && o.text == v.text));
+    let primary_kept = wanted.iter().filter(|v| v.primary).all(|v| has.iter().any(|o| o.primary && alike(v, o)));
     wanted.len() == has.len() && covers(&wanted, &has) && covers(&has, &wanted) && primary_kept
 }
 
@@ -49,8 +50,9 @@ fn comparable(definition: &AttributeDefinition, values: &[Value]) -> Vec<Value> 
         let text = if definition.case_exact { text } else { text.to_lowercase() };
         let kind = value.kind.as_ref().map(|kind| kind.to_lowercase());
         let value = Value { text, kind, primary: value.primary };
-        if !seen.iter().any(|other| other.text == value.text && other.kind == value.kind) {
-            seen.push(value);
+        match seen.iter_mut().find(|other| other.text == value.text && other.kind == value.kind) {
+            Some(other) => other.primary |= value.primary,
+            None => seen.push(value),
         }
     }
     seen
