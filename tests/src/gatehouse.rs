@@ -153,7 +153,7 @@ impl Gatehouse {
     pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new(&self.bin);
         command.args(arguments).current_dir(&self.directory);
-        command.env("GATEHOUSE_URL", &self.url).env("GATEHOUSE_TOKEN", &self.token);
+        command.env("GATEHOUSE_SERVER", &self.url).env("GATEHOUSE_TOKEN", &self.token);
         command
     }
 

@@ -13,9 +13,8 @@ use gatehouse_schema::{Account as RemoteAccount, Status};
 pub(super) fn started(draft: Draft) -> Result<Transition, Refused> {
     let mut draft = draft.only_in(&[State::Requested, State::Committing, State::Collecting])?;
     let reads = draft.before.operation == Operation::Read;
-    if let Some(last) = draft.before.attempts.last()
-        && (last.finished_at.is_none() || matches!(last.outcome, Some(AttemptOutcome::Unknown(_))))
-    {
+    let under_way = draft.before.attempts.last().is_some_and(|attempt| attempt.finished_at.is_none());
+    if under_way || outcome_unknown(&draft) {
         return draft.refuse("the last attempt has not been accounted for");
     }
     if !reads && draft.before.change.content.step(draft.before.steps_done).is_none() {
@@ -71,7 +70,7 @@ pub(super) fn finished(draft: Draft, report: AttemptReport) -> Result<Transition
             close(&mut draft, Some(report.write_left), outcome);
             step_done(draft, account, report.known, report.new_account, &report.names)
         }
-        Err(failure) if report.write_left && is_ambiguous(&failure) => {
+        Err(failure) if report.write_left && draft.before.operation.writes() && is_ambiguous(&failure) => {
             close(&mut draft, Some(true), AttemptOutcome::Unknown(failure.to_string()));
             settle_later(draft, &failure.to_string())
         }
@@ -141,11 +140,10 @@ fn settle_later(mut draft: Draft, why: &str) -> Result<Transition, Refused> {
 }
 
 pub(super) fn outcome_read(draft: Draft, report: OutcomeReport) -> Result<Transition, Refused> {
-    let unknown = draft.before.attempts.last().is_some_and(|a| matches!(a.outcome, Some(AttemptOutcome::Unknown(_))));
-    if !unknown {
+    let mut draft = draft.only_in(&[State::Committing])?;
+    if !outcome_unknown(&draft) {
         return draft.refuse("no outcome is unknown");
     }
-    let mut draft = draft;
     match report.resolution {
         Resolution::Done(account) => {
             draft.note(Level::Info, "reading the target shows that the change was made");
@@ -165,13 +163,18 @@ pub(super) fn outcome_read(draft: Draft, report: OutcomeReport) -> Result<Transi
     }
 }
 
+/// Whether the last attempt may have changed something, and nobody knows.
+pub(super) fn outcome_unknown(draft: &Draft) -> bool {
+    draft.before.attempts.last().is_some_and(|attempt| matches!(attempt.outcome, Some(AttemptOutcome::Unknown(_))))
+}
+
 /// Fails what cannot go on. A change whose last write may have left is not failed: it is settled first.
 pub(super) fn fail(draft: Draft, why: String) -> Result<Transition, Refused> {
     if draft.before.state.is_settled() {
         return draft.refuse("it is settled");
     }
-    if draft.before.attempts.last().is_some_and(|attempt| attempt.finished_at.is_none()) {
-        return draft.refuse("an attempt has not been accounted for");
+    if outcome_unknown(&draft) || draft.before.attempts.last().is_some_and(|attempt| attempt.finished_at.is_none()) {
+        return draft.refuse("the last attempt has not been accounted for");
     }
     draft.fail(why)
 }
@@ -179,7 +182,7 @@ pub(super) fn fail(draft: Draft, why: String) -> Result<Transition, Refused> {
 /// A change without steps left to do (an Unfreeze of an account that is deactivated besides) only changes flags.
 pub(super) fn concluded(draft: Draft, known: Option<Account>) -> Result<Transition, Refused> {
     let mut draft = draft.only_in(&[State::Requested, State::Committing])?;
-    if draft.before.operation.writes() && draft.before.change.content.step(draft.before.steps_done).is_some() {
+    if !draft.before.operation.writes() || draft.before.change.content.step(draft.before.steps_done).is_some() {
         return draft.refuse("there are steps left to do");
     }
     if draft.before.state == State::Requested {
@@ -194,16 +197,24 @@ pub(super) fn concluded(draft: Draft, known: Option<Account>) -> Result<Transiti
 }
 
 pub(super) fn link_applied(draft: Draft, accounts: Vec<Account>) -> Result<Transition, Refused> {
-    let mut draft = draft.only_in(&[State::Committing])?;
-    if draft.before.operation != Operation::Linking {
-        return draft.refuse("it changes no links");
-    }
+    let mut draft = linking(draft)?;
     for account in accounts {
         draft.note(Level::Info, format!("{} is now {:?} ({:?})", account.id, account.link_state, account.situation));
         draft.accounts.push(Versioned::replacing(account.version, account));
     }
     let by = draft.before.created_by.clone();
     Ok(draft.go(State::Completed, &by, "")?.finish())
+}
+
+pub(super) fn link_refused(draft: Draft, why: String) -> Result<Transition, Refused> {
+    linking(draft)?.fail(why)
+}
+
+fn linking(draft: Draft) -> Result<Draft, Refused> {
+    if draft.before.operation != Operation::Linking {
+        return draft.refuse("it changes no links");
+    }
+    draft.only_in(&[State::Committing])
 }
 
 fn with_open_attempt(draft: Draft) -> Result<Draft, Refused> {

@@ -299,7 +299,7 @@ pub fn step(request: &Request, event: Event, moment: &Moment) -> Result<Transiti
         Event::OutcomeRead(report) => attempts::outcome_read(draft, *report),
         Event::Concluded { known } => attempts::concluded(draft, known),
         Event::LinkApplied { accounts } => attempts::link_applied(draft, accounts),
-        Event::LinkRefused { why } => draft.only_in(&[State::Committing])?.fail(why),
+        Event::LinkRefused { why } => attempts::link_refused(draft, why),
         Event::PageStored(report) => runs::page_stored(draft, report),
         Event::ReadFailed(failure) => runs::read_failed(draft, failure),
         Event::NothingChanged { rows } => runs::nothing_changed(draft, rows),

@@ -1,6 +1,7 @@
 //! How reconciliations go on: page by page, batch by batch. Each number of the run advances in the same commit as the
 //! rows it speaks of (invariant 9).
 
+use super::attempts::outcome_unknown;
 use super::{AnalysisReport, Draft, PageReport, Refused, Transition, next_try};
 use crate::{Actor, Approval, CallFailure, Completeness, Digest, FailureKind, Level, Operation, PageNext, Run, State};
 
@@ -61,6 +62,9 @@ pub(super) fn page_stored(draft: Draft, page: PageReport) -> Result<Transition, 
 /// rows of a collection that starts again are dropped in the same commit (see `runs` in the engine).
 pub(super) fn read_failed(draft: Draft, failure: CallFailure) -> Result<Transition, Refused> {
     let mut draft = draft.only_in(&[State::Collecting, State::Collected, State::Analyzing, State::Committing])?;
+    if draft.before.operation != Operation::Reconcile && !outcome_unknown(&draft) {
+        return draft.refuse("nothing is being read for it");
+    }
     if failure.kind == FailureKind::CursorExpired && draft.before.state == State::Collecting {
         return restart(draft, &failure);
     }
@@ -68,6 +72,11 @@ pub(super) fn read_failed(draft: Draft, failure: CallFailure) -> Result<Transiti
     let failed = draft.after.read_failures;
     if !failure.is_transient() || failed >= draft.moment.retry.max_attempts {
         let tries = if failed > 1 { format!(" ({failed} tries)") } else { String::new() };
+        if outcome_unknown(&draft) {
+            draft.after.needs_review = true;
+            let what = "needs review: a write left, no answer came, and the target cannot be read to find out";
+            return draft.fail(format!("{what}: {failure}{tries}"));
+        }
         return draft.fail(format!("{failure}{tries}"));
     }
     let due = next_try(&draft.moment, failed, failure.retry_after);
@@ -96,12 +105,11 @@ pub(super) fn nothing_changed(draft: Draft, rows: u64) -> Result<Transition, Ref
 
 pub(super) fn analysis_began(draft: Draft, basis: Digest) -> Result<Transition, Refused> {
     let mut draft = draft.only_in(&[State::Collected, State::Analyzing])?;
-    let now = draft.now();
-    let run = draft.run()?;
-    if run.analyzed > 0 {
+    if draft.before.run.as_ref().is_some_and(|run| run.basis.is_some()) {
         return draft.refuse("the analysis has begun already");
     }
-    run.basis = Some(basis);
+    let now = draft.now();
+    draft.run()?.basis = Some(basis);
     if draft.before.state == State::Collected {
         draft = draft.go(State::Analyzing, &Actor::host(), "")?;
     }
@@ -132,7 +140,7 @@ pub(super) fn plan_sealed(draft: Draft, plan: Digest, auto_commit: bool) -> Resu
     let mut draft = reconciling(draft, State::Analyzing)?;
     let now = draft.now();
     let run = draft.run()?;
-    if run.analyzed < run.rows {
+    if run.basis.is_none() || run.analyzed < run.rows {
         return draft.refuse("there are rows that have not been analysed");
     }
     run.plan = Some(plan);

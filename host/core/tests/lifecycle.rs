@@ -1,0 +1,153 @@
+//! The life of a request: a readable table of what each event does in each state, and properties that hold for any
+//! sequence of events.
+#![allow(clippy::unwrap_used)]
+
+mod driver;
+
+use driver::{Driver, OPERATIONS, event_of, events, in_state, moment, request};
+use gatehouse_core::lifecycle::{Effect, may, path, step, work};
+use gatehouse_core::{Operation, Request, State};
+use proptest::prelude::*;
+use std::fmt::Write as _;
+
+/// How far along a state is; a request never gets to a lower one.
+fn rank(state: State) -> usize {
+    match state {
+        State::Completed | State::Failed | State::Cancelled => 7,
+        State::Retried | State::ManuallyCompleted => 8,
+        other => State::ALL.iter().position(|s| *s == other).unwrap(),
+    }
+}
+
+#[test]
+fn every_pair_of_state_and_event_is_decided_on_purpose() {
+    let mut table = String::new();
+    for operation in OPERATIONS {
+        writeln!(table, "{operation:?}").unwrap();
+        let on_path = |state: State| path(operation).iter().any(|(from, to)| *from == state || *to == state);
+        for state in State::ALL.into_iter().filter(|state| on_path(*state) || state.is_settled()) {
+            let mut row = Vec::new();
+            for name in events() {
+                let request = in_state(operation, state);
+                let Ok(transition) = step(&request, event_of(name, &request), &moment(1)) else { continue };
+                let to = transition.request.record.state;
+                row.push(if to == state { (*name).to_owned() } else { format!("{name}→{to:?}") });
+            }
+            let row = if row.is_empty() { "-".to_owned() } else { row.join(", ") };
+            writeln!(table, "  {state:?}: {row}").unwrap();
+        }
+    }
+    insta::assert_snapshot!(table);
+}
+
+#[test]
+fn no_path_leads_backwards_or_out_of_a_settled_state() {
+    for operation in Operation::ALL {
+        for (from, to) in path(operation) {
+            assert!(rank(*from) < rank(*to), "{operation:?}: {from:?} → {to:?}");
+        }
+        for from in State::ALL.into_iter().filter(|s| s.is_settled() && *s != State::Failed) {
+            for to in State::ALL {
+                assert!(!may(operation, from, to), "{operation:?}: {from:?} → {to:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_change_that_is_not_what_was_sealed_is_never_carried_out() {
+    let mut request = request(Operation::Deactivate);
+    request.change.content = driver::change(Operation::Delete);
+    let refused = step(&request, event_of("AttemptStarted", &request), &moment(1)).unwrap_err();
+    assert!(refused.to_string().contains("not what was sealed"), "{refused}");
+}
+
+#[test]
+fn the_idempotency_key_is_the_same_for_a_request_and_those_that_take_it_up_again() {
+    let key_of = |request: &Request| {
+        let started = step(request, event_of("AttemptStarted", request), &moment(2)).unwrap().request.record;
+        (started.attempts[0].idempotency_key.clone(), started)
+    };
+    let (first, started) = key_of(&request(Operation::Create));
+    let mut failed = started;
+    for _ in 0..2 {
+        failed.state = State::Failed;
+        failed.attempts.clear();
+        let again = step(&failed, event_of("Retry", &failed), &moment(3)).unwrap().raise.remove(0);
+        let (key, started) = key_of(&again);
+        assert_eq!(key, first);
+        failed = started;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_request_never_goes_backwards_and_settled_stays_settled(
+        operation in prop::sample::select(OPERATIONS.to_vec()),
+        choices in prop::collection::vec(any::<u16>(), 1..60),
+    ) {
+        let mut driver = Driver::new(operation);
+        for choice in choices {
+            let before = driver.request.clone();
+            driver.any_event(choice);
+            let after = &driver.request;
+            prop_assert!(rank(after.state) >= rank(before.state), "{:?} → {:?}", before.state, after.state);
+            if before.state.is_settled() && before.state != State::Failed {
+                prop_assert_eq!(&before, after);
+            }
+            if after.state.is_settled() {
+                prop_assert!(after.due.is_none() && work(after).is_none(), "{:?} leaves work", after.state);
+            }
+        }
+    }
+
+    #[test]
+    fn every_effect_is_answered_in_the_end(
+        operation in prop::sample::select(OPERATIONS.to_vec()),
+        choices in prop::collection::vec(any::<u16>(), 0..40),
+    ) {
+        let mut driver = Driver::new(operation);
+        // First faults of all kinds, then a world in which everything works: it must come to an end.
+        for choice in choices {
+            driver.answer_work(Some(choice));
+        }
+        for _ in 0..100 {
+            driver.answer_work(None);
+        }
+        let request = &driver.request;
+        let waits = driver.effects == [Effect::AwaitPerson];
+        prop_assert!(request.state.is_settled() || waits, "{:?} with {:?}", request.state, driver.effects);
+        prop_assert_eq!(waits, request.due.is_none() && !request.state.is_settled());
+    }
+
+    #[test]
+    fn replaying_the_events_gives_the_same_request(
+        operation in prop::sample::select(OPERATIONS.to_vec()),
+        choices in prop::collection::vec(any::<u16>(), 1..60),
+    ) {
+        let mut driver = Driver::new(operation);
+        choices.into_iter().for_each(|choice| driver.any_event(choice));
+        prop_assert_eq!(driver.replay(), driver.request);
+    }
+
+    #[test]
+    fn a_write_that_may_have_left_is_never_followed_by_another_before_it_is_accounted_for(
+        choices in prop::collection::vec(any::<u16>(), 1..80),
+        operation in prop::sample::select(vec![Operation::Create, Operation::Update, Operation::Delete]),
+    ) {
+        let mut driver = Driver::new(operation);
+        for choice in choices {
+            let doubtful = driver.request.attempts.last().is_some_and(|a| {
+                a.finished_at.is_none()
+                    || matches!(a.outcome, Some(gatehouse_core::AttemptOutcome::Unknown(_)))
+            });
+            let attempts = driver.request.attempts.len();
+            driver.any_event(choice);
+            if doubtful {
+                prop_assert_eq!(driver.request.attempts.len(), attempts);
+            }
+        }
+    }
+}
