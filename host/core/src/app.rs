@@ -1,6 +1,6 @@
 //! Connected apps and their provisioning configuration.
 
-use crate::{AppId, ConnectorRef, Digest, LinkRule, MappingRule, Operation, Origin, RequestId};
+use crate::{AppId, ConnectorRef, Digest, LinkRule, MappingRule, Operation, Origin, RequestId, User};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +55,11 @@ pub struct ReconcileMark {
 }
 
 impl App {
+    /// Whether a user's grants give access to it, the user's being active aside.
+    pub fn grants(&self, user: &User) -> bool {
+        user.profile.as_ref().is_some_and(|profile| self.profiles.contains(profile))
+    }
+
     /// Everything but the collected rows that an analysis depends on: mapping, rules, access, links and people
     /// (`directory_epoch` counts changes to those).
     pub fn analysis_basis(&self, directory_epoch: u64) -> Digest {

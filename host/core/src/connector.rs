@@ -1,7 +1,7 @@
 //! Installed connectors: what they are, what they can do, what they need. The shapes of `describe` in wit/.
 
 use crate::{Digest, Operation};
-use gatehouse_schema::AttributeDefinition;
+use gatehouse_schema::{AttributeDefinition, Schema, SchemaError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -131,6 +131,32 @@ pub struct Description {
     pub search_paths: Vec<String>,
 }
 
+impl Description {
+    /// The attribute schema.
+    ///
+    /// # Errors
+    /// A name that is malformed or stands twice; admission refuses such a connector.
+    pub fn schema(&self) -> Result<Schema, SchemaError> {
+        Schema::new(self.attributes.iter().cloned())
+    }
+
+    /// Whether its capabilities make an operation possible.
+    pub fn supports(&self, operation: Operation) -> bool {
+        let can = |capability| self.capabilities.contains(&capability);
+        match operation {
+            Operation::Linking => true,
+            Operation::Read => can(Capability::Read),
+            Operation::Reconcile => can(Capability::Reconcile),
+            Operation::Create => can(Capability::Create),
+            Operation::Update => can(Capability::Update),
+            Operation::Deactivate | Operation::Freeze => can(Capability::Deactivate),
+            Operation::Activate | Operation::Unfreeze => can(Capability::Activate),
+            Operation::Reactivate => can(Capability::Activate) && can(Capability::Update),
+            Operation::Delete => can(Capability::Delete),
+        }
+    }
+}
+
 /// An installed connector.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connector {
@@ -173,22 +199,14 @@ impl Connector {
 
     /// The operations that its capabilities and interfaces make possible.
     pub fn operations(&self) -> BTreeSet<Operation> {
-        let can = |capability| self.description.capabilities.contains(&capability);
         let has = |interface| self.interfaces.contains(&interface);
         Operation::ALL
             .into_iter()
+            .filter(|operation| self.description.supports(*operation))
             .filter(|operation| match operation {
                 Operation::Linking => true,
-                Operation::Read => can(Capability::Read) && has(Interface::Collector),
-                Operation::Reconcile => can(Capability::Reconcile) && has(Interface::Collector),
-                Operation::Create => can(Capability::Create) && has(Interface::Committer),
-                Operation::Update => can(Capability::Update) && has(Interface::Committer),
-                Operation::Deactivate | Operation::Freeze => can(Capability::Deactivate) && has(Interface::Committer),
-                Operation::Activate | Operation::Unfreeze => can(Capability::Activate) && has(Interface::Committer),
-                Operation::Reactivate => {
-                    can(Capability::Activate) && can(Capability::Update) && has(Interface::Committer)
-                }
-                Operation::Delete => can(Capability::Delete) && has(Interface::Committer),
+                Operation::Read | Operation::Reconcile => has(Interface::Collector),
+                _ => has(Interface::Committer),
             })
             .collect()
     }

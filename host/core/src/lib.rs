@@ -7,12 +7,17 @@ mod audit;
 mod connector;
 mod ids;
 pub mod lifecycle;
-mod linking;
-mod mapping;
+pub mod linking;
+pub mod mapping;
 mod origin;
+pub mod planning;
 pub mod ports;
+mod problem;
 mod request;
+#[cfg(test)]
+mod testing;
 mod user;
+pub mod validation;
 
 pub use account::{Account, LinkState, Situation, fingerprint};
 pub use app::{App, ProvisioningConfig, ReconcileMark, ReconcilePolicy, RetryPolicy};
@@ -25,6 +30,7 @@ pub use ids::{AccountId, AppId, BadId, Digest, RequestId, UserId};
 pub use linking::{LinkRule, Normalisation};
 pub use mapping::{BadTemplate, MappingRule, Template, USERNAME};
 pub use origin::{BadOrigin, Origin};
+pub use problem::{Problem, nearest};
 pub use request::{
     Approval, Attempt, AttemptOutcome, CallFailure, Change, CommitStep, Completeness, Desired, FailureKind, Level,
     LinkChange, LogEntry, Operation, PageNext, Request, RequestObject, Run, Sealed, StagedAction, StagingRow,

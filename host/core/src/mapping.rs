@@ -1,4 +1,13 @@
-//! Attribute mapping: what the attributes of an account are made of, from the attributes of its user.
+//! Attribute mapping: what the attributes of an account are made of, from the attributes of its user. The rules and
+//! their templates stand here; `resolve` fills them in for a user, `rules` judges and proposes them. Never looks at
+//! an account: what it has is compared elsewhere.
+
+mod resolve;
+mod rules;
+
+pub use resolve::{MappingError, Purpose, desired};
+pub(crate) use resolve::{NO_ATTRIBUTE_YET, user_values};
+pub use rules::{plain_attribute, suggested, validate};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
@@ -145,5 +154,73 @@ impl Serialize for Template {
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::User;
+    use crate::testing::user;
+    use gatehouse_schema::{AttributeDefinition, AttributeType, Mutability, Schema};
+
+    /// A rule from `attribute[:kind][*][!]=template`: `*` is primary, `!` only on creation.
+    pub(super) fn rule(text: &str) -> MappingRule {
+        let (name, value) = text.split_once('=').unwrap();
+        let (name, only_on_create) = name.strip_suffix('!').map_or((name, false), |name| (name, true));
+        let (name, primary) = name.strip_suffix('*').map_or((name, false), |name| (name, true));
+        let (name, kind) = name.split_once(':').map_or((name, None), |(name, kind)| (name, Some(kind.to_owned())));
+        MappingRule { attribute: name.to_owned(), value: value.parse().unwrap(), kind, primary, only_on_create }
+    }
+
+    pub(super) fn ada() -> User {
+        let free = [("role", vec!["admin", "dev"]), ("grade", vec!["+07"]), ("blank", vec![" "])];
+        User {
+            email: Some("Ada@Example.com".to_owned()),
+            first_name: Some("Ada".to_owned()),
+            last_name: Some("Lovelace".to_owned()),
+            attributes: free
+                .map(|(name, values)| (name.to_owned(), values.into_iter().map(str::to_owned).collect()))
+                .into(),
+            ..user(7, "Ada")
+        }
+    }
+
+    pub(super) fn schema() -> Schema {
+        let text = |name: &str| AttributeDefinition::text(name, "");
+        Schema::new([
+            text("family").required(),
+            text("nick"),
+            text("staff"),
+            text("vip").of_type(AttributeType::Boolean),
+            text("level").of_type(AttributeType::Integer),
+            text("pin").of_type(AttributeType::Integer).sensitive(),
+            text("made").mutability(Mutability::ReadOnly),
+            text("roles").multi_valued(),
+            text("mails").multi_valued(),
+        ])
+        .unwrap()
+    }
+
+    fn check(text: &str, expected: Result<&str, &str>) {
+        let found = text.parse::<Template>().map(|t| t.to_string()).map_err(|e| e.to_string());
+        assert_eq!(found, expected.map(str::to_owned).map_err(str::to_owned), "{text}");
+    }
+
+    #[test]
+    fn templates_are_written_back_as_they_were_read() {
+        for text in ["", "constant", "{email}", "{first_name|lower}.{last_name|trim|upper}@x", "{{a}}{id}}}"] {
+            check(text, Ok(text));
+        }
+        check("{ email | lower }", Ok("{email|lower}"));
+    }
+
+    #[test]
+    fn a_broken_template_says_where_and_why() {
+        check("a{email", Err("`a{email`, column 2: this `{` is not closed"));
+        check("a}", Err("`a}`, column 2: a `}` without `{`; write `}}` for the character"));
+        check("{}", Err("`{}`, column 1: `` is no attribute of a user"));
+        check("{email|up}", Err("`{email|up}`, column 1: `up` is no filter; there are lower, upper and trim"));
     }
 }

@@ -1,0 +1,150 @@
+//! Judging mapping rules against a connector's schema, and proposing them for a new app.
+
+use super::{MappingRule, NO_ATTRIBUTE_YET, Template, USERNAME};
+use crate::Description;
+use crate::problem::{Problem, unknown};
+use gatehouse_schema::{AttributeDefinition, Mutability, Schema};
+
+/// Everything that is wrong with a mapping, as far as the schema alone can tell.
+pub fn validate(rules: &[MappingRule], schema: &Schema) -> Vec<Problem> {
+    rules.iter().enumerate().flat_map(|(no, rule)| problems_of(no, rule, &rules[..no], schema)).collect()
+}
+
+fn problems_of(no: usize, rule: &MappingRule, before: &[MappingRule], schema: &Schema) -> Vec<Problem> {
+    let attribute = &rule.attribute;
+    let mut problems = Vec::new();
+    let mut add = |field: &str, why: String| problems.push(Problem::new(format!("mapping[{no}].{field}"), why));
+    for hole in rule.value.holes().filter(|hole| NO_ATTRIBUTE_YET.contains(hole)) {
+        add("value", format!("`{hole}` of a user cannot be mapped: it refers to another user"));
+    }
+    let definition = schema.get(attribute);
+    let single = definition.is_none_or(|d| !d.multi_valued);
+    if attribute != USERNAME {
+        match definition {
+            None => {
+                add("attribute", unknown("attribute", attribute, schema.names().chain([USERNAME])));
+                return problems;
+            }
+            Some(d) if d.mutability == Mutability::ReadOnly => {
+                add("attribute", format!("only the target can set `{attribute}`"));
+            }
+            Some(_) => {}
+        }
+    }
+    if single && rule.kind.is_some() {
+        add("kind", format!("`{attribute}` has a single value, which takes no label"));
+    }
+    if single && rule.primary {
+        add("primary", format!("`{attribute}` has a single value, which is not preferred to any other"));
+    }
+    if let Some(earlier) = before.iter().position(|other| other.attribute == *attribute) {
+        if single {
+            add("attribute", format!("`{attribute}` has a single value, and mapping[{earlier}] sets it already"));
+        } else if before[earlier].only_on_create != rule.only_on_create {
+            // An update gives all values of an attribute: it would drop those set on creation.
+            add("only_on_create", format!("must be as in mapping[{earlier}], which sets `{attribute}` too"));
+        }
+    }
+    if rule.primary && before.iter().any(|other| other.attribute == *attribute && other.primary) {
+        add("primary", format!("another value of `{attribute}` is the preferred one already"));
+    }
+    problems
+}
+
+/// The mapping a new app starts with: what the connector suggests, as far as it can be done.
+pub fn suggested(description: &Description) -> Vec<MappingRule> {
+    description.attributes.iter().filter_map(suggestion).collect()
+}
+
+fn suggestion(definition: &AttributeDefinition) -> Option<MappingRule> {
+    let value: Template = definition.suggested.as_deref()?.parse().ok()?;
+    let impossible =
+        definition.mutability == Mutability::ReadOnly || value.holes().any(|hole| NO_ATTRIBUTE_YET.contains(&hole));
+    // Addresses carry labels by custom (RFC 7643 section 4.1.2); other lists (roles, entitlements) need not.
+    let name = definition.name.to_lowercase();
+    let labelled = definition.multi_valued && ["mail", "phone", "address"].iter().any(|part| name.contains(part));
+    (!impossible).then(|| MappingRule {
+        attribute: definition.name.clone(),
+        value,
+        kind: labelled.then(|| "work".to_owned()),
+        primary: labelled,
+        only_on_create: false,
+    })
+}
+
+/// The attribute of the account (or `username`) that is mapped plainly from an attribute of the user: the preferred
+/// value where there are several, an attribute of the schema rather than the username.
+pub fn plain_attribute<'a>(rules: &'a [MappingRule], user_attribute: &str) -> Option<&'a str> {
+    let plain = rules.iter().filter(|rule| rule.value.plain() == Some(user_attribute));
+    plain.min_by_key(|rule| (rule.attribute == USERNAME, !rule.primary)).map(|rule| rule.attribute.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::tests::{rule, schema};
+    use super::*;
+    use crate::testing::description;
+
+    fn check(rules: &[&str], expected: &[&str]) {
+        let rules: Vec<_> = rules.iter().map(|text| rule(text)).collect();
+        let found: Vec<String> = validate(&rules, &schema()).iter().map(Problem::to_string).collect();
+        assert_eq!(found, expected, "{rules:#?}");
+    }
+
+    #[test]
+    fn a_mapping_that_fits_the_schema_has_no_problems() {
+        check(&["family={last_name}", "username={email}", "mails:work*={email}", "mails:home={private}"], &[]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_with_its_place() {
+        check(
+            &["family=x", "mail={email}"],
+            &["mapping[1].attribute: there is no attribute `mail`; did you mean `mails`?"],
+        );
+        check(&["made=x"], &["mapping[0].attribute: only the target can set `made`"]);
+        check(&["nick:work=x"], &["mapping[0].kind: `nick` has a single value, which takes no label"]);
+        check(
+            &["username*=x"],
+            &["mapping[0].primary: `username` has a single value, which is not preferred to any other"],
+        );
+        check(
+            &["nick=x", "nick=y"],
+            &["mapping[1].attribute: `nick` has a single value, and mapping[0] sets it already"],
+        );
+        check(
+            &["mails=x", "mails!=y"],
+            &["mapping[1].only_on_create: must be as in mapping[0], which sets `mails` too"],
+        );
+        check(
+            &["mails*=x", "mails*=y"],
+            &["mapping[1].primary: another value of `mails` is the preferred one already"],
+        );
+        check(
+            &["nick={manager}"],
+            &["mapping[0].value: `manager` of a user cannot be mapped: it refers to another user"],
+        );
+    }
+
+    #[test]
+    fn suggestions_become_rules_that_are_valid() {
+        let description = description();
+        let rules = suggested(&description);
+        let shown: Vec<_> = rules.iter().map(|r| (r.attribute.as_str(), r.kind.as_deref(), r.primary)).collect();
+        assert_eq!(shown, [("externalId", None, false), ("displayName", None, false), ("emails", Some("work"), true)]);
+        assert_eq!(validate(&rules, &description.schema().unwrap()), []);
+    }
+
+    #[test]
+    fn the_plainly_mapped_attribute_is_the_preferred_one_and_rather_no_username() {
+        let rules: Vec<_> =
+            ["username={email}", "mails:home={email|lower}", "mails:work*={email}", "nick={first_name}!"]
+                .map(rule)
+                .into_iter()
+                .collect();
+        assert_eq!(plain_attribute(&rules, "email"), Some("mails"));
+        assert_eq!(plain_attribute(&rules[..1], "email"), Some("username"));
+        assert_eq!(plain_attribute(&rules, "first_name"), None);
+    }
+}
