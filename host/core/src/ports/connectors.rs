@@ -153,7 +153,7 @@ pub struct Call {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Denial {
     /// A stable name: `origin-not-granted`, `private-address`, `method-in-phase`, `header`, `redirect`,
-    /// `secret-reflected`, `response-too-large`, `too-many-requests`, `no-egress-in-phase`.
+    /// `secret-reflected`, `content-encoding`, `response-too-large`, `too-many-requests`, `no-egress-in-phase`.
     pub rule: String,
     /// The method.
     pub method: String,

@@ -86,6 +86,8 @@ pub enum FailureKind {
     Protocol,
     /// The connector is not installed, or cannot be instantiated.
     Host,
+    /// The egress gate refused what the connector needed, and no write had left. Not retried.
+    Denied,
 }
 
 impl CallFailure {
@@ -118,6 +120,7 @@ impl std::fmt::Display for CallFailure {
             FailureKind::Trap => "the connector trapped",
             FailureKind::Protocol => "the connector broke the protocol",
             FailureKind::Host => "the connector could not be run",
+            FailureKind::Denied => "the egress gate refused a request",
         };
         f.write_str(kind)?;
         if self.message.is_empty() { Ok(()) } else { write!(f, ": {}", self.message) }
