@@ -11,6 +11,8 @@ pub const BIN_VARIABLE: &str = "GATEHOUSE_BIN";
 pub const GUESTS_VARIABLE: &str = "GATEHOUSE_GUESTS";
 /// Names the executable of the third-party SCIM server.
 pub const SCIM2_SERVER_VARIABLE: &str = "GATEHOUSE_SCIM2_SERVER";
+/// Names the file that skipped tests are reported in, see [`skip`](crate::skip).
+pub const SKIPS_VARIABLE: &str = "GATEHOUSE_SKIPS";
 
 /// The `gatehouse` binary.
 ///

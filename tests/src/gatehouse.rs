@@ -12,7 +12,7 @@ use std::process::{Command, ExitStatus};
 /// How often another port is tried, if somebody else takes the one that was free.
 const TRIES: usize = 5;
 
-/// Where the harness keeps the first token: the server prints it once, and a restarted server no more.
+/// Where the first start leaves its token, below the host's directory: a restarted server says it no more.
 const TOKEN_FILE: &str = "first-token";
 
 /// A running host. It ends when this is dropped; what it has stored stays in its directory.
@@ -93,12 +93,17 @@ impl Gatehouse {
         let mut command = Command::new(bin);
         command.arg("serve").arg("--data").arg(directory.join("data"));
         command.args(["--listen", &format!("127.0.0.1:{port}")]);
+        let token_file = directory.join(TOKEN_FILE);
+        if !token_file.exists() {
+            command.arg("--print-token-to").arg(&token_file);
+        }
         command.current_dir(directory).envs(environment.iter().copied());
         let process = Running::start("gatehouse serve", command, &directory.join(format!("gatehouse-{port}.log")))?;
         let http = Http::new(&url, None, "application/json");
         let ready = || http.get("/readyz").ok().filter(|answer| answer.status == 200).map(drop);
         process.wait_until("it is ready", ready)?;
-        let token = first_token(&process, directory)?;
+        let token = fs::read_to_string(&token_file).with_context(|| format!("{}", token_file.display()))?;
+        let token = token.trim().to_owned();
         Ok(Self { process, bin: bin.to_owned(), directory: directory.to_owned(), url, token })
     }
 
@@ -185,23 +190,6 @@ pub fn typed<S: AsRef<OsStr>>(arguments: &[S]) -> String {
     std::iter::once("gatehouse".to_owned()).chain(quoted).collect::<Vec<_>>().join(" ")
 }
 
-/// The token that the first start prints, from the log of this one or kept from an earlier one.
-fn first_token(process: &Running, directory: &Path) -> Result<String> {
-    let kept = directory.join(TOKEN_FILE);
-    if let Ok(token) = fs::read_to_string(&kept) {
-        return Ok(token);
-    }
-    let token = process.wait_until("its first token", || token_in(&process.log()))?;
-    fs::write(&kept, &token).with_context(|| format!("keeping the token in {}", kept.display()))?;
-    Ok(token)
-}
-
-/// The last word of the first line about a token.
-fn token_in(log: &str) -> Option<String> {
-    let line = log.lines().find(|line| line.to_lowercase().contains("token"))?;
-    line.split_whitespace().last().map(str::to_owned)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -211,11 +199,5 @@ mod tests {
         let arguments = ["user", "create", "o'neil", "--first-name", "Ann Marie", "--title", ""];
         let wanted = r"gatehouse user create 'o'\''neil' --first-name 'Ann Marie' --title ''";
         assert_eq!(typed(&arguments), wanted);
-    }
-
-    #[test]
-    fn the_first_token_is_read_from_the_log() {
-        assert_eq!(token_in("starting\nfirst token: abc\nready\n").as_deref(), Some("abc"));
-        assert_eq!(token_in("starting\n"), None);
     }
 }

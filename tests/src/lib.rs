@@ -12,6 +12,7 @@ mod process;
 mod scim2;
 mod skip;
 
+pub use artifacts::{guest, scim2_server};
 pub use gatehouse::{Gatehouse, Output, typed};
 pub use http::{Answer, Http};
 pub use process::{Running, free_port, stop_all, stop_all_on_interrupt, until};

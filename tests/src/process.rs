@@ -112,16 +112,15 @@ pub fn stop_all() {
     live.iter().filter_map(Weak::upgrade).for_each(|child| end(&child));
 }
 
-/// From now on SIGINT (Ctrl-C), SIGTERM and SIGHUP first run `last`, then kill every process that was started here,
-/// then exit with `code`.
+/// From now on SIGINT (Ctrl-C), SIGTERM and SIGHUP kill every process that was started here; then the program exits
+/// with the code that `last` answers.
 ///
 /// # Errors
 /// This was done before.
-pub fn stop_all_on_interrupt(code: i32, last: impl Fn() + Send + 'static) -> Result<()> {
+pub fn stop_all_on_interrupt(last: impl Fn() -> i32 + Send + 'static) -> Result<()> {
     let handler = move || {
-        last();
         stop_all();
-        std::process::exit(code);
+        std::process::exit(last());
     };
     ctrlc::set_handler(handler).context("the handler of Ctrl-C")
 }

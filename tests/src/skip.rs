@@ -1,11 +1,9 @@
 //! Skipping a test for want of something outside the repository, so that nobody overlooks it.
 
+use crate::artifacts::SKIPS_VARIABLE;
 use std::env;
 use std::fs::OpenOptions;
 use std::io::Write as _;
-
-/// Names the file that `cargo xtask test` collects skipped tests in.
-pub const VARIABLE: &str = "GATEHOUSE_SKIPS";
 
 /// Reports that the test `name` is skipped, and why; the test then returns. The report goes to the file that
 /// `GATEHOUSE_SKIPS` names, one line a test.
@@ -13,7 +11,7 @@ pub const VARIABLE: &str = "GATEHOUSE_SKIPS";
 /// # Panics
 /// With `CI=true` nothing may be skipped; nor may a skip go unreported where a file is named for it.
 pub fn skip(name: &str, why: &str) {
-    report(name, why, env::var("CI").is_ok_and(|ci| ci == "true"), env::var_os(VARIABLE).as_deref());
+    report(name, why, env::var("CI").is_ok_and(|ci| ci == "true"), env::var_os(SKIPS_VARIABLE).as_deref());
 }
 
 fn report(name: &str, why: &str, ci: bool, file: Option<&std::ffi::OsStr>) {

@@ -1,0 +1,154 @@
+//! What an administrator does in the demo, command by command, and what is checked on the way.
+
+use super::compare::compare;
+use super::expected::{self, Changes};
+use super::seed::{ALIAS_DOMAIN, Entry, PROFILE, PROTECTED};
+use super::terminal::{Terminal, columns};
+use anyhow::{Context, Result, bail};
+use gatehouse_tests::Scim2Server;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// The connected app's name.
+const APP: &str = "directory";
+
+/// The app's provisioning configuration: what the demo's administrator has written down.
+pub fn configuration() -> Value {
+    let same_mail = json!({"case": true, "whitespace": true, "mail_aliases": {ALIAS_DOMAIN: "example.com"}});
+    json!({
+        "mapping": [
+            {"attribute": "externalId", "value": "{id}", "only_on_create": true},
+            {"attribute": "name.givenName", "value": "{first_name}"},
+            {"attribute": "name.familyName", "value": "{last_name}"},
+            {"attribute": "displayName", "value": "{first_name} {last_name}"},
+            {"attribute": "emails", "value": "{email}", "kind": "work", "primary": true},
+        ],
+        "linking": [
+            {"account_attribute": "username", "user_attribute": "username"},
+            {"account_attribute": "emails", "user_attribute": "email", "normalise": same_mail},
+        ],
+        "protected": [PROTECTED],
+        "page_size": 20,
+    })
+}
+
+/// Plays the whole script.
+///
+/// # Errors
+/// A command fails, or something is not as the seed says it must be.
+pub fn play(terminal: &Terminal<'_>, target: &Scim2Server, entries: &[Entry]) -> Result<()> {
+    let changes = Changes::pick(entries).context("too few people in the seed")?;
+    prepare(terminal, target)?;
+    reconcile(terminal, entries)?;
+    change_people(terminal, &changes)?;
+    terminal.heading("Does the target agree? Its own list, asked directly, against the expected one");
+    agree(target, entries, &changes)
+}
+
+/// Connector, credential, people, app.
+fn prepare(terminal: &Terminal<'_>, target: &Scim2Server) -> Result<()> {
+    let base_url = target.base_url();
+    let origin = base_url.strip_suffix("/v2").unwrap_or(base_url);
+    terminal.heading("Check and install the connector");
+    terminal.gatehouse("connector check scim.wasm")?;
+    terminal.gatehouse("connector install scim.wasm --allow-unsigned")?;
+    terminal.gatehouse("connector list")?;
+    terminal.heading("Import the people of the organisation");
+    terminal.gatehouse(&format!("profile create {PROFILE}"))?;
+    terminal.gatehouse("user import users.csv")?;
+    terminal.heading("Connect the target: a credential bound to its origin, an app that uses it");
+    terminal.gatehouse(&format!(
+        "credential set {APP}-token --origin {origin} --scheme bearer --secret-file target-token"
+    ))?;
+    terminal.gatehouse(&format!(
+        "app create {APP} --connector scim --set base_url={base_url} --credential token={APP}-token \
+         --allow-private {origin} --profile {PROFILE} --config app.json"
+    ))?;
+    terminal.gatehouse(&format!("app probe {APP}"))
+}
+
+/// The reconciliation: its plan is checked against the seed before it is committed.
+fn reconcile(terminal: &Terminal<'_>, entries: &[Entry]) -> Result<()> {
+    terminal.heading("Reconcile: collect the target's accounts and analyse them; nothing is changed yet");
+    terminal.gatehouse(&format!("app reconcile {APP}"))?;
+    let runs = terminal.ask(&format!("request list --app {APP} --operation reconcile"))?;
+    let run = items(&runs)?.first().and_then(|run| run["id"].as_str()).context("there is no run to be seen")?;
+    let rows = terminal.ask(&format!("request staged {run}"))?;
+    let found = items(&rows)?.iter().filter_map(|row| row["verdict"]["situation"].as_str());
+    check_counts("situation", &expected::situations(entries), found)?;
+
+    terminal.heading("Commit the plan: links are made, what is missing is created by requests of its own");
+    terminal.gatehouse(&format!("request commit {run}"))?;
+    terminal.gatehouse(&format!("account list {APP} --summary"))?;
+    terminal.gatehouse(&format!("account list {APP} --link-state Duplicate"))?;
+    let children = terminal.ask(&format!("request list --raised-by {run}"))?;
+    let operations = items(&children)?.iter().filter_map(|child| child["operation"].as_str());
+    check_counts("operation raised", &expected::raised(entries), operations)
+}
+
+/// One person updated, one frozen, one deactivated.
+fn change_people(terminal: &Terminal<'_>, changes: &Changes) -> Result<()> {
+    let (renamed, frozen) = (&changes.renamed.username, &changes.frozen.username);
+    terminal.heading("Update one person, freeze one, deactivate one");
+    terminal.gatehouse(&format!("user change {renamed} --last-name {}", changes.new_last_name))?;
+    terminal.gatehouse(&format!("request create {APP} update --user {renamed}"))?;
+    terminal.gatehouse(&format!("request create {APP} freeze --user {frozen}"))?;
+    terminal.gatehouse(&format!("request create {APP} deactivate --user {}", changes.deactivated.username))?;
+    terminal.gatehouse(&format!("account list {APP} --user {frozen}"))
+}
+
+/// The last step: the target's own list, account by account.
+fn agree(target: &Scim2Server, entries: &[Entry], changes: &Changes) -> Result<()> {
+    let lines = compare(&expected::target(entries, changes), &target.users()?);
+    let header = vec!["account".to_owned(), "expected".to_owned(), "found".to_owned()];
+    let row = |line: &super::compare::Line| {
+        let found = if line.differences.is_empty() { "ok".to_owned() } else { line.differences.join("; ") };
+        vec![line.user_name.clone(), line.fate.to_owned(), found]
+    };
+    columns(&std::iter::once(header).chain(lines.iter().map(row)).collect::<Vec<_>>());
+    let wrong = lines.iter().filter(|line| !line.differences.is_empty()).count();
+    if wrong > 0 {
+        bail!("{wrong} of {} accounts are not as expected", lines.len());
+    }
+    println!("\nAll {} accounts of the target are as expected.", lines.len());
+    Ok(())
+}
+
+/// Shows what was found next to what the seed makes of it.
+fn check_counts<'v>(
+    what: &str,
+    expected: &BTreeMap<&'static str, usize>,
+    found: impl Iterator<Item = &'v str>,
+) -> Result<()> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    found.for_each(|name| *counts.entry(name).or_default() += 1);
+    let names: std::collections::BTreeSet<&str> = expected.keys().chain(counts.keys()).copied().collect();
+    let count = |of: &BTreeMap<&str, usize>, name: &str| of.get(name).copied().unwrap_or(0).to_string();
+    let mut rows = vec![[what, "expected from the seed", "found"].map(str::to_owned).to_vec()];
+    rows.extend(names.iter().map(|name| {
+        let label =
+            if what == "situation" { format!("{}/{name}", expected::link_state(name)) } else { name.to_string() };
+        vec![label, count(expected, name), count(&counts, name)]
+    }));
+    println!();
+    columns(&rows);
+    if counts == *expected { Ok(()) } else { bail!("what was found is not what was seeded") }
+}
+
+/// The items of a list, bare or as a page.
+fn items(list: &Value) -> Result<&Vec<Value>> {
+    list.as_array().or_else(|| list["items"].as_array()).with_context(|| format!("this is no list: {list}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_that_differ_in_either_direction_end_the_demo() {
+        let expected = BTreeMap::from([("found", 2)]);
+        assert!(check_counts("situation", &expected, ["found", "found"].into_iter()).is_ok());
+        assert!(check_counts("situation", &expected, ["found"].into_iter()).is_err());
+        assert!(check_counts("situation", &expected, ["found", "found", "missing"].into_iter()).is_err());
+    }
+}
