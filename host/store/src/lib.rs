@@ -1,1 +1,13 @@
-//! stub
+//! Keeps everything Gatehouse knows: [`RedbStore`] in one embedded file, [`MemoryStore`] as the simple model of what a
+//! store does. It checks versions, uniqueness and claims, and never decides anything about requests, accounts or
+//! links; no type of redb leaves it.
+
+mod change;
+mod cursor;
+mod file;
+mod memory;
+mod vault;
+
+pub use file::{OpenOptions, RedbStore};
+pub use memory::MemoryStore;
+pub use vault::MasterKey;

@@ -234,6 +234,10 @@ pub enum StoreError {
         /// The request.
         request: RequestId,
     },
+    /// The change contradicts itself (a record twice, an account without either side) or speaks of something that is
+    /// not there (an app, a run). The text says what.
+    #[error("{0}")]
+    Invalid(String),
     /// The `after` of a query is none that this store gave.
     #[error("`{0}` is no cursor of this list")]
     BadCursor(String),

@@ -1,0 +1,84 @@
+//! Cursors of lists: opaque to whoever holds one, checked when it comes back. It never says what a list holds.
+
+use gatehouse_core::ports::{ListPage, StoreError};
+
+/// A list that is handed out in pages. A cursor of one is none of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum List {
+    Users,
+    ProfileUsers,
+    Accounts,
+    Requests,
+    /// The log of the request with this number.
+    Log(u64),
+    Audit,
+}
+
+impl List {
+    fn prefix(self) -> String {
+        match self {
+            Self::Users => "u".to_owned(),
+            Self::ProfileUsers => "p".to_owned(),
+            Self::Accounts => "a".to_owned(),
+            Self::Requests => "r".to_owned(),
+            Self::Log(request) => format!("l{request:x}-"),
+            Self::Audit => "t".to_owned(),
+        }
+    }
+
+    /// The cursor behind the item with this number.
+    pub fn cursor(self, number: u64) -> String {
+        format!("{}{number:016x}", self.prefix())
+    }
+
+    /// The number of the last item that was handed out; none at the start.
+    pub fn position(self, after: Option<&str>) -> Result<Option<u64>, StoreError> {
+        let Some(text) = after else { return Ok(None) };
+        let number = text.strip_prefix(&self.prefix()).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        // Written again it must be the same text: no sign, no capital letters, no missing zeros.
+        match number.filter(|number| self.cursor(*number) == text) {
+            Some(number) => Ok(Some(number)),
+            None => Err(StoreError::BadCursor(text.to_owned())),
+        }
+    }
+
+    /// A page of at most `limit` items (at least one), made of the numbered items that follow its start.
+    pub fn page<T, E>(self, items: impl Iterator<Item = Result<(u64, T), E>>, limit: usize) -> Result<ListPage<T>, E> {
+        let limit = limit.max(1);
+        let mut page = Vec::new();
+        let mut last = 0;
+        for item in items {
+            let (number, item) = item?;
+            if page.len() == limit {
+                return Ok(ListPage { items: page, next: Some(self.cursor(last)) });
+            }
+            page.push(item);
+            last = number;
+        }
+        Ok(ListPage { items: page, next: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_cursor_comes_back_as_its_number() {
+        for list in [List::Users, List::ProfileUsers, List::Accounts, List::Requests, List::Log(7), List::Audit] {
+            assert_eq!(list.position(Some(&list.cursor(0x2a))).unwrap(), Some(0x2a), "{list:?}");
+        }
+        assert_eq!(List::Users.position(None).unwrap(), None);
+    }
+
+    #[test]
+    fn what_no_list_gave_is_no_cursor() {
+        let of_another = List::Accounts.cursor(1);
+        let of_another_log = List::Log(8).cursor(1);
+        for text in ["", "u", "u1", "u+00000000000000a", "u00000000000000A1", "17", &of_another, &of_another_log] {
+            assert!(matches!(List::Users.position(Some(text)), Err(StoreError::BadCursor(_))), "{text}");
+        }
+        assert!(matches!(List::Log(7).position(Some(&of_another_log)), Err(StoreError::BadCursor(_))));
+    }
+}

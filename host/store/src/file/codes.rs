@@ -1,0 +1,107 @@
+//! The numbers that stand for enum values in keys. They are part of the file format: new values get new numbers,
+//! none is ever reused.
+
+use super::tables::Lane;
+use gatehouse_core::{AppId, LinkState, Operation, Situation, State, Subject};
+
+/// All situations; the place is not the code.
+pub(super) const SITUATIONS: [Situation; 9] = [
+    Situation::Confirmed,
+    Situation::Found,
+    Situation::Ambiguous,
+    Situation::AlreadyLinked,
+    Situation::Unassigned,
+    Situation::Missing,
+    Situation::Deleted,
+    Situation::Protected,
+    Situation::Excluded,
+];
+
+pub(super) fn situation(situation: Situation) -> u8 {
+    match situation {
+        Situation::Confirmed => 1,
+        Situation::Found => 2,
+        Situation::Ambiguous => 3,
+        Situation::AlreadyLinked => 4,
+        Situation::Unassigned => 5,
+        Situation::Missing => 6,
+        Situation::Deleted => 7,
+        Situation::Protected => 8,
+        Situation::Excluded => 9,
+    }
+}
+
+/// The situations that a filter by link state and situation lets through.
+pub(super) fn situations(link_state: Option<LinkState>, only: Option<Situation>) -> Vec<Situation> {
+    let wanted = |s: &Situation| only.is_none_or(|o| o == *s) && link_state.is_none_or(|l| l == s.link_state());
+    SITUATIONS.into_iter().filter(wanted).collect()
+}
+
+pub(super) fn state(state: State) -> u8 {
+    match state {
+        State::New => 1,
+        State::Requested => 2,
+        State::Collecting => 3,
+        State::Collected => 4,
+        State::Analyzing => 5,
+        State::Analyzed => 6,
+        State::Committing => 7,
+        State::Completed => 8,
+        State::Failed => 9,
+        State::Retried => 10,
+        State::ManuallyCompleted => 11,
+        State::Cancelled => 12,
+    }
+}
+
+pub(super) fn operation(operation: Operation) -> u8 {
+    match operation {
+        Operation::Create => 1,
+        Operation::Read => 2,
+        Operation::Update => 3,
+        Operation::Deactivate => 4,
+        Operation::Activate => 5,
+        Operation::Reactivate => 6,
+        Operation::Freeze => 7,
+        Operation::Unfreeze => 8,
+        Operation::Reconcile => 9,
+        Operation::Linking => 10,
+        Operation::Delete => 11,
+    }
+}
+
+/// Kind and number of a subject; a whole app's number is the app's.
+pub(super) fn subject(app: AppId, subject: Subject) -> (u8, u64) {
+    match subject {
+        Subject::User(user) => (1, user.0),
+        Subject::Account(account) => (2, account.0),
+        Subject::App => (3, app.0),
+    }
+}
+
+/// The lane of an app and a subject.
+pub(super) fn lane(app: AppId, of: Subject) -> Lane {
+    let (kind, number) = subject(app, of);
+    (app.0, kind, number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_two_values_share_a_code() {
+        let distinct = |codes: Vec<u8>| assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
+        distinct(SITUATIONS.into_iter().map(situation).collect());
+        distinct(State::ALL.into_iter().map(state).collect());
+        distinct(Operation::ALL.into_iter().map(operation).collect());
+    }
+
+    #[test]
+    fn a_situation_of_another_link_state_lets_nothing_through() {
+        assert_eq!(situations(Some(LinkState::Linked), Some(Situation::Missing)), []);
+        assert_eq!(situations(Some(LinkState::Linked), None), [Situation::Confirmed, Situation::Found]);
+        assert_eq!(situations(None, None).len(), 9);
+    }
+}

@@ -1,0 +1,109 @@
+//! What only grows: the audit trail, the answers remembered for idempotency keys; and the counters of the file. It
+//! never changes or removes an entry.
+
+use super::fault::{Fault, Outcome, damaged};
+use super::record::{decode, encode, fetch};
+use super::tables::{AUDIT, IDEMPOTENCY, META, Record};
+use crate::cursor::List;
+use gatehouse_core::AuditRecord;
+use gatehouse_core::ports::{ListPage, Sequence, StoreError};
+use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
+
+/// Counters in `META`. Those of sequences hold the next number to hand out.
+pub(super) const EPOCH: &str = "directory epoch";
+/// Fencing tokens below this one may have been handed out.
+pub(super) const FENCE: &str = "fencing tokens";
+pub(super) const SEQUENCES: [Sequence; 4] = [Sequence::User, Sequence::App, Sequence::Account, Sequence::Request];
+
+/// The name of a sequence's counter.
+pub(super) fn counter(sequence: Sequence) -> &'static str {
+    match sequence {
+        Sequence::User => "next user",
+        Sequence::App => "next app",
+        Sequence::Account => "next account",
+        Sequence::Request => "next request",
+    }
+}
+
+pub(super) struct Ledger<'t> {
+    meta: Table<'t, &'static str, Record>,
+    audit: Table<'t, u64, Record>,
+    idempotency: Table<'t, &'static str, Record>,
+}
+
+impl<'t> Ledger<'t> {
+    pub fn open(txn: &'t WriteTransaction) -> Outcome<Self> {
+        Ok(Self {
+            meta: txn.open_table(META)?,
+            audit: txn.open_table(AUDIT)?,
+            idempotency: txn.open_table(IDEMPOTENCY)?,
+        })
+    }
+
+    pub fn number(&self, name: &str) -> Outcome<u64> {
+        number(&self.meta, name)
+    }
+
+    pub fn set_number(&mut self, name: &str, number: u64) -> Outcome<()> {
+        self.meta.insert(name, number.to_be_bytes().as_slice())?;
+        Ok(())
+    }
+
+    pub fn set_bytes(&mut self, name: &str, bytes: &[u8]) -> Outcome<()> {
+        self.meta.insert(name, bytes)?;
+        Ok(())
+    }
+
+    /// Notes that numbers up to this one have been used.
+    pub fn used(&mut self, sequence: Sequence, number: u64) -> Outcome<()> {
+        let next = number.saturating_add(1);
+        if self.number(counter(sequence))? < next { self.set_number(counter(sequence), next) } else { Ok(()) }
+    }
+
+    pub fn check(&self, idempotency: &[(String, serde_json::Value)]) -> Outcome<()> {
+        for (key, _) in idempotency {
+            if self.idempotency.get(key.as_str())?.is_some() {
+                return Err(StoreError::Duplicate { what: format!("the answer for idempotency key `{key}`") }.into());
+            }
+        }
+        Ok(())
+    }
+
+    pub fn apply(&mut self, audit: Vec<AuditRecord>, idempotency: Vec<(String, serde_json::Value)>) -> Outcome<()> {
+        if !audit.is_empty() {
+            let last = self.audit.last()?.map(|(no, _)| no.value());
+            for (record, no) in audit.iter().zip(last.map_or(1, |no| no + 1)..) {
+                self.audit.insert(no, encode(record)?.as_slice())?;
+            }
+        }
+        for (key, answer) in idempotency {
+            self.idempotency.insert(key.as_str(), encode(&answer)?.as_slice())?;
+        }
+        Ok(())
+    }
+}
+
+/// A number in `META`, 0 if there is none.
+pub(super) fn number(meta: &impl ReadableTable<&'static str, Record>, name: &str) -> Outcome<u64> {
+    let Some(bytes) = meta.get(name)? else { return Ok(0) };
+    let bytes = bytes.value().try_into().map_err(|_| Fault::Broken(damaged(&format!("`{name}` is no number"))))?;
+    Ok(u64::from_be_bytes(bytes))
+}
+
+pub(super) fn directory_epoch(txn: &ReadTransaction) -> Outcome<u64> {
+    number(&txn.open_table(META)?, EPOCH)
+}
+
+pub(super) fn audit(txn: &ReadTransaction, after: Option<&str>, limit: usize) -> Outcome<ListPage<AuditRecord>> {
+    let upto = List::Audit.position(after)?.map_or(u64::MAX, |n| n.saturating_sub(1));
+    let table = txn.open_table(AUDIT)?;
+    let records = table.range(0..=upto)?.rev().map(|entry| {
+        let (no, bytes) = entry?;
+        Ok((no.value(), decode(bytes.value())?))
+    });
+    List::Audit.page(records, limit)
+}
+
+pub(super) fn idempotent(txn: &ReadTransaction, key: &str) -> Outcome<Option<serde_json::Value>> {
+    fetch(&txn.open_table(IDEMPOTENCY)?, key)
+}

@@ -1,0 +1,167 @@
+//! The store's trait on the embedded file: every call handed to where it is done. It never holds any logic itself.
+
+use super::transaction::ClaimCall;
+use super::writer::Job;
+use super::{RedbStore, accounts, credentials, directory, ledger, queue, registry, request_lists};
+use async_trait::async_trait;
+use gatehouse_core::ports::{
+    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, ListPage, RequestQuery, Sequence,
+    Store, StoreError, Token,
+};
+use gatehouse_core::{
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, LogEntry, Profile, Request, RequestId, Situation,
+    StagingRow, User, UserId,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+type Answer<T> = Result<T, StoreError>;
+
+#[async_trait]
+impl Store for RedbStore {
+    async fn commit(&self, changes: ChangeSet) -> Answer<()> {
+        self.write(|reply| Job::Commit(Box::new(changes), reply)).await
+    }
+
+    fn allocate(&self, sequence: Sequence, count: u64) -> u64 {
+        self.counters.allocate(sequence, count)
+    }
+
+    async fn claim(
+        &self,
+        now: Timestamp,
+        lease: SignedDuration,
+        incarnation: &str,
+        limits: &ClaimLimits,
+    ) -> Answer<Vec<Claim>> {
+        let call = ClaimCall { now, lease, incarnation: incarnation.to_owned(), limits: limits.clone() };
+        self.write(|reply| Job::Claim(call, reply)).await
+    }
+
+    async fn release(&self, fence: Fence) -> Answer<()> {
+        self.write(|reply| Job::Release(fence, reply)).await
+    }
+
+    async fn next_due(&self) -> Answer<Option<Timestamp>> {
+        self.look_up(queue::next_due)
+    }
+
+    async fn directory_epoch(&self) -> Answer<u64> {
+        self.look_up(ledger::directory_epoch)
+    }
+
+    async fn user(&self, id: UserId) -> Answer<Option<User>> {
+        self.look_up(|txn| directory::user(txn, id))
+    }
+
+    async fn user_by_username(&self, username: &str) -> Answer<Option<User>> {
+        self.look_up(|txn| directory::user_by_username(txn, username))
+    }
+
+    async fn users(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<User>> {
+        let after = after.map(str::to_owned);
+        self.list(move |txn| directory::users(txn, after.as_deref(), limit)).await
+    }
+
+    async fn users_of_profile(&self, profile: &str, after: Option<&str>, limit: usize) -> Answer<ListPage<User>> {
+        let (profile, after) = (profile.to_owned(), after.map(str::to_owned));
+        self.list(move |txn| directory::users_of_profile(txn, &profile, after.as_deref(), limit)).await
+    }
+
+    async fn profile(&self, name: &str) -> Answer<Option<Profile>> {
+        self.look_up(|txn| directory::profile(txn, name))
+    }
+
+    async fn profiles(&self) -> Answer<Vec<Profile>> {
+        self.list(directory::profiles).await
+    }
+
+    async fn connector(&self, digest: Digest) -> Answer<Option<Connector>> {
+        self.look_up(|txn| registry::connector(txn, digest))
+    }
+
+    async fn connectors(&self) -> Answer<Vec<Connector>> {
+        self.list(registry::connectors).await
+    }
+
+    async fn component(&self, digest: Digest) -> Answer<Option<Vec<u8>>> {
+        self.list(move |txn| registry::component(txn, digest)).await
+    }
+
+    async fn app(&self, id: AppId) -> Answer<Option<App>> {
+        self.look_up(|txn| registry::app(txn, id))
+    }
+
+    async fn app_by_name(&self, name: &str) -> Answer<Option<App>> {
+        self.look_up(|txn| registry::app_by_name(txn, name))
+    }
+
+    async fn apps(&self) -> Answer<Vec<App>> {
+        self.list(registry::apps).await
+    }
+
+    async fn credentials(&self) -> Answer<Vec<CredentialRecord>> {
+        self.list(credentials::credentials).await
+    }
+
+    async fn credential(&self, name: &str) -> Answer<Option<Credential>> {
+        self.look_up_secret(|txn, key| credentials::credential(txn, key, name))
+    }
+
+    async fn token(&self, hash: Digest) -> Answer<Option<Token>> {
+        self.look_up(|txn| registry::token(txn, hash))
+    }
+
+    async fn tokens(&self) -> Answer<Vec<Token>> {
+        self.list(registry::tokens).await
+    }
+
+    async fn account(&self, id: AccountId) -> Answer<Option<Account>> {
+        self.look_up(|txn| accounts::account(txn, id))
+    }
+
+    async fn account_by_external_id(&self, app: AppId, external_id: &str) -> Answer<Option<Account>> {
+        self.look_up(|txn| accounts::by_external_id(txn, app, external_id))
+    }
+
+    async fn accounts_by_external_id(&self, app: AppId, external_ids: &[String]) -> Answer<Vec<Option<Account>>> {
+        let external_ids = external_ids.to_vec();
+        self.list(move |txn| accounts::by_external_ids(txn, app, &external_ids)).await
+    }
+
+    async fn accounts(&self, query: &AccountQuery) -> Answer<ListPage<Account>> {
+        let query = query.clone();
+        self.list(move |txn| accounts::accounts(txn, &query)).await
+    }
+
+    async fn account_counts(&self, app: AppId) -> Answer<BTreeMap<Situation, u64>> {
+        self.look_up(|txn| accounts::counts(txn, app))
+    }
+
+    async fn request(&self, id: RequestId) -> Answer<Option<Request>> {
+        self.look_up(|txn| request_lists::request(txn, id))
+    }
+
+    async fn requests(&self, query: &RequestQuery) -> Answer<ListPage<Request>> {
+        let query = query.clone();
+        self.list(move |txn| request_lists::requests(txn, &query)).await
+    }
+
+    async fn request_log(&self, id: RequestId, after: Option<&str>, limit: usize) -> Answer<ListPage<LogEntry>> {
+        let after = after.map(str::to_owned);
+        self.list(move |txn| request_lists::log(txn, id, after.as_deref(), limit)).await
+    }
+
+    async fn staging(&self, run: RequestId, from: u64, limit: usize) -> Answer<Vec<StagingRow>> {
+        self.list(move |txn| request_lists::staging(txn, run, from, limit)).await
+    }
+
+    async fn audit(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<AuditRecord>> {
+        let after = after.map(str::to_owned);
+        self.list(move |txn| ledger::audit(txn, after.as_deref(), limit)).await
+    }
+
+    async fn idempotent(&self, key: &str) -> Answer<Option<serde_json::Value>> {
+        self.look_up(|txn| ledger::idempotent(txn, key))
+    }
+}

@@ -1,0 +1,123 @@
+//! Reading requests: lists by every combination of filters, logs, staging rows. It never writes.
+
+use super::codes;
+use super::fault::Outcome;
+use super::merge::Merge;
+use super::record::{decode, fetch, fetch_indexed};
+use super::registry::app_ids;
+use super::tables::{
+    APPS, REQUEST_LOG, REQUESTS, REQUESTS_BY_RUN, REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT, Record, STAGING,
+};
+use crate::cursor::List;
+use gatehouse_core::ports::{ListPage, RequestQuery};
+use gatehouse_core::{LogEntry, Operation, Request, RequestId, StagingRow, State, Subject};
+use redb::{ReadOnlyTable, ReadTransaction};
+use std::cmp::Reverse;
+
+pub(super) fn request(txn: &ReadTransaction, id: RequestId) -> Outcome<Option<Request>> {
+    fetch(&txn.open_table(REQUESTS)?, id.0)
+}
+
+pub(super) fn requests(txn: &ReadTransaction, query: &RequestQuery) -> Outcome<ListPage<Request>> {
+    let upto = match List::Requests.position(query.after.as_deref())? {
+        Some(0) => return Ok(ListPage { items: Vec::new(), next: None }),
+        after => after.map_or(u64::MAX, |n| n - 1),
+    };
+    let table = txn.open_table(REQUESTS)?;
+    if let Some(subject) = query.subject {
+        let keys = subjects(txn, query, subject)?;
+        let index = txn.open_table(REQUESTS_BY_SUBJECT)?;
+        let ranges = keys.into_iter().map(|(kind, number)| {
+            let range = index.range((kind, number, 0)..=(kind, number, upto))?;
+            Ok(range.rev().map(|entry| Ok(Reverse(entry?.0.value().2))))
+        });
+        return page(query, &table, Merge::new(ranges)?);
+    }
+    if let Some(run) = query.raised_by {
+        let index = txn.open_table(REQUESTS_BY_RUN)?;
+        return page(query, &table, by_state(&index, &[run.0], query, upto)?);
+    }
+    if query.app.is_some() || query.state.is_some() || query.operation.is_some() {
+        let apps = query.app.map_or_else(|| app_ids(&txn.open_table(APPS)?), |app| Ok(vec![app.0]))?;
+        let index = txn.open_table(REQUESTS_BY_STATE)?;
+        return page(query, &table, by_state(&index, &apps, query, upto)?);
+    }
+    let newest_first = table.range(0..=upto)?.rev().map(|entry| Ok(Reverse(entry?.0.value())));
+    page(query, &table, newest_first)
+}
+
+/// The subjects that a filter means: a whole app, without saying which, is every app.
+fn subjects(txn: &ReadTransaction, query: &RequestQuery, subject: Subject) -> Outcome<Vec<(u8, u64)>> {
+    let of = |app| codes::subject(app, subject);
+    match (subject, query.app) {
+        (Subject::App, None) => {
+            let apps = app_ids(&txn.open_table(APPS)?)?;
+            Ok(apps.into_iter().map(|app| of(gatehouse_core::AppId(app))).collect())
+        }
+        (_, app) => Ok(vec![of(app.unwrap_or_default())]),
+    }
+}
+
+/// The requests under these first parts of the index key (apps or a run), newest first.
+fn by_state(
+    index: &ReadOnlyTable<(u64, u8, u8, u64), ()>,
+    firsts: &[u64],
+    query: &RequestQuery,
+    upto: u64,
+) -> Outcome<impl Iterator<Item = Outcome<Reverse<u64>>>> {
+    let states: Vec<State> = State::ALL.into_iter().filter(|s| query.state.is_none_or(|only| only == *s)).collect();
+    let wanted = |o: &Operation| query.operation.is_none_or(|only| only == *o);
+    let operations: Vec<Operation> = Operation::ALL.into_iter().filter(wanted).collect();
+    let mut ranges = Vec::with_capacity(firsts.len() * states.len() * operations.len());
+    for first in firsts {
+        for state in &states {
+            for operation in &operations {
+                let (state, operation) = (codes::state(*state), codes::operation(*operation));
+                let range = index.range((*first, state, operation, 0)..=(*first, state, operation, upto));
+                ranges.push(range.map_err(Into::into).map(|range| {
+                    range.rev().map(|entry| -> Outcome<Reverse<u64>> { Ok(Reverse(entry?.0.value().3)) })
+                }));
+            }
+        }
+    }
+    Merge::new(ranges)
+}
+
+/// The page of those that every filter lets through.
+fn page(
+    query: &RequestQuery,
+    table: &ReadOnlyTable<u64, Record>,
+    ids: impl Iterator<Item = Outcome<Reverse<u64>>>,
+) -> Outcome<ListPage<Request>> {
+    let matching = ids.map(|id| fetch_indexed::<Request>(table, id?.0)).filter(|request| {
+        let Ok(request) = request else { return true };
+        query.app.is_none_or(|app| app == request.app)
+            && query.state.is_none_or(|state| state == request.state)
+            && query.operation.is_none_or(|operation| operation == request.operation)
+            && query.subject.is_none_or(|subject| subject == request.subject)
+            && query.raised_by.is_none_or(|run| Some(run) == request.raised_by)
+    });
+    List::Requests.page(matching.map(|request| request.map(|request| (request.id.0, request))), query.limit)
+}
+
+pub(super) fn log(
+    txn: &ReadTransaction,
+    id: RequestId,
+    after: Option<&str>,
+    limit: usize,
+) -> Outcome<ListPage<LogEntry>> {
+    let list = List::Log(id.0);
+    let from = list.position(after)?.map_or(0, |n| n.saturating_add(1));
+    let table = txn.open_table(REQUEST_LOG)?;
+    let entries = table.range((id.0, from)..=(id.0, u64::MAX))?.map(|entry| {
+        let (key, bytes) = entry?;
+        Ok((key.value().1, decode(bytes.value())?))
+    });
+    list.page(entries, limit)
+}
+
+pub(super) fn staging(txn: &ReadTransaction, run: RequestId, from: u64, limit: usize) -> Outcome<Vec<StagingRow>> {
+    let table = txn.open_table(STAGING)?;
+    let rows = table.range((run.0, from)..=(run.0, u64::MAX))?;
+    rows.take(limit).map(|entry| decode(entry?.1.value())).collect()
+}

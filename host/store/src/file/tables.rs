@@ -1,0 +1,97 @@
+//! Every table of the file, with its key and value: the whole layout in one place. It never reads or writes one,
+//! except to make them all and to copy them all.
+//!
+//! Keys are dense numbers where they can be: appending under a running number is many times cheaper than scattered
+//! keys. Indexes over several small sets (situation; state and operation) are one table each: a filter that leaves
+//! one of them open is answered by merging its few ranges, and each write pays for one entry instead of four.
+
+use super::fault::Outcome;
+use redb::{ReadTransaction, ReadableTable, TableDefinition, TableHandle, WriteTransaction};
+
+macro_rules! tables {
+    ($($(#[$doc:meta])* $name:ident: $key:ty => $value:ty;)*) => {
+        $($(#[$doc])* pub(super) const $name: TableDefinition<'static, $key, $value> =
+            TableDefinition::new(stringify!($name));)*
+
+        /// Makes the tables that are not there yet.
+        pub(super) fn create_all(txn: &WriteTransaction) -> Outcome<()> {
+            $(txn.open_table($name)?;)*
+            Ok(())
+        }
+
+        /// Copies every entry of every table.
+        pub(super) fn copy_all(from: &ReadTransaction, to: &WriteTransaction) -> Outcome<()> {
+            $(
+                let mut target = to.open_table($name)?;
+                for entry in from.open_table($name)?.iter()? {
+                    let (key, value) = entry?;
+                    target.insert(key.value(), value.value())?;
+                }
+            )*
+            Ok(())
+        }
+
+        /// Whether a table of this name is one of ours.
+        pub(super) fn is_ours(name: &str) -> bool {
+            [$($name.name()),*].contains(&name)
+        }
+    };
+}
+
+/// App, kind of subject, number of subject (see [`super::codes::lane`]).
+pub(super) type Lane = (u64, u8, u64);
+/// A record's bytes (see [`super::record`]).
+pub(super) type Record = &'static [u8];
+
+tables! {
+    /// What this file is, its keys and its counters.
+    META: &'static str => Record;
+
+    USERS: u64 => Record;
+    /// By username in small letters.
+    USERS_BY_NAME: &'static str => u64;
+    USERS_BY_PROFILE: (&'static str, u64) => ();
+    PROFILES: &'static str => Record;
+
+    CONNECTORS: &'static [u8; 32] => Record;
+    COMPONENTS: &'static [u8; 32] => Record;
+    APPS: u64 => Record;
+    APPS_BY_NAME: &'static str => u64;
+    CREDENTIALS: &'static str => Record;
+    TOKENS: &'static [u8; 32] => Record;
+    TOKENS_BY_NAME: &'static str => &'static [u8; 32];
+
+    ACCOUNTS: u64 => Record;
+    /// App, external id.
+    ACCOUNTS_BY_EXTERNAL_ID: (u64, &'static str) => u64;
+    /// App, situation, account.
+    ACCOUNTS_BY_SITUATION: (u64, u8, u64) => ();
+    /// User, account. A user has few accounts, so that further filters look at them one by one.
+    ACCOUNTS_BY_USER: (u64, u64) => ();
+    /// App, situation: how many there are.
+    ACCOUNT_COUNTS: (u64, u8) => u64;
+
+    REQUESTS: u64 => Record;
+    /// App, state, operation, request.
+    REQUESTS_BY_STATE: (u64, u8, u8, u64) => ();
+    /// The run that raised it, state, operation, request.
+    REQUESTS_BY_RUN: (u64, u8, u8, u64) => ();
+    /// Kind and number of the subject (the app's, for a whole app), request.
+    REQUESTS_BY_SUBJECT: (u8, u64, u64) => ();
+    /// Request, running number from 0.
+    REQUEST_LOG: (u64, u64) => Record;
+    /// Run, running number of the row.
+    STAGING: (u64, u64) => Record;
+
+    /// The unsettled requests of each lane (app, kind and number of subject, request) and when they fall due, in
+    /// nanoseconds since 1970. The first of a lane heads it.
+    LANES: (u64, u8, u64, u64) => Option<i128>;
+    /// App, due date, request: the heads of lanes that have a due date and whose lane nobody has claimed; with kind
+    /// and number of the subject.
+    READY: (u64, i128, u64) => (u8, u64);
+    /// The claim on each lane.
+    CLAIMS: (u64, u8, u64) => Record;
+
+    AUDIT: u64 => Record;
+    IDEMPOTENCY: &'static str => Record;
+}

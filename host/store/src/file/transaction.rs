@@ -1,0 +1,146 @@
+//! One write transaction with all its tables: what a change set, a claim, a release do to them. Each is checked
+//! wholly before anything of it is written, so that one that is refused leaves the transaction as it was.
+
+use super::accounts::Accounts;
+use super::credentials::Credentials;
+use super::directory::Directory;
+use super::fault::{Fault, Outcome};
+use super::ledger::{EPOCH, FENCE, Ledger};
+use super::registry::Registry;
+use super::requests::{Requests, Rows};
+use crate::change::{invalid, sound};
+use crate::vault::DataKey;
+use gatehouse_core::AppId;
+use gatehouse_core::ports::{ChangeSet, Claim, ClaimLimits, Fence, Sequence};
+use jiff::{SignedDuration, Timestamp};
+use redb::WriteTransaction;
+use std::collections::BTreeSet;
+
+/// Fencing tokens set aside in one durable write. Claims themselves need not be durable (see [`super::writer`]), but no
+/// token may be handed out again after a crash.
+const TOKENS_SET_ASIDE: u64 = 1024;
+
+pub(super) struct Tables<'t> {
+    directory: Directory<'t>,
+    registry: Registry<'t>,
+    credentials: Credentials<'t>,
+    accounts: Accounts<'t>,
+    requests: Requests<'t>,
+    ledger: Ledger<'t>,
+}
+
+/// A call of `claim`.
+pub(super) struct ClaimCall {
+    pub now: Timestamp,
+    pub lease: SignedDuration,
+    pub incarnation: String,
+    pub limits: ClaimLimits,
+}
+
+/// What a claim gave.
+pub(super) struct Claimed {
+    pub claims: Vec<Claim>,
+    /// Whether tokens were set aside, which must be durable before they are used.
+    pub must_be_durable: bool,
+}
+
+impl<'t> Tables<'t> {
+    pub fn open(txn: &'t WriteTransaction) -> Outcome<Self> {
+        Ok(Self {
+            directory: Directory::open(txn)?,
+            registry: Registry::open(txn)?,
+            credentials: Credentials::open(txn)?,
+            accounts: Accounts::open(txn)?,
+            requests: Requests::open(txn)?,
+            ledger: Ledger::open(txn)?,
+        })
+    }
+
+    /// Carries out a change set. The highest number used of each sequence.
+    pub fn commit(&mut self, changes: ChangeSet, key: &DataKey) -> Outcome<Vec<(Sequence, u64)>> {
+        sound(&changes)?;
+        let held = changes.fence.map(|fence| self.requests.check_fence(fence)).transpose()?;
+        let release = held.filter(|_| !changes.keep_claim);
+        let gone = changes.remove_apps.as_slice();
+        let directory = self.directory.check(changes.users, changes.profiles)?;
+        let registry =
+            self.registry.check(changes.connectors, changes.remove_connectors, (changes.apps, gone), changes.tokens)?;
+        let accounts = self.accounts.check(changes.accounts, &changes.remove_accounts)?;
+        let rows = Rows { staging: changes.staging, truncate_staging: changes.truncate_staging, log: changes.log };
+        let requests = self.requests.check(changes.requests, rows, release, gone)?;
+        let apps: BTreeSet<AppId> = accounts.apps().chain(requests.apps()).collect();
+        for app in apps {
+            if !registry.writes_app(app) && !self.registry.has_app(app)? {
+                return Err(invalid(format!("app {app} is not there")).into());
+            }
+        }
+        self.ledger.check(&changes.idempotency)?;
+
+        let used = [
+            (Sequence::User, directory.highest_user()),
+            (Sequence::App, registry.highest_app()),
+            (Sequence::Account, accounts.highest()),
+            (Sequence::Request, requests.highest()),
+        ];
+        let used: Vec<_> = used.into_iter().filter_map(|(sequence, highest)| Some((sequence, highest?))).collect();
+        used.iter().try_for_each(|(sequence, number)| self.ledger.used(*sequence, *number))?;
+        if !directory.is_empty() {
+            self.ledger.set_number(EPOCH, self.ledger.number(EPOCH)? + 1)?;
+        }
+        self.directory.apply(directory)?;
+        self.registry.apply(registry)?;
+        self.credentials.apply(key, changes.credentials, changes.remove_credentials)?;
+        self.accounts.apply(&accounts)?;
+        self.requests.apply(requests)?;
+        for app in changes.remove_apps {
+            self.accounts.remove_app(app)?;
+            self.requests.remove_app(app)?;
+        }
+        self.ledger.apply(changes.audit, changes.idempotency)?;
+        Ok(used)
+    }
+
+    /// Claims what is due, with tokens from `next_token` on, which it advances.
+    pub fn claim(&mut self, call: &ClaimCall, next_token: &mut u64) -> Outcome<Claimed> {
+        let apps = self.registry.app_ids()?;
+        let lease_until = call.now.checked_add(call.lease).unwrap_or(Timestamp::MAX);
+        let queue = self.requests.queue();
+        let taken = queue.claim(&apps, call.now, lease_until, &call.incarnation, &call.limits, *next_token)?;
+        *next_token += taken.len() as u64;
+        let must_be_durable = *next_token > self.ledger.number(FENCE)?;
+        if must_be_durable {
+            self.ledger.set_number(FENCE, *next_token + TOKENS_SET_ASIDE)?;
+        }
+        let claim = |(id, token)| {
+            Ok(Claim { request: self.requests.claimed(id)?, fence: Fence { request: id, token }, lease_until })
+        };
+        let claims = taken.into_iter().map(claim).collect::<Outcome<_>>()?;
+        Ok(Claimed { claims, must_be_durable })
+    }
+
+    /// Gives a claim back; whether there was one.
+    pub fn release(&mut self, fence: Fence) -> Outcome<bool> {
+        let lane = match self.requests.check_fence(fence) {
+            Ok(lane) => lane,
+            Err(Fault::Refused(_)) => return Ok(false),
+            Err(fault) => return Err(fault),
+        };
+        self.requests.queue().change(&BTreeSet::from([lane]), |queue| queue.unclaim(lane))?;
+        Ok(true)
+    }
+
+    /// Gives every claim back.
+    pub fn clear_claims(&mut self) -> Outcome<()> {
+        self.requests.queue().clear_claims()
+    }
+
+    /// Writes what the file says of itself.
+    pub fn set_meta(&mut self, name: &str, bytes: &[u8]) -> Outcome<()> {
+        self.ledger.set_bytes(name, bytes)
+    }
+
+    /// Seals every credential under a new data key.
+    pub fn reseal(&mut self, old: &DataKey, new: &DataKey) -> Outcome<()> {
+        self.credentials.reseal(old, new)
+    }
+}

@@ -1,0 +1,231 @@
+//! The one writer: a thread that takes what has queued up, puts it into one transaction, makes it durable, and only
+//! then answers. It never lets a change that is refused touch the others of its group.
+
+use super::credentials::no_randomness;
+use super::fault::{Fault, Outcome};
+use super::ledger::{FENCE, SEQUENCES, counter, number};
+use super::open::DATA_KEY;
+use super::tables::META;
+use super::transaction::{ClaimCall, Tables};
+use crate::vault::{DataKey, MasterKey};
+use gatehouse_core::ports::{ChangeSet, Claim, Fence, Sequence, StoreError};
+use redb::{Database, Durability, ReadableDatabase};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::oneshot;
+
+/// At most so much in one transaction, so that the first of a long queue does not wait for the last.
+const GROUP: usize = 256;
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// Something to write.
+pub(super) enum Job {
+    Commit(Box<ChangeSet>, Reply<()>),
+    Claim(ClaimCall, Reply<Vec<Claim>>),
+    Release(Fence, Reply<()>),
+    Rotate(MasterKey, Reply<()>),
+}
+
+/// Something written, whose answer waits until the transaction is durable.
+enum Done {
+    Nothing(Reply<()>, Result<(), StoreError>),
+    Claims(Reply<Vec<Claim>>, Result<Vec<Claim>, StoreError>),
+}
+
+/// The numbers to hand out next.
+#[derive(Debug)]
+pub(super) struct Counters([AtomicU64; 4]);
+
+impl Counters {
+    pub fn load(db: &Database) -> Outcome<Self> {
+        let meta = db.begin_read()?.open_table(META)?;
+        let mut next = [1; 4];
+        for (next, sequence) in next.iter_mut().zip(SEQUENCES) {
+            *next = number(&meta, counter(sequence))?.max(1);
+        }
+        Ok(Self(next.map(AtomicU64::new)))
+    }
+
+    pub fn allocate(&self, sequence: Sequence, count: u64) -> u64 {
+        self.of(sequence).fetch_add(count, Ordering::Relaxed)
+    }
+
+    /// Numbers that a commit used without having been given them (an import of records) are not handed out either.
+    fn used(&self, sequence: Sequence, number: u64) {
+        self.of(sequence).fetch_max(number.saturating_add(1), Ordering::Relaxed);
+    }
+
+    fn of(&self, sequence: Sequence) -> &AtomicU64 {
+        match sequence {
+            Sequence::User => &self.0[0],
+            Sequence::App => &self.0[1],
+            Sequence::Account => &self.0[2],
+            Sequence::Request => &self.0[3],
+        }
+    }
+}
+
+pub(super) struct Writer {
+    db: Arc<Database>,
+    key: Arc<RwLock<DataKey>>,
+    counters: Arc<Counters>,
+    next_token: u64,
+    quick_repair: bool,
+}
+
+/// What a transaction has come to so far.
+#[derive(Default)]
+struct Progress {
+    wrote: bool,
+    must_be_durable: bool,
+}
+
+impl Writer {
+    pub fn new(
+        db: Arc<Database>,
+        key: Arc<RwLock<DataKey>>,
+        counters: Arc<Counters>,
+        quick_repair: bool,
+    ) -> Outcome<Self> {
+        let next_token = number(&db.begin_read()?.open_table(META)?, FENCE)?.max(1);
+        Ok(Self { db, key, counters, next_token, quick_repair })
+    }
+
+    /// Works until every sender is gone.
+    pub fn run(mut self, jobs: &Receiver<Job>) {
+        while let Ok(first) = jobs.recv() {
+            let mut group = Vec::new();
+            let mut next = Some(first);
+            while let Some(job) = next {
+                // A rotation replaces the key that commits seal with: it stands alone.
+                if let Job::Rotate(master, reply) = job {
+                    self.group(std::mem::take(&mut group));
+                    let rotated = self.rotate(&master).map_err(StoreError::from);
+                    let _gone = reply.send(rotated);
+                } else {
+                    group.push(job);
+                }
+                next = if group.len() < GROUP { jobs.try_recv().ok() } else { None };
+            }
+            self.group(group);
+        }
+    }
+
+    fn group(&mut self, jobs: Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let mut done = Vec::with_capacity(jobs.len());
+        let mut jobs = jobs.into_iter();
+        let outcome = self.transact(&mut jobs, &mut done);
+        if let Err(text) = &outcome {
+            tracing::error!("nothing was written: {text}");
+        }
+        done.into_iter().for_each(|done| done.answer(outcome.as_ref().err()));
+        let text = outcome.err().unwrap_or_default();
+        jobs.for_each(|job| job.fail(&text));
+    }
+
+    fn transact(&mut self, jobs: &mut impl Iterator<Item = Job>, done: &mut Vec<Done>) -> Result<(), String> {
+        let text = |fault: Fault| StoreError::from(fault).to_string();
+        let mut txn = self.db.begin_write().map_err(|e| text(e.into()))?;
+        let mut progress = Progress::default();
+        let mut tables = Tables::open(&txn).map_err(text)?;
+        for job in jobs {
+            let (answer, broken) = self.perform(&mut tables, job, &mut progress);
+            done.push(answer);
+            if let Some(text) = broken {
+                return Err(text);
+            }
+        }
+        drop(tables);
+        if !progress.wrote {
+            return Ok(());
+        }
+        txn.set_quick_repair(self.quick_repair);
+        if !progress.must_be_durable {
+            // Claims and releases alone: after a crash every claim is void anyway, and requests are as they were.
+            txn.set_durability(Durability::None).map_err(|e| text(e.into()))?;
+        }
+        txn.commit().map_err(|e| text(e.into()))
+    }
+
+    fn perform(&mut self, tables: &mut Tables<'_>, job: Job, progress: &mut Progress) -> (Done, Option<String>) {
+        match job {
+            Job::Commit(changes, reply) => {
+                let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
+                let (used, broken) = split(tables.commit(*changes, &key));
+                let result = used.map(|used| {
+                    used.into_iter().for_each(|(sequence, number)| self.counters.used(sequence, number));
+                    (progress.wrote, progress.must_be_durable) = (true, true);
+                });
+                (Done::Nothing(reply, result), broken)
+            }
+            Job::Claim(call, reply) => {
+                let (claimed, broken) = split(tables.claim(&call, &mut self.next_token));
+                let result = claimed.map(|claimed| {
+                    progress.wrote |= !claimed.claims.is_empty();
+                    progress.must_be_durable |= claimed.must_be_durable;
+                    claimed.claims
+                });
+                (Done::Claims(reply, result), broken)
+            }
+            Job::Release(fence, reply) => {
+                let (released, broken) = split(tables.release(fence));
+                (Done::Nothing(reply, released.map(|released| progress.wrote |= released)), broken)
+            }
+            Job::Rotate(_, reply) => (Done::Nothing(reply, Ok(())), None),
+        }
+    }
+
+    /// Seals everything under a new data key, and that under a new master key. Readers wait meanwhile, so that none
+    /// meets a secret with the other key.
+    fn rotate(&self, master: &MasterKey) -> Outcome<()> {
+        let mut key = self.key.write().unwrap_or_else(PoisonError::into_inner);
+        let new = DataKey::generate().map_err(no_randomness)?;
+        let wrapped = new.wrap(master).map_err(no_randomness)?;
+        let mut txn = self.db.begin_write()?;
+        let mut tables = Tables::open(&txn)?;
+        tables.reseal(&key, &new)?;
+        tables.set_meta(DATA_KEY, &wrapped)?;
+        drop(tables);
+        txn.set_quick_repair(self.quick_repair);
+        txn.commit()?;
+        *key = new;
+        Ok(())
+    }
+}
+
+/// The answer, and what broke the transaction.
+fn split<T>(outcome: Outcome<T>) -> (Result<T, StoreError>, Option<String>) {
+    let broken = match &outcome {
+        Err(Fault::Broken(text)) => Some(text.clone()),
+        _ => None,
+    };
+    (outcome.map_err(StoreError::from), broken)
+}
+
+// Whoever asked may have gone meanwhile (a client that hung up): the answer is then nobody's.
+impl Done {
+    fn answer(self, broken: Option<&String>) {
+        let unavailable = broken.map(|text| StoreError::Unavailable(text.clone()));
+        match self {
+            Self::Nothing(reply, result) => drop(reply.send(unavailable.map_or(result, Err))),
+            Self::Claims(reply, result) => drop(reply.send(unavailable.map_or(result, Err))),
+        }
+    }
+}
+
+impl Job {
+    fn fail(self, text: &str) {
+        let unavailable = StoreError::Unavailable(text.to_owned());
+        match self {
+            Self::Commit(_, reply) | Self::Release(_, reply) | Self::Rotate(_, reply) => {
+                drop(reply.send(Err(unavailable)));
+            }
+            Self::Claim(_, reply) => drop(reply.send(Err(unavailable))),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The simple model of a store: sorted maps under one lock, filters that look at everything. It says what a store
+//! does, for the conformance suite to hold the embedded one against, and for tests that want no file. It never keeps
+//! anything, and never tries to be fast.
+
+mod commit;
+mod lanes;
+mod port;
+
+use gatehouse_core::ports::{CredentialRecord, Sequence, Token};
+use gatehouse_core::{
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, LogEntry, Profile, Request, RequestId, StagingRow,
+    Subject, User, UserId,
+};
+use lanes::LaneClaim;
+use secrecy::SecretString;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// A store that forgets everything when it is dropped.
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    kept: Mutex<Kept>,
+}
+
+/// Everything that is kept.
+#[derive(Debug, Default)]
+struct Kept {
+    users: BTreeMap<UserId, User>,
+    profiles: BTreeMap<String, Profile>,
+    connectors: BTreeMap<Digest, (Connector, Vec<u8>)>,
+    apps: BTreeMap<AppId, App>,
+    credentials: BTreeMap<String, (CredentialRecord, SecretString)>,
+    tokens: BTreeMap<Digest, Token>,
+    accounts: BTreeMap<AccountId, Account>,
+    requests: BTreeMap<RequestId, Request>,
+    staging: BTreeMap<(RequestId, u64), StagingRow>,
+    log: BTreeMap<RequestId, Vec<LogEntry>>,
+    audit: Vec<AuditRecord>,
+    idempotency: BTreeMap<String, serde_json::Value>,
+    epoch: u64,
+    claims: BTreeMap<(AppId, Subject), LaneClaim>,
+    /// The fencing token handed out last.
+    token: u64,
+    /// The numbers handed out last.
+    numbers: BTreeMap<Sequence, u64>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // Nothing is written before everything has been checked: a panic elsewhere leaves nothing half done.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

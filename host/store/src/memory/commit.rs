@@ -1,0 +1,160 @@
+//! What a change set does to the model: everything is checked, then everything is written.
+
+use super::Kept;
+use crate::change::{Kept as Record, invalid, replacement, sound, username_key};
+use gatehouse_core::ports::Token;
+use gatehouse_core::ports::{ChangeSet, Sequence, StoreError, Versioned};
+use gatehouse_core::{Account, App, AppId, Profile, Request, RequestId, User};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Records that have been checked, with their new versions.
+struct Checked {
+    users: Vec<User>,
+    profiles: Vec<Profile>,
+    apps: Vec<App>,
+    tokens: Vec<Token>,
+    accounts: Vec<Account>,
+    requests: Vec<Request>,
+}
+
+impl Kept {
+    pub fn commit(&mut self, mut changes: ChangeSet) -> Result<(), StoreError> {
+        sound(&changes)?;
+        if let Some(fence) = changes.fence.filter(|fence| !self.holds(*fence)) {
+            return Err(StoreError::Fenced { request: fence.request });
+        }
+        let checked = self.check(&mut changes)?;
+        self.write(checked, changes);
+        Ok(())
+    }
+
+    fn check(&self, changes: &mut ChangeSet) -> Result<Checked, StoreError> {
+        let users = versions(std::mem::take(&mut changes.users), |user| self.users.get(&user.id))?;
+        let name = |user: &User| Some(username_key(&user.username));
+        distinct(&self.users, users.iter().map(|user| (user.id, user)), &[], name, "user")?;
+        let profiles = versions(std::mem::take(&mut changes.profiles), |profile| self.profiles.get(&profile.name))?;
+        for (connector, _) in &changes.connectors {
+            let gone = changes.remove_connectors.contains(&connector.digest);
+            if self.connectors.contains_key(&connector.digest) && !gone {
+                return Err(StoreError::Duplicate { what: format!("connector {}", connector.digest) });
+            }
+        }
+        let apps = versions(std::mem::take(&mut changes.apps), |app| self.apps.get(&app.id))?;
+        let name = |app: &App| Some(app.name.clone());
+        distinct(&self.apps, apps.iter().map(|app| (app.id, app)), &changes.remove_apps, name, "app")?;
+        let tokens = versions(std::mem::take(&mut changes.tokens), |token| self.tokens.get(&token.hash))?;
+        let name = |token: &Token| Some(token.name.clone());
+        distinct(&self.tokens, tokens.iter().map(|token| (token.hash, token)), &[], name, "token")?;
+        let accounts = versions(std::mem::take(&mut changes.accounts), |account| self.accounts.get(&account.id))?;
+        let external_id = |account: &Account| Some((account.app, account.external_id.clone()?));
+        let written = accounts.iter().map(|account| (account.id, account));
+        distinct(&self.accounts, written, &changes.remove_accounts, external_id, "account")?;
+        let requests = versions(std::mem::take(&mut changes.requests), |request| self.requests.get(&request.id))?;
+        self.check_requests(&requests, changes)?;
+        let there = |app: &AppId| self.apps.contains_key(app) || apps.iter().any(|new| new.id == *app);
+        let written = accounts.iter().map(|account| account.app).chain(requests.iter().map(|request| request.app));
+        if let Some(app) = written.into_iter().find(|app| !there(app)) {
+            return Err(invalid(format!("app {app} is not there")));
+        }
+        if let Some((key, _)) = changes.idempotency.iter().find(|(key, _)| self.idempotency.contains_key(key)) {
+            return Err(StoreError::Duplicate { what: format!("the answer for idempotency key `{key}`") });
+        }
+        Ok(Checked { users, profiles, apps, tokens, accounts, requests })
+    }
+
+    fn check_requests(&self, requests: &[Request], changes: &ChangeSet) -> Result<(), StoreError> {
+        for request in requests {
+            if self.lane(request.id).is_some_and(|lane| lane != (request.app, request.subject)) {
+                return Err(invalid(format!("request {} cannot change its app or its subject", request.id)));
+            }
+        }
+        let rows = changes.staging.iter().map(|(id, _)| *id).chain(changes.truncate_staging.iter().map(|(id, _)| *id));
+        let stays = |id: &RequestId| self.lane(*id).is_some_and(|(app, _)| !changes.remove_apps.contains(&app));
+        let there = |id: &RequestId| stays(id) || requests.iter().any(|request| request.id == *id);
+        match rows.chain(changes.log.iter().map(|(id, _)| *id)).find(|id| !there(id)) {
+            Some(id) => Err(invalid(format!("request {id} is not there"))),
+            None => Ok(()),
+        }
+    }
+
+    fn write(&mut self, checked: Checked, changes: ChangeSet) {
+        if !checked.users.is_empty() || !checked.profiles.is_empty() {
+            self.epoch += 1;
+        }
+        self.use_numbers(&checked);
+        changes.remove_connectors.iter().for_each(|digest| drop(self.connectors.remove(digest)));
+        changes.remove_credentials.iter().for_each(|name| drop(self.credentials.remove(name)));
+        changes.remove_accounts.iter().for_each(|id| drop(self.accounts.remove(id)));
+        self.users.extend(checked.users.into_iter().map(|user| (user.id, user)));
+        self.profiles.extend(checked.profiles.into_iter().map(|profile| (profile.name.clone(), profile)));
+        self.connectors.extend(changes.connectors.into_iter().map(|(c, component)| (c.digest, (c, component))));
+        self.apps.extend(checked.apps.into_iter().map(|app| (app.id, app)));
+        self.credentials.extend(changes.credentials.into_iter().map(|(c, secret)| (c.name.clone(), (c, secret))));
+        self.tokens.extend(checked.tokens.into_iter().map(|token| (token.hash, token)));
+        self.accounts.extend(checked.accounts.into_iter().map(|account| (account.id, account)));
+        if let Some(fence) = changes.fence.filter(|_| !changes.keep_claim) {
+            self.release(fence);
+        }
+        self.requests.extend(checked.requests.into_iter().map(|request| (request.id, request)));
+        for (run, from) in changes.truncate_staging {
+            self.staging.retain(|(of, no), _| *of != run || *no < from);
+        }
+        self.staging.extend(changes.staging.into_iter().map(|(run, row)| ((run, row.no), row)));
+        for (id, entry) in changes.log {
+            self.log.entry(id).or_default().push(entry);
+        }
+        self.audit.extend(changes.audit);
+        self.idempotency.extend(changes.idempotency);
+        changes.remove_apps.into_iter().for_each(|app| self.remove_app(app));
+    }
+
+    fn use_numbers(&mut self, checked: &Checked) {
+        let highest = [
+            (Sequence::User, checked.users.iter().map(|user| user.id.0).max()),
+            (Sequence::App, checked.apps.iter().map(|app| app.id.0).max()),
+            (Sequence::Account, checked.accounts.iter().map(|account| account.id.0).max()),
+            (Sequence::Request, checked.requests.iter().map(|request| request.id.0).max()),
+        ];
+        for (sequence, number) in highest.into_iter().filter_map(|(sequence, number)| Some((sequence, number?))) {
+            let last = self.numbers.entry(sequence).or_default();
+            *last = number.max(*last);
+        }
+    }
+
+    fn remove_app(&mut self, app: AppId) {
+        self.apps.remove(&app);
+        self.accounts.retain(|_, account| account.app != app);
+        self.requests.retain(|_, request| request.app != app);
+        let requests = &self.requests;
+        self.staging.retain(|(run, _), _| requests.contains_key(run));
+        self.log.retain(|request, _| requests.contains_key(request));
+        self.claims.retain(|(of, _), _| *of != app);
+    }
+}
+
+/// The records with their new versions.
+fn versions<'k, T: Record + Clone + 'k>(
+    changes: Vec<Versioned<T>>,
+    stored: impl Fn(&T) -> Option<&'k T>,
+) -> Result<Vec<T>, StoreError> {
+    changes.into_iter().map(|change| Ok(replacement(stored(&change.record).cloned(), change)?.new)).collect()
+}
+
+/// Checks that keys are unique in what would be kept after the change.
+fn distinct<'a, I: Ord + Copy + 'a, T: Record + 'a, K: Ord>(
+    stored: &'a BTreeMap<I, T>,
+    written: impl Iterator<Item = (I, &'a T)>,
+    removed: &[I],
+    key: impl Fn(&T) -> Option<K>,
+    what: &str,
+) -> Result<(), StoreError> {
+    let written: BTreeMap<I, &T> = written.collect();
+    let stays = |id: &I| !written.contains_key(id) && !removed.contains(id);
+    let mut taken: BTreeSet<K> = stored.iter().filter(|(id, _)| stays(id)).filter_map(|(_, t)| key(t)).collect();
+    for record in written.values() {
+        if !key(record).is_none_or(|key| taken.insert(key)) {
+            return Err(StoreError::Duplicate { what: format!("{what} like {}", record.what()) });
+        }
+    }
+    Ok(())
+}

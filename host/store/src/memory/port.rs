@@ -1,0 +1,227 @@
+//! The store's trait on the model: filters over everything, in the order of the list.
+
+use super::MemoryStore;
+use crate::change::{sort_connectors, username_key};
+use crate::cursor::List;
+use async_trait::async_trait;
+use gatehouse_core::ports::{
+    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, ListPage, RequestQuery, Sequence,
+    Store, StoreError, Token,
+};
+use gatehouse_core::{
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, LogEntry, Profile, Request, RequestId, Situation,
+    StagingRow, User, UserId,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
+
+type Answer<T> = Result<T, StoreError>;
+
+/// The page of a list after a cursor, of items with ascending numbers.
+fn ascending<T>(
+    list: List,
+    after: Option<&str>,
+    limit: usize,
+    items: impl Iterator<Item = (u64, T)>,
+) -> Answer<ListPage<T>> {
+    let after = list.position(after)?;
+    list.page(items.filter(|(number, _)| after.is_none_or(|after| *number > after)).map(Ok), limit)
+}
+
+/// The page of a list after a cursor, of items with descending numbers.
+fn descending<T>(
+    list: List,
+    after: Option<&str>,
+    limit: usize,
+    items: impl Iterator<Item = (u64, T)>,
+) -> Answer<ListPage<T>> {
+    let after = list.position(after)?;
+    list.page(items.filter(|(number, _)| after.is_none_or(|after| *number < after)).map(Ok), limit)
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn commit(&self, changes: ChangeSet) -> Answer<()> {
+        self.kept().commit(changes)
+    }
+
+    fn allocate(&self, sequence: Sequence, count: u64) -> u64 {
+        let mut kept = self.kept();
+        let last = kept.numbers.entry(sequence).or_default();
+        *last += count;
+        *last - count + 1
+    }
+
+    async fn claim(
+        &self,
+        now: Timestamp,
+        lease: SignedDuration,
+        _incarnation: &str,
+        limits: &ClaimLimits,
+    ) -> Answer<Vec<Claim>> {
+        Ok(self.kept().claim(now, lease, limits))
+    }
+
+    async fn release(&self, fence: Fence) -> Answer<()> {
+        self.kept().release(fence);
+        Ok(())
+    }
+
+    async fn next_due(&self) -> Answer<Option<Timestamp>> {
+        Ok(self.kept().next_due())
+    }
+
+    async fn directory_epoch(&self) -> Answer<u64> {
+        Ok(self.kept().epoch)
+    }
+
+    async fn user(&self, id: UserId) -> Answer<Option<User>> {
+        Ok(self.kept().users.get(&id).cloned())
+    }
+
+    async fn user_by_username(&self, username: &str) -> Answer<Option<User>> {
+        let key = username_key(username);
+        Ok(self.kept().users.values().find(|user| username_key(&user.username) == key).cloned())
+    }
+
+    async fn users(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<User>> {
+        let kept = self.kept();
+        ascending(List::Users, after, limit, kept.users.values().map(|user| (user.id.0, user.clone())))
+    }
+
+    async fn users_of_profile(&self, profile: &str, after: Option<&str>, limit: usize) -> Answer<ListPage<User>> {
+        let kept = self.kept();
+        let users = kept.users.values().filter(|user| user.profile.as_deref() == Some(profile));
+        ascending(List::ProfileUsers, after, limit, users.map(|user| (user.id.0, user.clone())))
+    }
+
+    async fn profile(&self, name: &str) -> Answer<Option<Profile>> {
+        Ok(self.kept().profiles.get(name).cloned())
+    }
+
+    async fn profiles(&self) -> Answer<Vec<Profile>> {
+        Ok(self.kept().profiles.values().cloned().collect())
+    }
+
+    async fn connector(&self, digest: Digest) -> Answer<Option<Connector>> {
+        Ok(self.kept().connectors.get(&digest).map(|(connector, _)| connector.clone()))
+    }
+
+    async fn connectors(&self) -> Answer<Vec<Connector>> {
+        let mut connectors: Vec<Connector> = self.kept().connectors.values().map(|(c, _)| c.clone()).collect();
+        sort_connectors(&mut connectors);
+        Ok(connectors)
+    }
+
+    async fn component(&self, digest: Digest) -> Answer<Option<Vec<u8>>> {
+        Ok(self.kept().connectors.get(&digest).map(|(_, component)| component.clone()))
+    }
+
+    async fn app(&self, id: AppId) -> Answer<Option<App>> {
+        Ok(self.kept().apps.get(&id).cloned())
+    }
+
+    async fn app_by_name(&self, name: &str) -> Answer<Option<App>> {
+        Ok(self.kept().apps.values().find(|app| app.name == name).cloned())
+    }
+
+    async fn apps(&self) -> Answer<Vec<App>> {
+        let mut apps: Vec<App> = self.kept().apps.values().cloned().collect();
+        apps.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(apps)
+    }
+
+    async fn credentials(&self) -> Answer<Vec<CredentialRecord>> {
+        Ok(self.kept().credentials.values().map(|(record, _)| record.clone()).collect())
+    }
+
+    async fn credential(&self, name: &str) -> Answer<Option<Credential>> {
+        let found = self.kept().credentials.get(name).cloned();
+        Ok(found.map(|(record, secret)| Credential { record, secret }))
+    }
+
+    async fn token(&self, hash: Digest) -> Answer<Option<Token>> {
+        Ok(self.kept().tokens.get(&hash).cloned())
+    }
+
+    async fn tokens(&self) -> Answer<Vec<Token>> {
+        let mut tokens: Vec<Token> = self.kept().tokens.values().cloned().collect();
+        tokens.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(tokens)
+    }
+
+    async fn account(&self, id: AccountId) -> Answer<Option<Account>> {
+        Ok(self.kept().accounts.get(&id).cloned())
+    }
+
+    async fn account_by_external_id(&self, app: AppId, external_id: &str) -> Answer<Option<Account>> {
+        let is_it = |account: &&Account| account.app == app && account.external_id.as_deref() == Some(external_id);
+        Ok(self.kept().accounts.values().find(is_it).cloned())
+    }
+
+    async fn accounts_by_external_id(&self, app: AppId, external_ids: &[String]) -> Answer<Vec<Option<Account>>> {
+        let kept = self.kept();
+        let of_app = kept.accounts.values().filter(|account| account.app == app);
+        let by_id: BTreeMap<_, _> = of_app.filter_map(|a| Some((a.external_id.as_deref()?, a))).collect();
+        Ok(external_ids.iter().map(|id| by_id.get(id.as_str()).copied().cloned()).collect())
+    }
+
+    async fn accounts(&self, query: &AccountQuery) -> Answer<ListPage<Account>> {
+        let kept = self.kept();
+        let accounts = kept.accounts.values().filter(|account| {
+            query.app.is_none_or(|app| app == account.app)
+                && query.link_state.is_none_or(|link_state| link_state == account.link_state)
+                && query.situation.is_none_or(|situation| situation == account.situation)
+                && query.user.is_none_or(|user| Some(user) == account.user)
+        });
+        let numbered = accounts.map(|account| (account.id.0, account.clone()));
+        ascending(List::Accounts, query.after.as_deref(), query.limit, numbered)
+    }
+
+    async fn account_counts(&self, app: AppId) -> Answer<BTreeMap<Situation, u64>> {
+        let mut counts = BTreeMap::new();
+        for account in self.kept().accounts.values().filter(|account| account.app == app) {
+            *counts.entry(account.situation).or_default() += 1;
+        }
+        Ok(counts)
+    }
+
+    async fn request(&self, id: RequestId) -> Answer<Option<Request>> {
+        Ok(self.kept().requests.get(&id).cloned())
+    }
+
+    async fn requests(&self, query: &RequestQuery) -> Answer<ListPage<Request>> {
+        let kept = self.kept();
+        let requests = kept.requests.values().rev().filter(|request| {
+            query.app.is_none_or(|app| app == request.app)
+                && query.state.is_none_or(|state| state == request.state)
+                && query.operation.is_none_or(|operation| operation == request.operation)
+                && query.subject.is_none_or(|subject| subject == request.subject)
+                && query.raised_by.is_none_or(|run| Some(run) == request.raised_by)
+        });
+        let numbered = requests.map(|request| (request.id.0, request.clone()));
+        descending(List::Requests, query.after.as_deref(), query.limit, numbered)
+    }
+
+    async fn request_log(&self, id: RequestId, after: Option<&str>, limit: usize) -> Answer<ListPage<LogEntry>> {
+        let kept = self.kept();
+        let entries = kept.log.get(&id).into_iter().flatten();
+        ascending(List::Log(id.0), after, limit, (0..).zip(entries.cloned()))
+    }
+
+    async fn staging(&self, run: RequestId, from: u64, limit: usize) -> Answer<Vec<StagingRow>> {
+        let kept = self.kept();
+        let rows = kept.staging.range((run, from)..=(run, u64::MAX));
+        Ok(rows.take(limit).map(|(_, row)| row.clone()).collect())
+    }
+
+    async fn audit(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<AuditRecord>> {
+        let kept = self.kept();
+        let records: Vec<_> = (1..).zip(kept.audit.iter().cloned()).collect();
+        descending(List::Audit, after, limit, records.into_iter().rev())
+    }
+
+    async fn idempotent(&self, key: &str) -> Answer<Option<serde_json::Value>> {
+        Ok(self.kept().idempotency.get(key).cloned())
+    }
+}

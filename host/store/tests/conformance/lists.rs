@@ -1,0 +1,226 @@
+//! Lists: filters, order, pages, cursors.
+
+use crate::common::*;
+use gatehouse_core::ports::{AccountQuery, ChangeSet, RequestQuery, Store, StoreError};
+use gatehouse_core::{
+    Account, AppId, LinkState, Operation, Request, RequestId, Situation, State, Subject, User, UserId,
+};
+
+conformance! {
+    users_come_by_number_in_pages,
+    users_of_a_profile_follow_it,
+    accounts_are_filtered_by_every_combination,
+    account_counts_follow_every_change,
+    requests_are_filtered_by_every_combination_newest_first,
+    logs_come_in_order_and_audit_newest_first,
+    staging_rows_are_replaced_and_truncated,
+    a_cursor_of_another_list_is_refused,
+    lists_by_name_are_sorted,
+}
+
+async fn users_come_by_number_in_pages(store: &dyn Store) {
+    add_users(store, [5, 1, 3, 2, 4].map(|id| user(id, &format!("u{id}")))).await;
+    let (mut after, mut pages) = (None, Vec::new());
+    loop {
+        let page = store.users(after.as_deref(), 2).await.unwrap();
+        pages.push(page.items.iter().map(|user| user.id.0).collect::<Vec<_>>());
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, [vec![1, 2], vec![3, 4], vec![5]]);
+    assert_eq!(store.users(None, 5).await.unwrap().next, None, "a full last page has no next");
+    assert_eq!(store.users(None, 0).await.unwrap().items.len(), 1, "a page is never empty while there is more");
+}
+
+async fn users_of_a_profile_follow_it(store: &dyn Store) {
+    let of = |id, profile: Option<&str>| User { profile: profile.map(str::to_owned), ..user(id, &format!("u{id}")) };
+    add_users(store, [of(1, Some("staff")), of(2, Some("staff")), of(3, None), of(4, Some("staff2"))]).await;
+    let moved = vec![gatehouse_core::ports::Versioned::replacing(1, of(1, Some("staff2")))];
+    store.commit(ChangeSet { users: moved, ..ChangeSet::default() }).await.unwrap();
+    let ids = |page: gatehouse_core::ports::ListPage<User>| page.items.iter().map(|u| u.id.0).collect::<Vec<_>>();
+    assert_eq!(ids(store.users_of_profile("staff", None, 9).await.unwrap()), [2]);
+    let first = store.users_of_profile("staff2", None, 1).await.unwrap();
+    let second = store.users_of_profile("staff2", first.next.as_deref(), 1).await.unwrap();
+    assert_eq!((ids(first), second.next.clone(), ids(second)), (vec![1], None, vec![4]));
+    assert_eq!(ids(store.users_of_profile("nobody", None, 9).await.unwrap()), [0_u64; 0]);
+}
+
+const SITUATIONS: [Situation; 4] = [Situation::Confirmed, Situation::Found, Situation::Ambiguous, Situation::Missing];
+
+async fn accounts_are_filtered_by_every_combination(store: &dyn Store) {
+    with_apps(store).await;
+    let all: Vec<Account> = (1..=48)
+        .map(|id| {
+            let user = (id % 5 != 0).then_some(UserId(id % 4));
+            Account { user, ..account(id, 1 + id % 3, SITUATIONS[(id / 3 % 4) as usize]) }
+        })
+        .collect();
+    add_accounts(store, all.clone()).await;
+    let apps = [None, Some(AppId(1)), Some(AppId(9))];
+    let link_states = [None, Some(LinkState::Linked), Some(LinkState::Ignored)];
+    let situations = [None, Some(Situation::Found), Some(Situation::Missing)];
+    let users = [None, Some(UserId(2))];
+    for (app, link_state) in apps.iter().flat_map(|a| link_states.iter().map(move |l| (*a, *l))) {
+        for (situation, user) in situations.iter().flat_map(|s| users.iter().map(move |u| (*s, *u))) {
+            let mut query = AccountQuery { app, link_state, situation, user, after: None, limit: 3 };
+            let wanted = all.iter().filter(|a| {
+                app.is_none_or(|x| x == a.app)
+                    && link_state.is_none_or(|x| x == a.link_state)
+                    && situation.is_none_or(|x| x == a.situation)
+                    && user.is_none_or(|x| Some(x) == a.user)
+            });
+            let wanted: Vec<u64> = wanted.map(|account| account.id.0).collect();
+            let mut found = Vec::new();
+            loop {
+                let page = store.accounts(&query).await.unwrap();
+                found.extend(page.items.iter().map(|account| account.id.0));
+                query.after = page.next;
+                if query.after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, wanted, "{query:?}");
+        }
+    }
+}
+
+async fn account_counts_follow_every_change(store: &dyn Store) {
+    use Situation::{Confirmed, Found, Missing};
+    with_apps(store).await;
+    add_accounts(store, [account(1, 1, Found), account(2, 1, Found), account(3, 1, Missing), account(4, 2, Found)])
+        .await;
+    let counts = async |app| store.account_counts(AppId(app)).await.unwrap().into_iter().collect::<Vec<_>>();
+    assert_eq!(counts(1).await, [(Found, 2), (Missing, 1)]);
+    let accounts = vec![gatehouse_core::ports::Versioned::replacing(1, account(1, 1, Confirmed))];
+    let remove_accounts = vec![gatehouse_core::AccountId(3), gatehouse_core::AccountId(99)];
+    store.commit(ChangeSet { accounts, remove_accounts, ..ChangeSet::default() }).await.unwrap();
+    assert_eq!(counts(1).await, [(Confirmed, 1), (Found, 1)]);
+    assert_eq!(counts(2).await, [(Found, 1)]);
+    assert_eq!(counts(3).await, []);
+}
+
+async fn requests_are_filtered_by_every_combination_newest_first(store: &dyn Store) {
+    with_apps(store).await;
+    let (states, operations) = ([State::New, State::Failed, State::Completed], [Operation::Create, Operation::Update]);
+    let all: Vec<Request> = (1..=60)
+        .map(|id| Request {
+            state: states[(id % 3) as usize],
+            operation: operations[(id / 2 % 2) as usize],
+            subject: if id % 7 == 0 { Subject::App } else { Subject::User(UserId(id % 4)) },
+            raised_by: (id % 5 == 0).then_some(RequestId(1)),
+            ..request(id, 1 + id / 3 % 3, 0, None)
+        })
+        .collect();
+    add_requests(store, all.clone()).await;
+    let subjects = [None, Some(Subject::User(UserId(1))), Some(Subject::App)];
+    for app in [None, Some(AppId(2)), Some(AppId(9))] {
+        for state in [None, Some(State::Failed)] {
+            for operation in [None, Some(Operation::Create)] {
+                for subject in subjects {
+                    for raised_by in [None, Some(RequestId(1))] {
+                        let query = RequestQuery { app, state, operation, subject, raised_by, after: None, limit: 4 };
+                        assert_listed(store, &all, query).await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn assert_listed(store: &dyn Store, all: &[Request], mut query: RequestQuery) {
+    let wanted = all.iter().rev().filter(|r| {
+        query.app.is_none_or(|x| x == r.app)
+            && query.state.is_none_or(|x| x == r.state)
+            && query.operation.is_none_or(|x| x == r.operation)
+            && query.subject.is_none_or(|x| x == r.subject)
+            && query.raised_by.is_none_or(|x| Some(x) == r.raised_by)
+    });
+    let wanted: Vec<u64> = wanted.map(|request| request.id.0).collect();
+    let mut found = Vec::new();
+    loop {
+        let page = store.requests(&query).await.unwrap();
+        found.extend(page.items.iter().map(|request| request.id.0));
+        query.after = page.next;
+        if query.after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, wanted, "{query:?}");
+}
+
+async fn logs_come_in_order_and_audit_newest_first(store: &dyn Store) {
+    with_apps(store).await;
+    add_requests(store, [request(1, 1, 1, None), request(2, 1, 2, None)]).await;
+    for batch in [["a", "b"], ["c", "d"]] {
+        let log = batch.iter().flat_map(|text| [(RequestId(1), line(text)), (RequestId(2), line("other"))]).collect();
+        let audit = batch.iter().map(|text| audit(text)).collect();
+        store.commit(ChangeSet { log, audit, ..ChangeSet::default() }).await.unwrap();
+    }
+    let first = store.request_log(RequestId(1), None, 3).await.unwrap();
+    let second = store.request_log(RequestId(1), first.next.as_deref(), 3).await.unwrap();
+    assert_eq!(first.items, [line("a"), line("b"), line("c")]);
+    assert_eq!((second.items, second.next), (vec![line("d")], None));
+    let first = store.audit(None, 3).await.unwrap();
+    let second = store.audit(first.next.as_deref(), 3).await.unwrap();
+    assert_eq!(first.items, [audit("d"), audit("c"), audit("b")]);
+    assert_eq!((second.items, second.next), (vec![audit("a")], None));
+}
+
+async fn staging_rows_are_replaced_and_truncated(store: &dyn Store) {
+    with_apps(store).await;
+    add_requests(store, [request(1, 1, 1, None), request(2, 1, 2, None)]).await;
+    let rows = |run, numbers: &[u64]| numbers.iter().map(|no| (RequestId(run), row(*no))).collect::<Vec<_>>();
+    let staging = [rows(1, &[0, 1, 2, 300]), rows(2, &[0])].concat();
+    store.commit(ChangeSet { staging, ..ChangeSet::default() }).await.unwrap();
+    let numbers = async |run, from, limit| {
+        let rows = store.staging(RequestId(run), from, limit).await.unwrap();
+        rows.iter().map(|row| row.no).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(1, 0, 3).await, [0, 1, 2]);
+    assert_eq!(numbers(1, 2, 9).await, [2, 300]);
+    let changed = gatehouse_core::StagingRow { changed: true, ..row(1) };
+    let restart = ChangeSet {
+        truncate_staging: vec![(RequestId(1), 1)],
+        staging: vec![(RequestId(1), changed.clone())],
+        ..ChangeSet::default()
+    };
+    store.commit(restart).await.unwrap();
+    assert_eq!(store.staging(RequestId(1), 0, 9).await.unwrap(), [row(0), changed], "cut first, then written");
+    assert_eq!(numbers(2, 0, 9).await, [0], "another run is left alone");
+}
+
+async fn a_cursor_of_another_list_is_refused(store: &dyn Store) {
+    with_apps(store).await;
+    add_users(store, [user(1, "a"), user(2, "b")]).await;
+    let cursor = store.users(None, 1).await.unwrap().next;
+    assert!(store.users(cursor.as_deref(), 1).await.is_ok());
+    let refused = [
+        store.users(Some("nonsense"), 1).await.map(drop),
+        store.users_of_profile("staff", cursor.as_deref(), 1).await.map(drop),
+        store.accounts(&AccountQuery { after: cursor.clone(), limit: 1, ..AccountQuery::default() }).await.map(drop),
+        store.requests(&RequestQuery { after: cursor.clone(), limit: 1, ..RequestQuery::default() }).await.map(drop),
+        store.request_log(RequestId(1), cursor.as_deref(), 1).await.map(drop),
+        store.audit(cursor.as_deref(), 1).await.map(drop),
+    ];
+    for (no, refused) in refused.into_iter().enumerate() {
+        assert!(matches!(refused, Err(StoreError::BadCursor(_))), "list {no}: {refused:?}");
+    }
+}
+
+async fn lists_by_name_are_sorted(store: &dyn Store) {
+    with_apps(store).await;
+    let changes = ChangeSet {
+        profiles: new([profile("b"), profile("a")]),
+        tokens: new([token(1, "z"), token(2, "y")]),
+        credentials: vec![(credential("q"), "1".into()), (credential("p"), "2".into())],
+        ..ChangeSet::default()
+    };
+    store.commit(changes).await.unwrap();
+    let names = store.apps().await.unwrap().into_iter().map(|app| app.name).collect::<Vec<_>>();
+    assert_eq!(names, ["crm", "hr", "wiki"]);
+    assert_eq!(store.profiles().await.unwrap().iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(store.tokens().await.unwrap().iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["y", "z"]);
+    assert_eq!(store.credentials().await.unwrap().iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["p", "q"]);
+}
