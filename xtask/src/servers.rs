@@ -55,12 +55,13 @@ fn install(venv: &Path, requirements: &Path, wanted: &str) -> Result<()> {
 /// A Python 3.10 or later with venv and ensurepip: the one that PYTHON names, or python3. Debian's is installed if
 /// there is none and we may.
 fn usable_python() -> Result<String> {
-    let python = env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let named = env::var("PYTHON").ok();
+    let python = named.clone().unwrap_or_else(|| "python3".to_owned());
     if runs(&mut Command::new(&python), &["-c", PROBE]) {
         return Ok(python);
     }
     let packages = DEBIAN_PACKAGES.join(" ");
-    if is_root() && runs(&mut Command::new("apt-get"), &["--version"]) {
+    if named.is_none() && is_root() && runs(&mut Command::new("apt-get"), &["--version"]) {
         println!("    {python} cannot make a venv: installing {packages} with apt-get");
         let apt = || {
             let mut command = Command::new("apt-get");

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::io::Write as _;
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -48,7 +49,8 @@ pub fn read(command: &mut Command) -> Result<String> {
 }
 
 /// The command as it would be typed.
-pub fn display(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+fn display(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let words = program.file_name().into_iter().chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

@@ -100,6 +100,11 @@ impl Workspace {
     /// A cargo command at the root of the workspace.
     pub fn cargo(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(cargo_program());
+        // What `cargo run` said about xtask must not look like a changed environment to build scripts: they would
+        // run again, and all that depends on them would be built again, each time.
+        for (name, _) in env::vars_os().filter(|(name, _)| is_about_this_package(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
         command.current_dir(&self.workspace_root).args(arguments);
         command
     }
@@ -141,6 +146,12 @@ impl Workspace {
 /// Whether this is CI, where nothing may be skipped.
 pub fn is_ci() -> bool {
     env::var("CI").is_ok_and(|ci| ci == "true")
+}
+
+/// Whether cargo sets this variable for the package that it builds or runs.
+fn is_about_this_package(variable: &str) -> bool {
+    let about = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "OUT_DIR"];
+    about.iter().any(|prefix| variable.starts_with(prefix))
 }
 
 /// The cargo that runs us, or else the one in the path.
