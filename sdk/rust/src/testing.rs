@@ -6,12 +6,13 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 
 type Answer = Result<Response, TransportError>;
+type Handler<'a> = Box<dyn Fn(&Request) -> Answer + 'a>;
 
 /// A transport for tests. It records every request.
 #[derive(Default)]
 pub struct FakeTransport<'a> {
     answers: RefCell<VecDeque<Answer>>,
-    handler: Option<Box<dyn Fn(&Request) -> Answer + 'a>>,
+    handler: Option<Handler<'a>>,
     requests: RefCell<Vec<Request>>,
 }
 

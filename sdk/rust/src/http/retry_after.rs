@@ -1,16 +1,14 @@
-//! Retry-After: seconds or an HTTP-date (RFC 9110 section 10.2.3). A date is read against the answer's own Date
-//! where it has one, so that neither the target's clock nor ours must be right.
+//! Retry-After: seconds or an HTTP-date (RFC 9110 section 10.2.3). A date is read against the answer's own Date, so
+//! that the target's clock need not agree with ours; it never asks ours.
 
-use std::time::SystemTime;
-
-/// Seconds to wait; a date in the past is no wait at all.
+/// Seconds to wait; a date in the past is no wait at all, and one without a Date to read it against says nothing.
 pub(super) fn seconds(retry_after: &str, date: Option<&str>) -> Option<u32> {
     let retry_after = retry_after.trim();
     if !retry_after.is_empty() && retry_after.bytes().all(|b| b.is_ascii_digit()) {
         return Some(retry_after.parse().unwrap_or(u32::MAX));
     }
     let then = httpdate::parse_http_date(retry_after).ok()?;
-    let now = date.and_then(|date| httpdate::parse_http_date(date.trim()).ok()).unwrap_or_else(SystemTime::now);
+    let now = httpdate::parse_http_date(date?.trim()).ok()?;
     let wait = then.duration_since(now).unwrap_or_default();
     Some(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX))
 }
@@ -37,7 +35,7 @@ mod tests {
     #[test]
     fn a_date_in_the_past_is_no_wait_and_nonsense_says_nothing() {
         assert_eq!(seconds("Sun, 06 Nov 1994 08:00:00 GMT", DATE), Some(0));
-        assert_eq!(seconds("Sun, 06 Nov 1994 08:00:00 GMT", None), Some(0));
+        assert_eq!(seconds("Sun, 06 Nov 1994 08:00:00 GMT", None), None);
         assert_eq!(seconds("soon", DATE), None);
         assert_eq!(seconds("-5", DATE), None);
         assert_eq!(seconds("", DATE), None);
