@@ -1,16 +1,14 @@
 //! The real binary: `gatehouse serve` on a directory of its own and a free port of 127.0.0.1, and the CLI against it.
 //! What is given to it and read from it is what any administrator sees; nothing reaches into its store.
 
-use crate::{Http, Running, artifacts, free_port};
+use crate::process::on_free_port;
+use crate::{Http, Running, artifacts};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-
-/// How often another port is tried, if somebody else takes the one that was free.
-const TRIES: usize = 5;
 
 /// Where the first start leaves its token, below the host's directory: a restarted server says it no more.
 const TOKEN_FILE: &str = "first-token";
@@ -78,14 +76,7 @@ impl Gatehouse {
     /// See there.
     pub fn start_with(directory: &Path, environment: &[(&str, &OsStr)]) -> Result<Self> {
         let bin = artifacts::gatehouse_bin()?;
-        let mut last = None;
-        for _ in 0..TRIES {
-            match Self::start_on(free_port()?, &bin, directory, environment) {
-                Ok(host) => return Ok(host),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.context("no try")?)
+        on_free_port(|port| Self::start_on(port, &bin, directory, environment))
     }
 
     fn start_on(port: u16, bin: &Path, directory: &Path, environment: &[(&str, &OsStr)]) -> Result<Self> {

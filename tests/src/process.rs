@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 /// How long anything may take to start or to stop: generous, because machines are slow when they are busy.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// How many ports are tried.
+const TRIES: usize = 5;
+
 /// Lines of a log that a complaint quotes.
 const QUOTED_LINES: usize = 30;
 
@@ -63,7 +66,10 @@ impl Running {
         });
         match found {
             Some(Ok(found)) => Ok(found),
-            Some(Err(ended)) => bail!("{} ended ({ended:?}) before {what}. Its log:\n{}", self.name, self.quote()),
+            Some(Err(ended)) => {
+                let how = ended.ok().flatten().map_or("no status".to_owned(), |status| status.to_string());
+                bail!("{} ended ({how}) before {what}. Its log:\n{}", self.name, self.quote())
+            }
             None => bail!("{}: no sign of {what} in {PATIENCE:?}. Its log:\n{}", self.name, self.quote()),
         }
     }
@@ -134,6 +140,21 @@ pub fn free_port() -> Result<u16> {
     Ok(listener.local_addr().context("a free port")?.port())
 }
 
+/// Starts something that listens on a free port; on another one if somebody else takes that port first, which the
+/// error then says.
+///
+/// # Errors
+/// Those of `start`, or there is no free port.
+pub fn on_free_port<T>(start: impl Fn(u16) -> Result<T>) -> Result<T> {
+    for _ in 1..TRIES {
+        match start(free_port()?) {
+            Err(error) if format!("{error:#}").contains("in use") => {}
+            outcome => return outcome,
+        }
+    }
+    start(free_port()?)
+}
+
 /// Asks again and again until there is an answer, for two minutes at most: the one place that waits. Tests assert
 /// what they find, never how long it took.
 pub fn until<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
@@ -184,6 +205,21 @@ mod tests {
         let process = sh("echo no such option; exit 2", &dir.path().join("log"));
         let error = process.wait_until("an answer", || None::<()>).unwrap_err().to_string();
         assert!(error.contains("before an answer") && error.contains("no such option"), "{error}");
+    }
+
+    #[test]
+    fn another_port_is_tried_only_where_the_first_was_taken() {
+        let tried = std::cell::Cell::new(0);
+        let start = |why: &'static str| {
+            tried.set(0);
+            on_free_port(|port| {
+                tried.set(tried.get() + 1);
+                if tried.get() == 1 { bail!("{why}") } else { Ok(port) }
+            })
+        };
+        assert!(start("Address already in use").is_ok());
+        assert!(start("no such option").is_err());
+        assert_eq!(tried.get(), 1);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! The third-party SCIM server (`scim2-server` from PyPI) as a target: started on loopback with a bearer token, and
 //! asked directly, so that a test sees what really is there and not what a connector says of it.
 
-use crate::{Http, Running, artifacts, free_port};
+use crate::process::on_free_port;
+use crate::{Http, Running, artifacts};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::path::Path;
@@ -9,9 +10,6 @@ use std::process::Command;
 
 /// How many accounts are asked for at a time.
 const PAGE: usize = 200;
-
-/// How often another port is tried, if somebody else takes the one that was free.
-const TRIES: usize = 5;
 
 /// A running `scim2-server`. It keeps its accounts in memory, and ends when this is dropped.
 #[derive(Debug)]
@@ -28,14 +26,7 @@ impl Scim2Server {
     /// It is not installed, or does not start.
     pub fn start(directory: &Path, token: &str) -> Result<Self> {
         let program = artifacts::scim2_server().context("scim2-server is not installed: `cargo xtask test` does it")?;
-        let mut last = None;
-        for _ in 0..TRIES {
-            match Self::start_on(free_port()?, &program, directory, token) {
-                Ok(server) => return Ok(server),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.context("no try")?)
+        on_free_port(|port| Self::start_on(port, &program, directory, token))
     }
 
     fn start_on(port: u16, program: &Path, directory: &Path, token: &str) -> Result<Self> {

@@ -67,6 +67,8 @@ fn account(user: &Value) -> TargetAccount {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::seed;
     use super::*;
     use serde_json::json;
 
@@ -88,6 +90,23 @@ mod tests {
     fn differences_of(listed: &[Value]) -> Vec<String> {
         let expected = BTreeMap::from([("ada".to_owned(), Outcome { account: ada(), fate: "as it was" })]);
         compare(&expected, listed).into_iter().flat_map(|line| line.differences).collect()
+    }
+
+    #[test]
+    fn the_sample_target_takes_the_seed_and_shows_it_as_it_is() {
+        if gatehouse_tests::scim2_server().is_none() {
+            return gatehouse_tests::skip("the_sample_target_takes_the_seed_and_shows_it_as_it_is", "no scim2-server");
+        }
+        let directory = tempfile::tempdir().unwrap();
+        let target = gatehouse_tests::Scim2Server::start(directory.path(), "sample").unwrap();
+        let entries = seed::entries();
+        let count = seed::fill(&target, &entries).unwrap();
+        let accounts = entries.into_iter().flat_map(|entry| entry.accounts);
+        let seeded: BTreeMap<_, _> =
+            accounts.map(|account| (key(&account.user_name), Outcome { account, fate: "as it was" })).collect();
+        let lines = compare(&seeded, &target.users().unwrap());
+        assert_eq!(lines.len(), count);
+        assert!(lines.iter().all(|line| line.differences.is_empty()), "{lines:#?}");
     }
 
     #[test]

@@ -35,21 +35,31 @@ pub fn run(workspace: &Workspace, once: bool) -> Result<()> {
 
     let directory = tempfile::Builder::new().prefix("gatehouse-demo-").tempdir().context("a temporary directory")?;
     let exploring = stop_on_interrupt(directory.path())?;
+    let outcome = show(directory.path(), &guests, |host| {
+        if !once {
+            exploring.store(true, Ordering::Relaxed);
+            stay_up(workspace, host, directory.path());
+        }
+    });
+    if outcome.is_err() {
+        eprintln!("\nFiles and logs of this demo are kept in {}.", directory.keep().display());
+    }
+    outcome
+}
+
+/// Starts target and host, plays the script, then does what is to be done at its end.
+fn show(directory: &Path, guests: &Path, at_the_end: impl Fn(&Gatehouse)) -> Result<()> {
     let entries = seed::entries();
     let target = step("Starting a sample SCIM target and filling it", || {
-        let target = Scim2Server::start(directory.path(), TARGET_TOKEN)?;
+        let target = Scim2Server::start(directory, TARGET_TOKEN)?;
         println!("    {} accounts at {}", seed::fill(&target, &entries)?, target.base_url());
         Ok(target)
     })?;
-    write_files(directory.path(), &guests, &entries)?;
-    let host = step("Starting gatehouse on an empty store", || Gatehouse::start(directory.path()))?;
-    println!("    {} in {}", host.url(), directory.path().display());
-
+    write_files(directory, guests, &entries)?;
+    let host = step("Starting gatehouse on an empty store", || Gatehouse::start(directory))?;
+    println!("    {} in {}", host.url(), directory.display());
     script::play(&Terminal::new(&host), &target, &entries)?;
-    if !once {
-        exploring.store(true, Ordering::Relaxed);
-        stay_up(workspace, &host, directory.path());
-    }
+    at_the_end(&host);
     host.stop().map(drop)
 }
 
