@@ -2,6 +2,7 @@
 //! cannot be leant on. Words that this file itself must name are put together from pieces.
 
 use super::Check;
+use std::collections::BTreeSet;
 
 /// Words that may not be in some folders' Rust sources and manifests.
 struct Words {
@@ -73,10 +74,15 @@ const PANICS: &[&str] = &[concat!(".unw", "rap()"), concat!(".exp", "ect(\"")];
 pub fn check(files: &[(String, String)], foreign_paths: &[String]) -> Vec<Check> {
     let words = WORDS.iter().map(|rule| words(rule, files));
     let texts: Vec<&(String, String)> = files.iter().filter(|(path, _)| path != "Cargo.lock").collect();
+    let tests: BTreeSet<String> = files.iter().flat_map(|(path, text)| test_modules(path, text)).collect();
     let mut checks: Vec<Check> = words.collect();
     checks.push(Check {
         rule: "nothing outside tests unwraps".to_owned(),
-        violations: files.iter().flat_map(|(path, text)| panics(path, text)).collect(),
+        violations: files
+            .iter()
+            .filter(|(path, _)| !tests.contains(path))
+            .flat_map(|(p, text)| panics(p, text))
+            .collect(),
     });
     checks.push(Check {
         rule: "no file names a path of this machine".to_owned(),
@@ -132,6 +138,22 @@ fn panics(path: &str, text: &str) -> Vec<String> {
         !line.starts_with("//") && PANICS.iter().any(|panic| line.contains(panic))
     });
     bad.map(|(at, line)| place(path, at, line)).collect()
+}
+
+/// Where the modules lie that this file has for tests alone: `#[cfg(test)]`, then `mod name;`.
+fn test_modules(path: &str, text: &str) -> Vec<String> {
+    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let folder = match file.strip_suffix(".rs") {
+        None => return Vec::new(),
+        Some("lib" | "main" | "mod") => folder.to_owned(),
+        Some(stem) => format!("{folder}/{stem}"),
+    };
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let names = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]").filter_map(|pair| {
+        let declared = pair[1].trim_start_matches("pub(crate) ");
+        declared.strip_prefix("mod ")?.strip_suffix(';')
+    });
+    names.flat_map(|name| [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")]).collect()
 }
 
 /// The scenario tests are a package of their own, whose sources are the harness.
@@ -199,6 +221,19 @@ mod tests {
         allowed("host/store/tests/crash.rs", &code);
         allowed("tests/tests/scenario.rs", &code);
         assert_eq!(broken("tests/src/harness.rs", &code).len(), 1);
+    }
+
+    #[test]
+    fn a_module_that_is_there_for_tests_alone_is_a_test_wherever_it_lies() {
+        let of = |path| test_modules(path, "#[cfg(test)]\nmod properties;\nmod real;\n");
+        assert_eq!(of("host/core/src/a.rs"), ["host/core/src/a/properties.rs", "host/core/src/a/properties/mod.rs"]);
+        assert_eq!(of("host/core/src/lib.rs")[0], "host/core/src/properties.rs");
+        assert!(test_modules("a.rs", "#[cfg(test)]\nmod tests {\n").is_empty());
+        let unwraps = format!("b{}", PANICS[0]);
+        let files = [("x/lib.rs", "#[cfg(test)]\nmod a;"), ("x/a.rs", &unwraps), ("x/b.rs", &unwraps)];
+        let files = files.map(|(path, text)| (path.to_owned(), text.to_owned()));
+        let found: Vec<_> = check(&files, &[]).into_iter().flat_map(|check| check.violations).collect();
+        assert_eq!(found, [format!("x/b.rs:1: {unwraps}")]);
     }
 
     #[test]
