@@ -1,1 +1,23 @@
-//! stub
+//! The async shell: takes due work from the store, calls the connector, applies the outcome. It decides nothing: what
+//! follows an event is for `gatehouse_core` to say, and what a claim is worth for the store. It never names a store,
+//! a sandbox or a web server.
+
+mod account;
+mod clock;
+mod config;
+mod engine;
+mod job;
+mod known;
+mod links;
+mod loading;
+mod noted;
+pub mod requests;
+mod runs;
+mod schedule;
+mod settle;
+mod shell;
+mod telemetry;
+
+pub use clock::SystemClock;
+pub use config::{ConfigError, EngineConfig};
+pub use engine::Engine;

@@ -312,6 +312,10 @@ fn account_after(
     }
     match (step, request.operation) {
         (CommitStep::Create(desired), _) => {
+            // A reconciliation may have seen the account first, and made it nobody's.
+            if let Subject::User(user) = request.subject {
+                account.user = Some(user);
+            }
             account.status = desired.status;
             account.is_known_link = account.user.is_some();
             account.set_situation(if account.user.is_some() { Situation::Confirmed } else { Situation::Unassigned });

@@ -1,0 +1,171 @@
+//! Work on one account: the calls that change or read it. A durable start comes before each call, and its result is
+//! never lost to somebody else's change of the same records.
+
+use crate::job::{Job, Trouble, Worked};
+use crate::known::known;
+use crate::loading::Surroundings;
+use crate::noted::host_line;
+use gatehouse_core::lifecycle::{AttemptReport, Event};
+use gatehouse_core::ports::{CallReport, ChangeSet, CommitCommand, Receipt, Sequence, StoreError};
+use gatehouse_core::schema::Account as RemoteAccount;
+use gatehouse_core::{AccountId, App, CallFailure, Capability, Change, CommitStep, FailureKind, Level};
+
+/// How often the result of a call is offered to the store again after others have changed the same records.
+const OFFERS: u32 = 20;
+
+/// Makes the call of the step that is next.
+pub(crate) async fn call(job: &mut Job, around: &Surroundings) -> Worked {
+    let found = known(&job.shell, &job.request, None).await?.account;
+    job.commit_and_keep(&around.app, Event::AttemptStarted).await?;
+    let Some(command) = command(job, found.as_ref()) else { return Ok(()) };
+    let report = job.shell.connectors.commit(&around.context, &command).await;
+    job.note(around, "commit", &report);
+    let write_left = report.call.write_left;
+    let result = checked(report.result, &command).map(|receipt| (receipt.account, receipt.applied));
+    let refreshed = match &result {
+        Err(failure) if failure.kind == FailureKind::Stale => refreshed(job, around, &command).await,
+        _ => None,
+    };
+    let result = result.map(|(account, applied)| (account.map(|account| around.narrowed(account)), applied));
+    finish(job, around, Outcome { result, write_left, refreshed }).await
+}
+
+/// The command of the attempt that has just been started.
+fn command(job: &Job, known: Option<&gatehouse_core::Account>) -> Option<CommitCommand> {
+    let step = job.request.change.content.step(job.request.steps_done)?.clone();
+    let attempt = job.request.attempts.last()?;
+    let external_id = match (&step, &job.request.change.content) {
+        (CommitStep::Create(_), _) => None,
+        (_, Change::Account { external_id: Some(external_id), .. }) => Some(external_id.clone()),
+        // A step after a Create: the account it made.
+        _ => known.and_then(|account| account.external_id.clone()),
+    };
+    let expected_revision = match &step {
+        CommitStep::Create(_) => None,
+        _ => known.and_then(|account| account.revision.clone()),
+    };
+    Some(CommitCommand { idempotency_key: attempt.idempotency_key.clone(), external_id, expected_revision, step })
+}
+
+/// A receipt must speak of the account that was asked about, or else nobody knows what was done.
+fn checked(result: Result<Receipt, CallFailure>, command: &CommitCommand) -> Result<Receipt, CallFailure> {
+    let receipt = result?;
+    let broken = |why: String| Err(CallFailure::new(FailureKind::Protocol, why));
+    match (&command.step, &receipt.account, &command.external_id) {
+        (CommitStep::Create(_), None, _) => {
+            broken("the receipt of a create does not say which account was made".to_owned())
+        }
+        (_, Some(account), _) if account.external_id.is_empty() => {
+            broken("the receipt's account has no external id".to_owned())
+        }
+        (_, Some(account), Some(asked)) if account.external_id != *asked => {
+            broken(format!("the receipt speaks of account `{}`, not of `{asked}`", account.external_id))
+        }
+        _ => Ok(receipt),
+    }
+}
+
+/// The account as it is now, where the target said that it had moved on.
+async fn refreshed(job: &mut Job, around: &Surroundings, command: &CommitCommand) -> Option<RemoteAccount> {
+    let external_id = command.external_id.as_ref()?;
+    if !around.can(Capability::Read) {
+        return None;
+    }
+    let report = job.shell.connectors.read(&around.context, external_id).await;
+    job.note(around, "read", &report);
+    report.result.ok().map(|account| around.narrowed(account))
+}
+
+/// Reads the account, shows it in the log, and keeps what is kept of it.
+pub(crate) async fn read(job: &mut Job, around: &Surroundings) -> Worked {
+    let Change::Read { external_id } = job.request.change.content.clone() else {
+        return job.commit(&around.app, Event::Fail { why: "it says no account to read".to_owned() }).await;
+    };
+    job.commit_and_keep(&around.app, Event::AttemptStarted).await?;
+    let report: CallReport<RemoteAccount> = job.shell.connectors.read(&around.context, &external_id).await;
+    job.note(around, "read", &report);
+    if let Ok(account) = &report.result {
+        let line = shown(around, account);
+        let now = job.shell.now();
+        job.notes().log.push(host_line(now, Level::Info, format!("account `{external_id}` as it is"), line));
+    }
+    let result = report.result.map(|account| (Some(around.narrowed(account)), false));
+    finish(job, around, Outcome { result, write_left: report.call.write_left, refreshed: None }).await
+}
+
+/// An account's attributes as fields of a log line, the sensitive ones masked.
+fn shown(around: &Surroundings, account: &RemoteAccount) -> Vec<(String, String)> {
+    let mut fields =
+        vec![("username".to_owned(), account.username.clone()), ("status".to_owned(), format!("{:?}", account.status))];
+    fields.extend(account.attributes.iter().map(|(name, values)| {
+        let sensitive = around.schema.get(name).is_none_or(|definition| definition.sensitive);
+        let texts: Vec<&str> = values.iter().map(|value| value.text.as_str()).collect();
+        (name.clone(), if sensitive { "(masked)".to_owned() } else { texts.join(", ") })
+    }));
+    fields
+}
+
+/// Notes that there is nothing to call for.
+pub(crate) async fn conclude(job: &mut Job, app: &App) -> Worked {
+    let known = known(&job.shell, &job.request, None).await?.account;
+    job.commit(app, Event::Concluded { known }).await
+}
+
+/// How a call ended.
+#[derive(Clone)]
+struct Outcome {
+    result: Result<(Option<RemoteAccount>, bool), CallFailure>,
+    write_left: bool,
+    refreshed: Option<RemoteAccount>,
+}
+
+async fn finish(job: &mut Job, around: &Surroundings, outcome: Outcome) -> Worked {
+    let shown = match &outcome.result {
+        Ok((account, _)) => account.clone(),
+        Err(_) => None,
+    };
+    insist(job, around, shown.as_ref(), |known, new_account| {
+        let outcome = outcome.clone();
+        Event::AttemptFinished(Box::new(AttemptReport {
+            result: outcome.result,
+            write_left: outcome.write_left,
+            known,
+            refreshed: outcome.refreshed,
+            new_account,
+            names: around.names(),
+        }))
+    })
+    .await
+}
+
+/// Applies what a call brought, to the records as they are now: again and again, for as long as others are faster.
+pub(crate) async fn insist(
+    job: &mut Job,
+    around: &Surroundings,
+    shown: Option<&RemoteAccount>,
+    event: impl Fn(Option<gatehouse_core::Account>, AccountId) -> Event,
+) -> Worked {
+    let mut offers = 0;
+    loop {
+        let found = known(&job.shell, &job.request, shown).await?;
+        let new_account = match &found.account {
+            Some(account) => account.id,
+            None => AccountId(job.shell.store.allocate(Sequence::Account, 1)),
+        };
+        let more = ChangeSet { remove_accounts: superfluous(shown, found.superfluous), ..ChangeSet::default() };
+        match job.commit_with(&around.app, event(found.account, new_account), more).await {
+            Err(Trouble::Store(StoreError::VersionConflict { .. } | StoreError::Duplicate { .. }))
+                if offers < OFFERS =>
+            {
+                offers += 1;
+                job.reload().await?;
+            }
+            worked => return worked,
+        }
+    }
+}
+
+/// A place is superfluous once the target shows the account.
+fn superfluous(shown: Option<&RemoteAccount>, places: Vec<AccountId>) -> Vec<AccountId> {
+    if shown.is_some() { places } else { Vec::new() }
+}

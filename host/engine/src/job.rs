@@ -1,0 +1,256 @@
+//! One claimed request being worked on: what every kind of work has in common. Work is taken from the request alone,
+//! every outcome goes through `lifecycle::step`, and everything an event causes becomes durable in one commit.
+
+use crate::loading::{NotReady, Surroundings};
+use crate::noted::Notes;
+use crate::shell::Shell;
+use crate::{account, links, runs, settle, telemetry};
+use gatehouse_core::lifecycle::{Effect, Event, Refused, Transition, Work, step, work};
+use gatehouse_core::ports::{CallReport, ChangeSet, Claim, Fence, StoreError};
+use gatehouse_core::{App, CallFailure, Request};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// How often work whose records were changed by others meanwhile is done again before the claim is given back.
+const CONFLICTS: u32 = 5;
+
+/// Why a piece of work did not come to its end. Nothing was written since its last commit.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// The store refused or did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The event did not fit the request.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// A call cannot even be tried. The text says what to do.
+    #[error("{0}")]
+    NotReady(CallFailure),
+}
+
+impl From<NotReady> for Trouble {
+    fn from(not_ready: NotReady) -> Self {
+        match not_ready {
+            NotReady::Store(error) => Self::Store(error),
+            NotReady::Missing(failure) => Self::NotReady(failure),
+        }
+    }
+}
+
+pub(crate) type Worked = Result<(), Trouble>;
+
+pub(crate) struct Job {
+    pub shell: Arc<Shell>,
+    pub request: Request,
+    pub fence: Fence,
+    pub lease_until: Timestamp,
+    /// Whether the claim is still held.
+    held: bool,
+    /// What calls left to be written down with the next commit.
+    notes: Notes,
+}
+
+impl Job {
+    pub fn new(shell: Arc<Shell>, claim: Claim) -> Self {
+        Self {
+            shell,
+            request: claim.request,
+            fence: claim.fence,
+            lease_until: claim.lease_until,
+            held: true,
+            notes: Notes::default(),
+        }
+    }
+
+    /// Does what the request needs, for as long as the claim lasts and nothing has to be waited for.
+    #[tracing::instrument(name = "request", skip_all, fields(request = %self.request.id, operation = ?self.request.operation))]
+    pub async fn run(mut self) {
+        let mut conflicts = 0;
+        while self.held {
+            let Some(work) = work(&self.request) else { return self.release().await };
+            match self.perform(work).await {
+                Ok(()) => conflicts = 0,
+                Err(Trouble::Store(StoreError::Fenced { .. })) => {
+                    tracing::info!("the claim has been taken over");
+                    return;
+                }
+                Err(Trouble::Store(StoreError::VersionConflict { .. } | StoreError::Duplicate { .. }))
+                    if conflicts < CONFLICTS =>
+                {
+                    conflicts += 1;
+                    if self.reload().await.is_err() {
+                        return;
+                    }
+                }
+                Err(trouble) => return self.give_up(trouble).await,
+            }
+        }
+    }
+
+    async fn perform(&mut self, work: Work) -> Worked {
+        let Some(app) = self.shell.store.app(self.request.app).await? else {
+            // It was deleted, and its requests with it.
+            self.held = false;
+            return Ok(());
+        };
+        if app.paused || self.shell.is_stopping() {
+            self.release().await;
+            return Ok(());
+        }
+        tracing::debug!(?work, "takes up");
+        match work {
+            Work::Conclude => account::conclude(self, &app).await,
+            Work::NoteLost => self.commit(&app, Event::AttemptLost).await,
+            Work::Link(change) => links::link(self, &app, change).await,
+            Work::Compare => runs::compare(self, &app).await,
+            work => {
+                let until = Some(self.lease_until);
+                let around = Surroundings::of(&self.shell, app.clone(), Some(self.request.id), until).await;
+                let around = match around {
+                    Err(NotReady::Missing(failure)) => return self.cannot(&app, &work, failure).await,
+                    around => around?,
+                };
+                match work {
+                    Work::Call { .. } => account::call(self, &around).await,
+                    Work::Read => account::read(self, &around).await,
+                    Work::Settle => settle::settle(self, &around).await,
+                    Work::CollectPage => runs::collect_page(self, &around).await,
+                    Work::Analyze { from } => runs::analyze(self, &around, from).await,
+                    Work::CommitRows { from } => runs::commit_rows(self, &around, from).await,
+                    Work::Conclude | Work::NoteLost | Work::Link(_) | Work::Compare => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Nothing can be called: the request fails with the text, or goes to review if a write may have left.
+    async fn cannot(&mut self, app: &App, work: &Work, failure: CallFailure) -> Worked {
+        let event = match work {
+            Work::Settle => Event::ReadFailed(failure),
+            _ => Event::Fail { why: failure.message },
+        };
+        self.commit(app, event).await
+    }
+
+    /// Writes down what a call told, with the next commit.
+    pub fn note<T>(&mut self, around: &Surroundings, function: &'static str, report: &CallReport<T>) {
+        around.count(function, report);
+        self.notes.append(Notes::of(&around.caller(), function, &report.call, self.shell.now()));
+    }
+
+    /// What is written down with the next commit.
+    pub fn notes(&mut self) -> &mut Notes {
+        &mut self.notes
+    }
+
+    /// Applies an event and makes what follows durable.
+    pub async fn commit(&mut self, app: &App, event: Event) -> Worked {
+        self.commit_with(app, event, ChangeSet::default()).await
+    }
+
+    /// Applies an event and makes what follows durable, together with `more`.
+    pub async fn commit_with(&mut self, app: &App, event: Event, more: ChangeSet) -> Worked {
+        let transition = step(&self.request, event, &self.shell.moment(&app.config.retry))?;
+        let keeps = self.goes_on(&transition);
+        self.write(transition, more, keeps).await
+    }
+
+    /// As `commit`, but keeps the claim whatever follows: the call it announces is made next.
+    pub async fn commit_and_keep(&mut self, app: &App, event: Event) -> Worked {
+        let transition = step(&self.request, event, &self.shell.moment(&app.config.retry))?;
+        self.write(transition, ChangeSet::default(), true).await
+    }
+
+    async fn write(&mut self, transition: Transition, more: ChangeSet, keeps: bool) -> Worked {
+        let before = self.request.state;
+        let version = transition.request.expected.unwrap_or(0) + 1;
+        let mut after = transition.request.record.clone();
+        after.version = version;
+        let raised = !transition.raise.is_empty() || !more.requests.is_empty();
+        let mut changes = transition.into_changes(Some(self.fence));
+        join(&mut changes, more);
+        changes.keep_claim = keeps;
+        let id = self.request.id;
+        let at = changes.log.iter().position(|(request, _)| *request == id).unwrap_or(0);
+        changes.log.splice(at..at, self.notes.log.iter().map(|entry| (id, entry.clone())));
+        changes.audit.extend(self.notes.audit.iter().cloned());
+        self.shell.store.commit(changes).await?;
+        self.notes = Notes::default();
+        self.held = keeps;
+        self.request = after;
+        if self.request.state != before {
+            telemetry::request_reached(self.request.operation, self.request.state);
+        }
+        if raised {
+            self.shell.wake.notify_one();
+        }
+        if self.request.state.is_settled() {
+            self.shell.forget_run(id);
+        }
+        Ok(())
+    }
+
+    /// Whether what follows can be done at once under the same claim.
+    fn goes_on(&self, transition: &Transition) -> bool {
+        let now = self.shell.now();
+        let due = transition.effects.iter().any(|effect| matches!(effect, Effect::Work { due, .. } if *due <= now));
+        due && self.time_for_a_call() && !self.shell.is_stopping()
+    }
+
+    /// Whether the longest call would end before the claim does.
+    pub fn time_for_a_call(&self) -> bool {
+        let left = self.lease_until.duration_since(self.shell.now());
+        std::time::Duration::try_from(left).is_ok_and(|left| left > self.shell.config.call_timeout)
+    }
+
+    /// Looks at the request anew, after others have changed something.
+    pub async fn reload(&mut self) -> Worked {
+        match self.shell.store.request(self.request.id).await? {
+            Some(request) => self.request = request,
+            None => self.held = false,
+        }
+        Ok(())
+    }
+
+    /// Gives the claim back unchanged.
+    pub async fn release(&mut self) {
+        self.held = false;
+        if let Err(error) = self.shell.store.release(self.fence).await {
+            tracing::warn!(%error, "the claim is not given back, and ends by itself");
+        }
+    }
+
+    /// The request cannot go on. It fails if that can be written down; otherwise the claim ends by itself, which
+    /// keeps the engine from trying again and again at full speed.
+    async fn give_up(mut self, trouble: Trouble) {
+        tracing::error!(%trouble, "the work did not come to its end");
+        let why = match &trouble {
+            Trouble::NotReady(failure) => failure.to_string(),
+            Trouble::Refused(refused) => refused.to_string(),
+            Trouble::Store(StoreError::Invalid(text)) => text.clone(),
+            Trouble::Store(_) => return,
+        };
+        if self.reload().await.is_err() || !self.held {
+            return;
+        }
+        let retry = gatehouse_core::RetryPolicy::default();
+        if let Ok(transition) = step(&self.request, Event::Fail { why }, &self.shell.moment(&retry))
+            && let Err(trouble) = self.write(transition, ChangeSet::default(), false).await
+        {
+            tracing::error!(%trouble, "nor could that be written down");
+        }
+    }
+}
+
+/// Adds what another change set holds, made under the first one's claim.
+pub(crate) fn join(one: &mut ChangeSet, mut other: ChangeSet) {
+    one.users.append(&mut other.users);
+    one.apps.append(&mut other.apps);
+    one.accounts.append(&mut other.accounts);
+    one.remove_accounts.append(&mut other.remove_accounts);
+    one.requests.append(&mut other.requests);
+    one.staging.append(&mut other.staging);
+    one.truncate_staging.append(&mut other.truncate_staging);
+    one.log.append(&mut other.log);
+    one.audit.append(&mut other.audit);
+}

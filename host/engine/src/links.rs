@@ -1,0 +1,39 @@
+//! Work on links: what an administrator asked for, applied to the records as they are now. No connector is called.
+
+use crate::job::{Job, Worked};
+use crate::known::accounts_of;
+use gatehouse_core::lifecycle::Event;
+use gatehouse_core::links::{LinkFacts, change_link};
+use gatehouse_core::ports::{ChangeSet, Versioned};
+use gatehouse_core::{App, LinkChange};
+
+/// Changes a link. The app's record is part of the commit: it counts manual links, so that the next reconciliation
+/// looks at everything again, and two links of one user cannot both succeed.
+pub(crate) async fn link(job: &mut Job, app: &App, change: LinkChange) -> Worked {
+    let facts = facts(job, change).await?;
+    let now = job.shell.now();
+    let linked = match change_link(change, facts, now) {
+        Ok(linked) => linked,
+        Err(why) => return job.commit(app, Event::LinkRefused { why }).await,
+    };
+    let mut counted = app.clone();
+    counted.link_epoch += 1;
+    counted.updated_at = now;
+    let more = ChangeSet {
+        apps: vec![Versioned::replacing(app.version, counted)],
+        remove_accounts: linked.remove,
+        ..ChangeSet::default()
+    };
+    job.commit_with(app, Event::LinkApplied { accounts: vec![linked.account] }, more).await
+}
+
+async fn facts(job: &Job, change: LinkChange) -> Result<LinkFacts, gatehouse_core::ports::StoreError> {
+    let (LinkChange::Link { account, .. } | LinkChange::Unlink { account } | LinkChange::Ignore { account }) = change;
+    let account = job.shell.store.account(account).await?.filter(|account| account.app == job.request.app);
+    let LinkChange::Link { user, .. } = change else { return Ok(LinkFacts { account, ..LinkFacts::default() }) };
+    Ok(LinkFacts {
+        account,
+        user: job.shell.store.user(user).await?,
+        accounts_of_user: accounts_of(&job.shell, job.request.app, user).await?,
+    })
+}

@@ -1,0 +1,172 @@
+//! Gathers what a call needs: the app, its connector, its settings and credentials. Says what an administrator can do
+//! about whatever is not there. Never changes anything.
+
+use crate::noted::Caller;
+use crate::shell::Shell;
+use crate::telemetry;
+use gatehouse_core::lifecycle::NameAttributes;
+use gatehouse_core::ports::{CallContext, CallReport, CredentialBinding, StoreError};
+use gatehouse_core::schema::{Account as RemoteAccount, Schema};
+use gatehouse_core::{App, CallFailure, Capability, Connector, Description, FailureKind, Interface, RequestId};
+use gatehouse_core::{mapping, validation};
+use jiff::Timestamp;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Why nothing can be called.
+#[derive(Debug)]
+pub(crate) enum NotReady {
+    /// The store did not answer.
+    Store(StoreError),
+    /// Something is missing; the text says what to do.
+    Missing(CallFailure),
+}
+
+impl From<StoreError> for NotReady {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// An app with everything that calls for it need.
+pub(crate) struct Surroundings {
+    pub app: App,
+    pub connector: Connector,
+    pub schema: Schema,
+    pub context: CallContext,
+    /// The attributes that are kept of every account: those mapped and those in linking rules, and so the ones that
+    /// are collected, compared and fingerprinted.
+    pub attributes: Vec<String>,
+}
+
+impl Surroundings {
+    /// For calls made for this app, under a claim until then if there is one.
+    pub async fn of(
+        shell: &Shell,
+        app: App,
+        request: Option<RequestId>,
+        lease_until: Option<Timestamp>,
+    ) -> Result<Self, NotReady> {
+        let reference = &app.connector;
+        let connector = shell.store.connector(reference.digest).await?.ok_or_else(|| {
+            missing(format!(
+                "connector {} {} of app `{}` is not installed any more; install it again, or configure the app with \
+                 another one",
+                reference.name, reference.version, app.name
+            ))
+        })?;
+        make_ready(shell, &connector).await?;
+        let schema = connector.description.schema().map_err(|why| {
+            missing(format!("the attribute schema of connector {} is no good: {why}", reference.name))
+        })?;
+        let context = CallContext {
+            connector: connector.digest,
+            app: app.id,
+            app_name: app.name.clone(),
+            request,
+            settings: validation::effective_settings(&connector.description, &app.settings),
+            grants: validation::effective_grants(&app, &connector.description),
+            credentials: credentials(shell, &app, &connector.description).await?,
+            search_paths: connector.description.search_paths.clone(),
+            timeout: timeout(shell, lease_until),
+        };
+        let attributes = attributes(&app, &schema);
+        Ok(Self { app, connector, schema, context, attributes })
+    }
+
+    /// The attributes that a user's email and names are plainly mapped to.
+    pub fn names(&self) -> NameAttributes {
+        mapping::name_attributes(&self.app.config.mapping)
+    }
+
+    /// The account with no more than what is kept of it, so that its fingerprint is that of a collected one.
+    pub fn narrowed(&self, mut account: RemoteAccount) -> RemoteAccount {
+        account.attributes.retain(|name, _| self.attributes.contains(name));
+        account
+    }
+
+    pub fn can(&self, capability: Capability) -> bool {
+        self.connector.description.capabilities.contains(&capability)
+    }
+
+    pub fn has(&self, interface: Interface) -> bool {
+        self.connector.interfaces.contains(&interface)
+    }
+
+    pub fn caller(&self) -> Caller<'_> {
+        Caller { app: self.app.id, request: self.context.request, connector: &self.connector.description.name }
+    }
+
+    /// Counts a call that has ended.
+    pub fn count<T>(&self, function: &'static str, report: &CallReport<T>) {
+        telemetry::called(&self.app.name, function, &report.call, report.result.as_ref().err());
+    }
+}
+
+pub(crate) fn missing(text: impl Into<String>) -> NotReady {
+    NotReady::Missing(CallFailure::new(FailureKind::Host, text))
+}
+
+/// Compiles the component again after a restart.
+async fn make_ready(shell: &Shell, connector: &Connector) -> Result<(), NotReady> {
+    if shell.connectors.is_loaded(connector.digest) {
+        return Ok(());
+    }
+    let name = &connector.description.name;
+    let component = shell
+        .store
+        .component(connector.digest)
+        .await?
+        .ok_or_else(|| missing(format!("the component of connector {name} is gone; install it again")))?;
+    shell
+        .connectors
+        .load(connector.digest, &component)
+        .await
+        .map_err(|error| missing(format!("connector {name} cannot be loaded any more: {error}")))
+}
+
+/// The credentials of the connector's slots, each for the origin it is bound to.
+async fn credentials(shell: &Shell, app: &App, description: &Description) -> Result<Vec<CredentialBinding>, NotReady> {
+    let mut bindings = Vec::new();
+    for slot in &description.credentials {
+        let Some(name) = app.credentials.get(&slot.name) else {
+            if slot.required {
+                return Err(missing(format!(
+                    "app `{}` has no credential for `{}`; give it one with `gatehouse app configure {} --credential \
+                     {}=NAME`",
+                    app.name, slot.name, app.name, slot.name
+                )));
+            }
+            continue;
+        };
+        let credential = shell.store.credential(name).await?.ok_or_else(|| {
+            missing(format!(
+                "credential `{name}` of app `{}` is gone; set it again with `gatehouse credential set {name}`",
+                app.name
+            ))
+        })?;
+        bindings.push(CredentialBinding {
+            name: name.clone(),
+            origin: credential.record.origin,
+            scheme: credential.record.scheme,
+            header: credential.record.header.or_else(|| slot.header.clone()),
+            secret: credential.secret,
+        });
+    }
+    Ok(bindings)
+}
+
+/// No call outlives the claim under which it is made.
+fn timeout(shell: &Shell, lease_until: Option<Timestamp>) -> Duration {
+    let usual = shell.config.call_timeout;
+    let Some(until) = lease_until else { return usual };
+    let left = until.duration_since(shell.now());
+    usual.min(Duration::try_from(left).unwrap_or(Duration::ZERO))
+}
+
+fn attributes(app: &App, schema: &Schema) -> Vec<String> {
+    let mapped = app.config.mapping.iter().map(|rule| &rule.attribute);
+    let linking = app.config.linking.iter().map(|rule| &rule.account_attribute);
+    let names: BTreeSet<&String> = mapped.chain(linking).filter(|name| schema.get(name).is_some()).collect();
+    names.into_iter().cloned().collect()
+}

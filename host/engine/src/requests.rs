@@ -1,0 +1,177 @@
+//! Opens requests on accounts: the same for the API, the CLI behind it and the child requests of a reconciliation.
+//! What the change is, is for `planning` to say; nothing is written here.
+
+use crate::known::{all_accounts, is_place};
+use gatehouse_core::lifecycle::{NewRequest, Transition, open};
+use gatehouse_core::planning::{Refused, plan_change};
+use gatehouse_core::ports::{AccountQuery, RequestQuery, Sequence, Store, StoreError};
+use gatehouse_core::schema::Status;
+use gatehouse_core::{
+    Account, AccountId, Actor, App, Change, Connector, Operation, Request, RequestId, RequestObject, Situation,
+    Subject, User, UserId,
+};
+use jiff::Timestamp;
+
+/// Whose account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// This user's.
+    User(UserId),
+    /// This one, and its user's if it has one.
+    Account(AccountId),
+}
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// To do what.
+    pub operation: Operation,
+    /// To whose account.
+    pub whose: Whose,
+    /// Who asks.
+    pub by: Actor,
+    /// Why.
+    pub reason: Option<String>,
+    /// The reconciliation that asks.
+    pub raised_by: Option<RequestId>,
+}
+
+/// Why no request is opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotOpened {
+    /// The operation makes no sense, or is not to be had; the text says what to do.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// Something it speaks of is not there.
+    #[error("{0}")]
+    NotThere(String),
+    /// The store did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Plans an operation on an account of an app, and opens the request for it. Commit the transition, and wake the
+/// engine.
+///
+/// # Errors
+/// Says why the operation is not to be had, and what to do.
+pub async fn prepare_account_request(
+    store: &dyn Store,
+    app: &App,
+    ask: Ask,
+    now: Timestamp,
+) -> Result<Transition, NotOpened> {
+    let digest = app.connector.digest;
+    let connector = store.connector(digest).await?.ok_or_else(|| {
+        NotOpened::NotThere(format!("connector {} of app `{}` is not installed any more", app.connector.name, app.name))
+    })?;
+    let (user, account) = parties(store, app, ask.whose).await?;
+    open_for(store, app, &connector, ask, user.as_ref(), account.as_ref(), now)
+}
+
+/// As [`prepare_account_request`], for a user and an account that are known already.
+pub(crate) fn open_for(
+    store: &dyn Store,
+    app: &App,
+    connector: &Connector,
+    ask: Ask,
+    user: Option<&User>,
+    account: Option<&Account>,
+    now: Timestamp,
+) -> Result<Transition, NotOpened> {
+    let change = plan_change(ask.operation, user, account, app, &connector.description)?;
+    let subject = match (user, account) {
+        (Some(user), _) => Subject::User(user.id),
+        (None, Some(account)) => Subject::Account(account.id),
+        (None, None) => return Err(NotOpened::NotThere("neither a user nor an account is named".to_owned())),
+    };
+    let new = NewRequest {
+        id: RequestId(store.allocate(Sequence::Request, 1)),
+        app: app.id,
+        operation: ask.operation,
+        object: object(ask.operation, user.is_some()),
+        subject,
+        account: concerned(&change, account),
+        change,
+        needs_approval: app.config.approval_required.contains(&ask.operation),
+        by: ask.by,
+        reason: ask.reason,
+        raised_by: ask.raised_by,
+    };
+    Ok(open(new, now))
+}
+
+/// What kind of thing an operation is about.
+fn object(operation: Operation, of_user: bool) -> RequestObject {
+    match operation {
+        Operation::Freeze | Operation::Unfreeze => RequestObject::UserLogin,
+        _ if of_user => RequestObject::User,
+        _ => RequestObject::Account,
+    }
+}
+
+/// The record the request concerns: not that of an account which is gone, where another one is to be made.
+fn concerned(change: &Change, account: Option<&Account>) -> Option<AccountId> {
+    let makes_another = matches!(change, Change::Account { external_id: None, .. });
+    account.filter(|account| !makes_another || is_place(account)).map(|account| account.id)
+}
+
+/// The user and the account that an ask is about, as far as they are there.
+async fn parties(store: &dyn Store, app: &App, whose: Whose) -> Result<(Option<User>, Option<Account>), NotOpened> {
+    match whose {
+        Whose::User(id) => {
+            let user = store.user(id).await?.ok_or_else(|| NotOpened::NotThere(format!("there is no user {id}")))?;
+            let account = account_of(store, app, id).await?;
+            Ok((Some(user), account))
+        }
+        Whose::Account(id) => {
+            let account = store.account(id).await?.filter(|account| account.app == app.id);
+            let account = account
+                .ok_or_else(|| NotOpened::NotThere(format!("there is no account {id} in app `{}`", app.name)))?;
+            // Only a link makes the account the user's: a mere candidate's values are not pushed into it.
+            let user = match account.user {
+                Some(user) if account.is_linked() || is_place(&account) => store.user(user).await?,
+                _ => None,
+            };
+            Ok((user, Some(account)))
+        }
+    }
+}
+
+/// The account of a user in an app: the linked one, or else the place of the missing one, or else any.
+pub(crate) async fn account_of(store: &dyn Store, app: &App, user: UserId) -> Result<Option<Account>, StoreError> {
+    let query = AccountQuery { app: Some(app.id), user: Some(user), ..AccountQuery::default() };
+    let accounts = all_accounts(store, query).await?;
+    Ok(accounts.into_iter().min_by_key(preference))
+}
+
+fn preference(account: &Account) -> (u8, AccountId) {
+    let gone = account.status == Status::Deleted || account.situation == Situation::Deleted;
+    let rank = match account {
+        account if account.is_linked() && !gone => 0,
+        account if is_place(account) => 1,
+        _ if gone => 3,
+        _ => 2,
+    };
+    (rank, account.id)
+}
+
+/// A request of the same kind for the same user that has not come to its end.
+pub(crate) async fn under_way(
+    store: &dyn Store,
+    app: &App,
+    operation: Operation,
+    user: UserId,
+) -> Result<Option<Request>, StoreError> {
+    let query = RequestQuery {
+        app: Some(app.id),
+        operation: Some(operation),
+        subject: Some(Subject::User(user)),
+        // Requests of one lane run in order: the newest are the ones that may be open.
+        limit: 5,
+        ..RequestQuery::default()
+    };
+    let found = store.requests(&query).await?;
+    Ok(found.items.into_iter().find(|request| !request.state.is_settled()))
+}

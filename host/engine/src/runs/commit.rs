@@ -1,0 +1,219 @@
+//! Commits a plan, batch by batch: account records and links, and the child requests that change the target. What is
+//! committed is what was sealed (invariant 7), less what has been decided by hand since.
+
+use super::analyze::stored_digest;
+use super::compare::marked;
+use super::survey::Known;
+use super::{RunMemory, rows, run_of};
+use crate::job::{Job, Worked};
+use crate::known::{accounts_of, all_accounts, is_place};
+use crate::loading::Surroundings;
+use crate::noted::host_line;
+use crate::requests::{Ask, NotOpened, Whose, open_for, under_way};
+use gatehouse_core::analysis::{CommitContext, apply_verdict, overtaken};
+use gatehouse_core::lifecycle::Event;
+use gatehouse_core::ports::{AccountQuery, ChangeSet, Sequence, StoreError, Versioned};
+use gatehouse_core::{
+    Account, AccountId, Completeness, Digest, Level, Operation, Run, Situation, StagedAction, StagingRow,
+    StagingSource, UserId, Verdict,
+};
+use std::collections::BTreeSet;
+
+/// Commits the rows from this one on.
+pub(crate) async fn commit_rows(job: &mut Job, around: &Surroundings, from: u64) -> Worked {
+    let run = run_of(job);
+    let memory = job.shell.run_memory(job.request.id);
+    let mut memory = memory.lock().await;
+    if !is_as_sealed(job, &mut memory, &run).await? {
+        let why = "the rows of the run are not those that were sealed; reconcile again".to_owned();
+        return job.commit(&around.app, Event::Fail { why }).await;
+    }
+    let rows = rows(job, from, run.rows, job.shell.config.batch).await?;
+    let through = rows.last().map_or(from, |row| row.no + 1);
+    let mut batch = Batch::new(job, around, &run);
+    let known = Known::of(job, around, &rows).await?;
+    for row in &rows {
+        batch.row(job, around, row, known.of_row(row)).await?;
+    }
+    if through >= run.rows {
+        batch.end(job, around, &run).await?;
+    }
+    let raised = batch.raised;
+    job.commit_with(&around.app, Event::RowsCommitted { through, raised }, batch.changes).await
+}
+
+async fn is_as_sealed(job: &Job, memory: &mut RunMemory, run: &Run) -> Result<bool, StoreError> {
+    if !memory.verified {
+        memory.verified = run.plan == Some(stored_digest(job, run).await?);
+    }
+    Ok(memory.verified)
+}
+
+/// What a batch of rows comes to.
+struct Batch {
+    context: CommitContext,
+    changes: ChangeSet,
+    raised: u64,
+    sealed_at: Option<jiff::Timestamp>,
+    /// Accounts that this batch has written or removed: a row that speaks of one again says nothing new.
+    written: BTreeSet<AccountId>,
+    external_ids: BTreeSet<String>,
+}
+
+impl Batch {
+    fn new(job: &Job, around: &Surroundings, run: &Run) -> Self {
+        Self {
+            context: CommitContext::new(&around.app, job.request.id, job.shell.now()),
+            changes: ChangeSet::default(),
+            raised: 0,
+            sealed_at: run.analyzed_at,
+            written: BTreeSet::new(),
+            external_ids: BTreeSet::new(),
+        }
+    }
+
+    async fn row(
+        &mut self,
+        job: &mut Job,
+        around: &Surroundings,
+        row: &StagingRow,
+        known: Option<&Account>,
+    ) -> Result<(), StoreError> {
+        let Some(verdict) = &row.verdict else { return Ok(()) };
+        if self.is_repeated(row, known) {
+            return Ok(());
+        }
+        let of_user = self.records_of_user(job, around, row, verdict, known).await?;
+        if let Some(why) = overtaken(row, known, &of_user, self.sealed_at) {
+            self.note(job, Level::Warn, format!("row {} is left out: {why}", row.no));
+            return Ok(());
+        }
+        let place = of_user.iter().find(|account| is_place(account));
+        let known = match row.source {
+            StagingSource::MissingUser(_) => place,
+            _ => known,
+        };
+        let after = self.account(job, row, verdict, known);
+        if verdict.situation != Situation::Missing && links(verdict) {
+            let places: Vec<AccountId> = of_user.iter().filter(|a| is_place(a)).map(|a| a.id).collect();
+            self.changes.remove_accounts.extend(places.into_iter().filter(|id| self.written.insert(*id)));
+        }
+        if let StagedAction::Raise(operation) = verdict.action {
+            self.raise(job, around, operation, verdict.user, after.as_ref()).await?;
+        }
+        Ok(())
+    }
+
+    /// Supplied rows may name an account twice; the first counts.
+    fn is_repeated(&mut self, row: &StagingRow, known: Option<&Account>) -> bool {
+        let external_id = match &row.source {
+            StagingSource::Account(account) => !self.external_ids.insert(account.external_id.clone()),
+            _ => false,
+        };
+        external_id || known.is_some_and(|known| self.written.contains(&known.id))
+    }
+
+    /// The other records of the user a row is about; nothing to look up where the link stays as it is.
+    async fn records_of_user(
+        &self,
+        job: &Job,
+        around: &Surroundings,
+        row: &StagingRow,
+        verdict: &Verdict,
+        known: Option<&Account>,
+    ) -> Result<Vec<Account>, StoreError> {
+        let as_it_was = |known: &Account| known.user == verdict.user && known.is_linked();
+        match (verdict.user, &row.source) {
+            (Some(user), StagingSource::MissingUser(_)) => accounts_of(&job.shell, around.app.id, user).await,
+            (Some(user), _) if links(verdict) && !known.is_some_and(as_it_was) => {
+                accounts_of(&job.shell, around.app.id, user).await
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The account's record after the row, written if it says anything new.
+    fn account(&mut self, job: &Job, row: &StagingRow, verdict: &Verdict, known: Option<&Account>) -> Option<Account> {
+        let id = known.map_or_else(|| AccountId(job.shell.store.allocate(Sequence::Account, 1)), |known| known.id);
+        let after = apply_verdict(row, known, &self.context, id)?;
+        if known.is_some_and(|known| !row.changed && says_the_same(known, &after, verdict)) {
+            return Some(after);
+        }
+        self.written.insert(after.id);
+        let expected = known.map(|known| known.version);
+        self.changes.accounts.push(Versioned { record: after.clone(), expected });
+        Some(after)
+    }
+
+    /// Opens the child request that changes the target, unless it makes no sense any more or is there already.
+    async fn raise(
+        &mut self,
+        job: &mut Job,
+        around: &Surroundings,
+        operation: Operation,
+        user: Option<UserId>,
+        account: Option<&Account>,
+    ) -> Result<(), StoreError> {
+        let Some(user) = user else { return Ok(()) };
+        let store = job.shell.store.clone();
+        let Some(user) = store.user(user).await? else { return Ok(()) };
+        if let Some(request) = under_way(store.as_ref(), &around.app, operation, user.id).await? {
+            let text = format!("{operation:?} for `{}` is under way as {}", user.username, request.id);
+            self.note(job, Level::Info, text);
+            return Ok(());
+        }
+        let ask = Ask {
+            operation,
+            whose: Whose::User(user.id),
+            by: job.request.created_by.clone(),
+            reason: Some(format!("found by {}", job.request.id)),
+            raised_by: Some(job.request.id),
+        };
+        let now = job.shell.now();
+        match open_for(store.as_ref(), &around.app, &around.connector, ask, Some(&user), account, now) {
+            Ok(transition) => {
+                self.raised += 1;
+                crate::job::join(&mut self.changes, transition.into_changes(None));
+                Ok(())
+            }
+            Err(NotOpened::Store(error)) => Err(error),
+            Err(why) => {
+                self.note(job, Level::Warn, format!("{operation:?} for `{}` is not raised: {why}", user.username));
+                Ok(())
+            }
+        }
+    }
+
+    fn note(&mut self, job: &Job, level: Level, text: String) {
+        self.changes.log.push((job.request.id, host_line(job.shell.now(), level, text, Vec::new())));
+    }
+
+    /// With the last row: places of accounts that are no longer missing go, and the app is marked.
+    async fn end(&mut self, job: &Job, around: &Surroundings, run: &Run) -> Result<(), StoreError> {
+        if run.completeness != Some(Completeness::Complete) {
+            return Ok(());
+        }
+        let query =
+            AccountQuery { app: Some(around.app.id), situation: Some(Situation::Missing), ..AccountQuery::default() };
+        let places = all_accounts(job.shell.store.as_ref(), query).await?;
+        let stale = places.iter().filter(|place| is_place(place) && place.last_run != Some(job.request.id));
+        let stale: Vec<AccountId> = stale.map(|place| place.id).filter(|id| self.written.insert(*id)).collect();
+        self.changes.remove_accounts.extend(stale);
+        let basis: Digest = run.basis.unwrap_or_default();
+        self.changes.apps.extend(marked(job, &around.app, run, basis));
+        Ok(())
+    }
+}
+
+fn links(verdict: &Verdict) -> bool {
+    matches!(verdict.situation, Situation::Found | Situation::Confirmed)
+}
+
+fn says_the_same(known: &Account, after: &Account, verdict: &Verdict) -> bool {
+    known.situation == verdict.situation
+        && known.user == verdict.user
+        && known.why == verdict.why
+        && known.is_known_link == after.is_known_link
+        && known.revision == after.revision
+        && known.status == after.status
+}
