@@ -1,6 +1,6 @@
 //! Connected apps and their provisioning configuration.
 
-use crate::{AppId, ConnectorRef, Digest, LinkRule, MappingRule, Operation, Origin, RequestId, User};
+use crate::{AppId, ConnectorRef, Digest, LinkRule, MappingRule, Operation, Origin, RequestId, Run, User};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,6 +64,21 @@ impl App {
     /// (`directory_epoch` counts changes to those).
     pub fn analysis_basis(&self, directory_epoch: u64) -> Digest {
         Digest::of_json(&(&self.connector.digest, &self.config, &self.profiles, self.link_epoch, directory_epoch))
+    }
+
+    /// Whether the plan of a run may still be committed: only on the basis on which it was made (invariant 7).
+    ///
+    /// # Errors
+    /// The basis is another one now; the text says what to do.
+    pub fn plan_holds(&self, run: &Run, directory_epoch: u64) -> Result<(), String> {
+        if run.basis == Some(self.analysis_basis(directory_epoch)) {
+            return Ok(());
+        }
+        Err(format!(
+            "users, links or the configuration of app `{}` have changed since this plan was made, so it is not what \
+             would be planned now; reconcile again and commit that plan",
+            self.name
+        ))
     }
 }
 

@@ -2,12 +2,14 @@
 //! never does I/O: no clock, no randomness, no runtime, no store, no sandbox. `now`, ids and chance are passed in.
 
 mod account;
+pub mod analysis;
 mod app;
 mod audit;
 mod connector;
 mod ids;
 pub mod lifecycle;
 pub mod linking;
+pub mod links;
 pub mod mapping;
 mod origin;
 pub mod planning;

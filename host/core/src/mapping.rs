@@ -7,7 +7,7 @@ mod rules;
 
 pub use resolve::{MappingError, Purpose, desired};
 pub(crate) use resolve::{NO_ATTRIBUTE_YET, user_values};
-pub use rules::{plain_attribute, suggested, validate};
+pub use rules::{marker, name_attributes, plain_attribute, suggested, validate};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;

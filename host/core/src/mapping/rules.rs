@@ -2,6 +2,7 @@
 
 use super::{MappingRule, NO_ATTRIBUTE_YET, Template, USERNAME};
 use crate::Description;
+use crate::lifecycle::NameAttributes;
 use crate::problem::{Problem, unknown};
 use gatehouse_schema::{AttributeDefinition, Mutability, Schema};
 
@@ -79,6 +80,23 @@ pub fn plain_attribute<'a>(rules: &'a [MappingRule], user_attribute: &str) -> Op
     plain.min_by_key(|rule| (rule.attribute == USERNAME, !rule.primary)).map(|rule| rule.attribute.as_str())
 }
 
+/// The attribute that marks an account as ours: mapped from the user's `id` alone, and one that can be searched for.
+/// Where a create got no answer, it proves which account is the one that was made.
+pub fn marker<'a>(rules: &'a [MappingRule], description: &Description) -> Option<&'a str> {
+    let marks = |rule: &&MappingRule| {
+        rule.attribute != USERNAME
+            && rule.value.plain() == Some("id")
+            && description.searchable.contains(&rule.attribute)
+    };
+    rules.iter().find(marks).map(|rule| rule.attribute.as_str())
+}
+
+/// The attributes from which an account's own email and names are filled in.
+pub fn name_attributes(rules: &[MappingRule]) -> NameAttributes {
+    let plain = |user_attribute| plain_attribute(rules, user_attribute).map(str::to_owned);
+    NameAttributes { email: plain("email"), first_name: plain("first_name"), last_name: plain("last_name") }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -146,5 +164,15 @@ mod tests {
         assert_eq!(plain_attribute(&rules, "email"), Some("mails"));
         assert_eq!(plain_attribute(&rules[..1], "email"), Some("username"));
         assert_eq!(plain_attribute(&rules, "first_name"), None);
+    }
+
+    #[test]
+    fn only_a_searchable_attribute_made_of_the_id_alone_marks_an_account() {
+        let description = description();
+        let marked_by = |text: &str| marker(&[rule(text)], &description).map(str::to_owned);
+        assert_eq!(marked_by("externalId={id}").as_deref(), Some("externalId"));
+        assert_eq!(marked_by("externalId=gatehouse-{id}"), None, "made of more than the id");
+        assert_eq!(marked_by("displayName={id}"), None, "cannot be searched for");
+        assert_eq!(marked_by("username={id}"), None, "is the username");
     }
 }

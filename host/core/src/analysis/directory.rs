@@ -1,0 +1,244 @@
+//! The index of users by linking key. Built by streaming users once; it holds digests of keys and a few facts of
+//! each user (about 20 bytes a key and 16 a user), never names or addresses.
+
+use super::reading::Slot;
+use crate::linking::{LinkRule, user_keys};
+use crate::{User, UserId};
+use sha2::{Digest as _, Sha256};
+use std::ops::Range;
+
+/// How many users of one key are looked at: enough to name them, few enough that a useless rule costs nothing.
+pub const MAX_CANDIDATES: usize = 8;
+
+/// What an analysis needs to know of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UserFacts {
+    /// The user.
+    pub id: UserId,
+    /// Whether they are still here.
+    pub active: bool,
+    /// Whether they may not sign in for the time being.
+    pub frozen: bool,
+    /// Whether a grant gives them the app.
+    pub granted: bool,
+}
+
+impl UserFacts {
+    /// Whether they are to have an account.
+    pub fn has_access(&self) -> bool {
+        self.active && self.granted
+    }
+}
+
+/// The users that the strongest rule which finds anybody finds for an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Candidates {
+    /// The rule, by its place in the configuration; none if no rule finds anybody.
+    pub rule: Option<usize>,
+    /// The users, by number, at most [`MAX_CANDIDATES`].
+    pub users: Vec<UserId>,
+    /// Whether there are more.
+    pub more: bool,
+}
+
+type Key = [u8; 16];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    key: Key,
+    user: Slot,
+}
+
+/// Collects users for a [`UserIndex`].
+#[derive(Debug)]
+pub struct UserIndexBuilder {
+    rules: Vec<LinkRule>,
+    people: Vec<UserFacts>,
+    entries: Vec<Entry>,
+}
+
+impl UserIndexBuilder {
+    /// Adds a user; `granted` says whether a grant gives them the app (`App::grants`). A user who comes twice counts
+    /// as they came last.
+    pub fn push(&mut self, user: &User, granted: bool) {
+        let slot = self.people.len() as Slot;
+        self.people.push(UserFacts { id: user.id, active: user.active, frozen: user.frozen, granted });
+        for (rule, keys) in user_keys(&self.rules, user).into_iter().enumerate() {
+            self.entries.extend(keys.iter().map(|text| Entry { key: key(rule, text), user: slot }));
+        }
+    }
+
+    /// Sorts what was collected.
+    pub fn finish(self) -> UserIndex {
+        let Self { people: pushed, mut entries, .. } = self;
+        let mut order: Vec<Slot> = (0..pushed.len() as Slot).collect();
+        order.sort_by_key(|slot| (pushed[*slot as usize].id, *slot));
+        let mut people: Vec<UserFacts> = Vec::with_capacity(pushed.len());
+        let mut place: Vec<Option<Slot>> = vec![None; pushed.len()];
+        for (no, slot) in order.iter().enumerate() {
+            let user = pushed[*slot as usize];
+            let is_last = order.get(no + 1).is_none_or(|next| pushed[*next as usize].id != user.id);
+            if is_last {
+                place[*slot as usize] = Some(people.len() as Slot);
+                people.push(user);
+            }
+        }
+        entries.retain_mut(|entry| match place[entry.user as usize] {
+            Some(slot) => {
+                entry.user = slot;
+                true
+            }
+            None => false,
+        });
+        entries.sort_unstable();
+        entries.dedup();
+        UserIndex { people, entries }
+    }
+}
+
+/// The key of a text under a rule. Half a SHA-256: no two texts will ever share one.
+fn key(rule: usize, text: &str) -> Key {
+    let digest = Sha256::new().chain_update((rule as u64).to_le_bytes()).chain_update(text).finalize();
+    let mut key = Key::default();
+    key.copy_from_slice(&digest[..16]);
+    key
+}
+
+/// Users by linking key, and a few facts of each.
+#[derive(Debug)]
+pub struct UserIndex {
+    /// By number.
+    people: Vec<UserFacts>,
+    /// By key, then user.
+    entries: Vec<Entry>,
+}
+
+impl UserIndex {
+    /// Begins an index under these rules.
+    pub fn builder(rules: &[LinkRule]) -> UserIndexBuilder {
+        UserIndexBuilder { rules: rules.to_vec(), people: Vec::new(), entries: Vec::new() }
+    }
+
+    /// How many users there are.
+    pub fn len(&self) -> usize {
+        self.people.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.people.is_empty()
+    }
+
+    /// What is known of a user; none if there is no such user.
+    pub fn facts(&self, user: UserId) -> Option<UserFacts> {
+        self.slot(user).map(|slot| self.people[slot as usize])
+    }
+
+    /// The users that the strongest rule finds for the keys of an account (see `linking::account_keys`).
+    pub fn candidates(&self, keys: &[Vec<String>]) -> Candidates {
+        let (rule, users, more) = self.found(keys);
+        Candidates { rule, users: users.into_iter().map(|slot| self.people[slot as usize].id).collect(), more }
+    }
+
+    pub(super) fn people(&self) -> &[UserFacts] {
+        &self.people
+    }
+
+    pub(super) fn slot(&self, user: UserId) -> Option<Slot> {
+        self.people.binary_search_by_key(&user, |facts| facts.id).ok().map(|slot| slot as Slot)
+    }
+
+    pub(super) fn slots(&self, range: Range<usize>) -> impl Iterator<Item = Slot> + '_ {
+        self.entries[range].iter().map(|entry| entry.user)
+    }
+
+    /// The strongest rule that finds anybody, the users it finds, at most [`MAX_CANDIDATES`], and whether more.
+    pub(super) fn found(&self, keys: &[Vec<String>]) -> (Option<usize>, Vec<Slot>, bool) {
+        let (rule, ranges) = self.matches(keys);
+        // One more of each key than is looked at tells whether there are more.
+        let head = |range: Range<usize>| range.start..range.end.min(range.start + MAX_CANDIDATES + 1);
+        let mut users: Vec<Slot> = ranges.into_iter().flat_map(|range| self.slots(head(range))).collect();
+        users.sort_unstable();
+        users.dedup();
+        let more = users.len() > MAX_CANDIDATES;
+        users.truncate(MAX_CANDIDATES);
+        (rule, users, more)
+    }
+
+    /// The strongest rule that finds anybody, and where the users of each of its keys stand.
+    pub(super) fn matches(&self, keys: &[Vec<String>]) -> (Option<usize>, Vec<Range<usize>>) {
+        for (rule, texts) in keys.iter().enumerate() {
+            let ranges: Vec<_> =
+                texts.iter().map(|text| self.range(key(rule, text))).filter(|range| !range.is_empty()).collect();
+            if !ranges.is_empty() {
+                return (Some(rule), ranges);
+            }
+        }
+        (None, Vec::new())
+    }
+
+    fn range(&self, key: Key) -> Range<usize> {
+        let start = self.entries.partition_point(|entry| entry.key < key);
+        let len = self.entries[start..].partition_point(|entry| entry.key == key);
+        start..start + len
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::testing::user;
+
+    fn rules() -> Vec<LinkRule> {
+        [("username", "username"), ("emails", "email")]
+            .map(|(account, user)| LinkRule {
+                account_attribute: account.to_owned(),
+                user_attribute: user.to_owned(),
+                normalise: Default::default(),
+            })
+            .into()
+    }
+
+    fn index(users: &[(u64, &str, &str)]) -> UserIndex {
+        let mut builder = UserIndex::builder(&rules());
+        for (id, username, email) in users {
+            builder.push(&User { email: Some((*email).to_owned()), ..user(*id, username) }, true);
+        }
+        builder.finish()
+    }
+
+    fn check(index: &UserIndex, username: &str, email: &str, rule: Option<usize>, users: &[u64]) {
+        let found = index.candidates(&[vec![username.to_owned()], vec![email.to_owned()]]);
+        let users: Vec<_> = users.iter().map(|id| UserId(*id)).collect();
+        assert_eq!(found, Candidates { rule, users, more: false }, "{username} {email}");
+    }
+
+    #[test]
+    fn a_later_rule_is_only_asked_where_the_earlier_find_nobody() {
+        let index = index(&[(2, "bob", "b@x"), (1, "ada", "a@x"), (3, "amy", "A@X")]);
+        check(&index, "bob", "a@x", Some(0), &[2]);
+        check(&index, "eve", "a@x", Some(1), &[1, 3]);
+        check(&index, "a@x", "bob", None, &[]);
+        assert_eq!(index.facts(UserId(2)).unwrap().id, UserId(2));
+        assert_eq!(index.facts(UserId(4)), None);
+    }
+
+    #[test]
+    fn a_key_of_very_many_users_names_eight_and_says_that_there_are_more() {
+        let users: Vec<_> = (1..=9).map(|id| (id, "u", "info@x")).collect();
+        let all = index(&users).candidates(&[vec![], vec!["info@x".to_owned()]]);
+        assert_eq!((all.users.len(), all.more), (MAX_CANDIDATES, true));
+        let eight = index(&users[..8]).candidates(&[vec![], vec!["info@x".to_owned()]]);
+        assert_eq!((eight.users.len(), eight.more), (8, false));
+    }
+
+    #[test]
+    fn a_user_who_is_streamed_twice_counts_as_they_came_last() {
+        let index = index(&[(1, "old", "a@x"), (2, "bob", "b@x"), (1, "new", "a@x")]);
+        assert_eq!(index.len(), 2);
+        check(&index, "old", "none", None, &[]);
+        check(&index, "new", "none", Some(0), &[1]);
+        check(&index, "none", "a@x", Some(1), &[1]);
+    }
+}
