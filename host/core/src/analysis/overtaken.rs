@@ -73,7 +73,7 @@ mod tests {
     #[test]
     fn a_row_about_which_nothing_was_decided_stands() {
         let known = account(1, "ext", Some(7));
-        check(&row(Situation::Confirmed, Some(7)), Some(&known), &[known.clone()], true);
+        check(&row(Situation::Confirmed, Some(7)), Some(&known), std::slice::from_ref(&known), true);
         check(&row(Situation::Found, Some(7)), None, &[], true);
         check(&row(Situation::Missing, Some(7)), None, &[], true);
     }

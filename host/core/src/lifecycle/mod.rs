@@ -90,7 +90,7 @@ pub enum Event {
     /// No step of the change is left to do.
     Concluded {
         /// The account record the request concerns, as it is now.
-        known: Option<Account>,
+        known: Option<Box<Account>>,
     },
     /// The links are as the request wants them.
     LinkApplied {
@@ -184,7 +184,10 @@ pub struct NameAttributes {
 impl NameAttributes {
     /// Copies the values of these attributes into the account's own fields.
     pub fn fill(&self, account: &mut Account, from: &RemoteAccount) {
-        let value = |attribute: &Option<String>| attribute.as_ref().and_then(|a| from.first(a)).map(str::to_owned);
+        let value = |attribute: &Option<String>| match attribute.as_deref()? {
+            crate::USERNAME => Some(from.username.clone()),
+            attribute => from.first(attribute).map(str::to_owned),
+        };
         account.email = value(&self.email).or_else(|| account.email.take());
         account.first_name = value(&self.first_name).or_else(|| account.first_name.take());
         account.last_name = value(&self.last_name).or_else(|| account.last_name.take());
@@ -297,7 +300,7 @@ pub fn step(request: &Request, event: Event, moment: &Moment) -> Result<Transiti
         Event::AttemptFinished(report) => attempts::finished(draft, *report),
         Event::AttemptLost => attempts::lost(draft),
         Event::OutcomeRead(report) => attempts::outcome_read(draft, *report),
-        Event::Concluded { known } => attempts::concluded(draft, known),
+        Event::Concluded { known } => attempts::concluded(draft, known.map(|known| *known)),
         Event::LinkApplied { accounts } => attempts::link_applied(draft, accounts),
         Event::LinkRefused { why } => attempts::link_refused(draft, why),
         Event::PageStored(report) => runs::page_stored(draft, report),
