@@ -108,7 +108,7 @@ fn shown(around: &Surroundings, account: &RemoteAccount) -> Vec<(String, String)
 /// Notes that there is nothing to call for.
 pub(crate) async fn conclude(job: &mut Job, app: &App) -> Worked {
     let known = known(&job.shell, &job.request, None).await?.account;
-    job.commit(app, Event::Concluded { known }).await
+    job.commit(app, Event::Concluded { known: known.map(Box::new) }).await
 }
 
 /// How a call ended.
