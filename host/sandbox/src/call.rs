@@ -1,0 +1,179 @@
+//! Running one call: a fresh store and instance, every limit set before the guest's first instruction, and the store
+//! dropped whatever happens. It knows nothing of what is asked of the guest.
+
+use crate::bindings::guest::{analyzer, collector, committer, descriptor, probe};
+use crate::failure;
+use crate::gate::{Gate, Network, Phase, Policy};
+use crate::limits::{LimitHit, Unit};
+use crate::meter::Metered;
+use crate::notes::Notes;
+use crate::state::CallState;
+use crate::{Limits, SandboxError};
+use gatehouse_core::ports::{CallContext, CallReport};
+use gatehouse_core::{AppId, CallFailure, FailureKind};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::Semaphore;
+use wasmtime::component::{Component, Instance, InstancePre, Linker};
+use wasmtime::{Engine, Store};
+
+/// A component that is linked and ready to be instantiated, and where its exports are.
+pub(crate) struct Ready {
+    pre: InstancePre<CallState>,
+    pub(crate) descriptor: descriptor::GuestIndices,
+    pub(crate) probe: Option<probe::GuestIndices>,
+    pub(crate) collector: Option<collector::GuestIndices>,
+    pub(crate) analyzer: Option<analyzer::GuestIndices>,
+    pub(crate) committer: Option<committer::GuestIndices>,
+}
+
+/// What a call is made with.
+pub(crate) struct Order {
+    phase: Phase,
+    app: AppId,
+    settings: BTreeMap<String, String>,
+    gate: Gate,
+    notes: Arc<Notes>,
+    within: LimitedTime,
+}
+
+struct LimitedTime {
+    limit: Duration,
+    hit: LimitHit,
+}
+
+/// A store with every limit in place, for one call of one component.
+pub(crate) struct Fresh {
+    store: Store<CallState>,
+    ready: Arc<Ready>,
+}
+
+impl Fresh {
+    /// Makes the instance. Already the guest's own code may run here, under the limits of the call.
+    pub(crate) async fn instantiate(mut self) -> wasmtime::Result<(Store<CallState>, Instance)> {
+        let instance = self.ready.pre.instantiate_async(&mut self.store).await?;
+        Ok((self.store, instance))
+    }
+}
+
+/// Runs calls, so many at a time.
+pub(crate) struct Runner {
+    pub(crate) engine: Engine,
+    pub(crate) limits: Arc<Limits>,
+    linker: Linker<CallState>,
+    network: Arc<Network>,
+    permits: Semaphore,
+}
+
+impl Runner {
+    pub(crate) fn new(engine: Engine, limits: Arc<Limits>, network: Arc<Network>) -> Result<Self, SandboxError> {
+        let linker = linker(&engine).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
+        let permits = Semaphore::new((limits.concurrent_calls as usize).min(Semaphore::MAX_PERMITS));
+        Ok(Self { engine, limits, linker, network, permits })
+    }
+
+    /// Links a component. Fails if it imports what is not there, or does not export a descriptor.
+    pub(crate) fn ready(&self, component: &Component) -> wasmtime::Result<Ready> {
+        let pre = self.linker.instantiate_pre(component)?;
+        Ok(Ready {
+            descriptor: descriptor::GuestIndices::new(&pre)?,
+            probe: probe::GuestIndices::new(&pre).ok(),
+            collector: collector::GuestIndices::new(&pre).ok(),
+            analyzer: analyzer::GuestIndices::new(&pre).ok(),
+            committer: committer::GuestIndices::new(&pre).ok(),
+            pre,
+        })
+    }
+
+    /// A call of `describe`: for no app, without settings, and with nothing that could leave.
+    pub(crate) fn describing(&self) -> Order {
+        let notes = Arc::new(Notes::new(&self.limits));
+        let policy = Policy::closed(Phase::Describe);
+        let gate = Gate::new(AppId(0), policy, Vec::new(), self.network.clone(), notes.clone());
+        let hit = LimitHit::of(&self.limits, "describe_ms", "`describe` has to answer from what the connector holds");
+        let within = LimitedTime { limit: Duration::from_millis(self.limits.describe_ms), hit };
+        Order { phase: Phase::Describe, app: AppId(0), settings: BTreeMap::new(), gate, notes, within }
+    }
+
+    /// A call for an app.
+    pub(crate) fn order(&self, phase: Phase, context: &CallContext) -> Order {
+        let notes = Arc::new(Notes::new(&self.limits));
+        let policy = Policy::new(phase, context);
+        let credentials = if phase == Phase::Analyze { Vec::new() } else { context.credentials.clone() };
+        let gate = Gate::new(context.app, policy, credentials, self.network.clone(), notes.clone());
+        let longest = Duration::from_millis(self.limits.call_ms);
+        let advice = "the connector or its target is too slow";
+        let within = if context.timeout < longest {
+            let ms = u64::try_from(context.timeout.as_millis()).unwrap_or(u64::MAX);
+            LimitedTime { limit: context.timeout, hit: LimitHit::given("timeout", ms, Unit::Milliseconds, advice) }
+        } else {
+            LimitedTime { limit: longest, hit: LimitHit::of(&self.limits, "call_ms", advice) }
+        };
+        Order { phase, app: context.app, settings: context.settings.clone(), gate, notes, within }
+    }
+
+    /// Makes a call: `work` instantiates and asks. The store is its own, and is dropped with it.
+    pub(crate) async fn run<T, F>(
+        &self,
+        ready: Arc<Ready>,
+        order: Order,
+        work: impl FnOnce(Fresh) -> F,
+    ) -> CallReport<T>
+    where
+        F: Future<Output = wasmtime::Result<Result<T, CallFailure>>>,
+    {
+        let Ok(_permit) = self.permits.acquire().await else {
+            return host_failure("the sandbox is shutting down");
+        };
+        let started = Instant::now();
+        let Order { phase, app, settings, gate, notes, within } = order;
+        let state = CallState::new(&self.limits, settings, gate, notes.clone());
+        let call = work(Fresh { store: self.store(state), ready });
+        let metered = Metered::new(call, Duration::from_millis(self.limits.cpu_ms));
+        let result = match tokio::time::timeout(within.limit, metered).await {
+            Ok(Ok(Ok(Ok(value)))) => Ok(value),
+            Ok(Ok(Ok(Err(failure)))) => Err(failure::of_guest(failure, &notes)),
+            Ok(Ok(Err(error))) => Err(failure::of_error(&error, &notes, &self.limits)),
+            Ok(Err(_)) => {
+                let advice = "the connector computes for too long, or loops";
+                Err(failure::limit(&LimitHit::of(&self.limits, "cpu_ms", advice)))
+            }
+            Err(_) => Err(failure::limit(&within.hit)),
+        };
+        if let Err(failure) = &result {
+            tracing::info!(%app, phase = phase.name(), %failure, "call failed");
+        }
+        CallReport { result, call: notes.report(started.elapsed()) }
+    }
+
+    /// A store with every limit in place.
+    fn store(&self, state: CallState) -> Store<CallState> {
+        let mut store = Store::new(&self.engine, state);
+        store.limiter(|state| &mut state.meter);
+        store.set_hostcall_fuel(self.limits.host_call_bytes as usize);
+        store.set_max_component_handles(self.limits.handles as usize);
+        // Every tick the guest gives way, so that the meter and the timeout round the call get to look.
+        store.epoch_deadline_async_yield_and_update(1);
+        store.set_epoch_deadline(1);
+        store
+    }
+}
+
+/// What guests may import: our own interfaces, inert WASI, and the gate behind `wasi:http`.
+fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
+    use crate::bindings::host::{journal, settings, types};
+    use wasmtime::component::HasSelf;
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    types::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    settings::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    journal::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    Ok(linker)
+}
+
+/// A call that could not be made.
+pub(crate) fn host_failure<T>(message: impl Into<String>) -> CallReport<T> {
+    CallReport { result: Err(CallFailure::new(FailureKind::Host, message)), call: Default::default() }
+}

@@ -1,0 +1,83 @@
+//! The engine: which parts of WebAssembly are there at all, how memory is had, and the clock that interrupts guests.
+//! The settings that decide about generated code are the same here and in the compiling child; what is off here is
+//! refused by admission as well. It never sees a component's bytes.
+
+use crate::Limits;
+use std::time::Duration;
+use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
+
+/// How often guests are interrupted, so that time limits are looked at.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// Address space kept for each linear memory. Part of the generated code: memories within it need no bounds checks.
+const MEMORY_RESERVATION: u64 = 4 << 30;
+
+/// The settings under which components are compiled.
+pub(crate) fn compiling(limits: &Limits) -> Config {
+    let mut config = Config::new();
+    config.wasm_component_model(true);
+    config.epoch_interruption(true);
+    config.max_wasm_stack(limits.stack_bytes as usize);
+    config.async_stack_size(limits.stack_bytes as usize + (512 << 10));
+    config.memory_reservation(MEMORY_RESERVATION);
+    config.memory_init_cow(true);
+    // What no connector needs, and every part left out is one less to trust.
+    config.shared_memory(false);
+    config.concurrency_support(false);
+    config.wasm_memory64(false);
+    config.wasm_multi_memory(false);
+    config.wasm_tail_call(false);
+    config.wasm_relaxed_simd(false);
+    config.wasm_custom_page_sizes(false);
+    config.wasm_wide_arithmetic(false);
+    config
+}
+
+/// An engine that runs components, on a pool of instances where there is address space for one.
+pub(crate) fn running(limits: &Limits) -> wasmtime::Result<Engine> {
+    let mut config = compiling(limits);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
+    let engine = match Engine::new(&config) {
+        Ok(engine) => engine,
+        Err(error) => {
+            tracing::warn!(%error, "no address space for a pool of instances; each call allocates its own");
+            config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
+            Engine::new(&config)?
+        }
+    };
+    start_ticking(&engine)?;
+    Ok(engine)
+}
+
+fn pool(limits: &Limits) -> PoolingAllocationConfig {
+    let count = |limit: u64| u32::try_from(limit).unwrap_or(u32::MAX);
+    let calls = count(limits.concurrent_calls);
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(calls);
+    pool.total_stacks(calls);
+    pool.max_core_instances_per_component(count(limits.core_instances));
+    pool.max_memories_per_component(count(limits.memories));
+    pool.max_tables_per_component(count(limits.tables));
+    // A connector has one memory and two or three tables and instances; one that has more takes from the others'.
+    pool.total_memories(calls.saturating_mul(2).max(count(limits.memories)));
+    pool.total_tables(calls.saturating_mul(4).max(count(limits.tables)));
+    pool.total_core_instances(calls.saturating_mul(8).max(count(limits.core_instances)));
+    pool.max_memory_size(limits.memory_bytes as usize);
+    pool.table_elements(limits.table_elements as usize);
+    pool.linear_memory_keep_resident(1 << 20);
+    pool.table_keep_resident(64 << 10);
+    pool
+}
+
+/// A thread of its own, since a busy runtime must not stop the clock. It ends with the engine.
+fn start_ticking(engine: &Engine) -> std::io::Result<()> {
+    let engine = engine.weak();
+    std::thread::Builder::new().name("gatehouse-ticker".to_owned()).spawn(move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            std::thread::sleep(TICK);
+        }
+    })?;
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! One request and its answer, after the policy has let it through: resolve, connect, add the credential, send, and
+//! look at the answer before the guest does. Bodies are read whole, within their limits, so that a secret is found
+//! wherever it is cut, and nothing reaches the guest of an answer that is refused.
+
+use super::Inner;
+use super::credential::{self, Needles};
+use super::headers;
+use super::network::{Route, Sender, check_addresses};
+use super::policy::{Passage, Refusal};
+use crate::limits::LimitHit;
+use bytes::{Bytes, BytesMut};
+use gatehouse_core::Level;
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HOST, LOCATION, USER_AGENT};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use std::time::Duration;
+use tokio::time::timeout;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
+
+/// Why there is no answer.
+pub(super) enum Failure {
+    /// The gate's decision.
+    Refused(Refusal),
+    /// The network's.
+    Network(Error),
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Network(error)
+    }
+}
+
+/// Sends a request that may leave, and gives the answer if the guest may see it.
+pub(super) async fn exchange(
+    gate: &Inner,
+    passage: Passage,
+    request: Request<WasiBody>,
+    options: RequestOptions,
+) -> Result<Response<WasiBody>, Failure> {
+    let (parts, body) = request.into_parts();
+    let body = whole_request_body(gate, body).await?;
+    let request = outgoing(gate, &passage, &parts.method, parts.headers, body)?;
+    let addresses = gate.network.resolve(&passage.grant).await?;
+    check_addresses(&passage.grant, &addresses)?;
+    let route = Route { app: gate.app, origin: passage.grant.origin.to_string(), addresses };
+    let (response, sender) = send(gate, &passage, &route, request, &options).await?;
+    let response = inspect(gate, &passage, &parts.method, response, &options).await?;
+    gate.network.checkin(route, sender);
+    Ok(response)
+}
+
+async fn whole_request_body(gate: &Inner, body: WasiBody) -> Result<Bytes, Failure> {
+    let limits = &gate.network.limits;
+    match Limited::new(body, limits.request_body_bytes as usize).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            gate.notes.hit(LimitHit::of(limits, "request_body_bytes", "the connector has to send less at once"));
+            Err(Error::HttpRequestBodySize(Some(limits.request_body_bytes)).into())
+        }
+        Err(error) => Err(match error.downcast::<Error>() {
+            Ok(error) => *error,
+            Err(other) => Error::InternalError(Some(other.to_string())),
+        }
+        .into()),
+    }
+}
+
+/// The request as it goes out: the guest's content, the host's routing and credential.
+fn outgoing(
+    gate: &Inner,
+    passage: &Passage,
+    method: &Method,
+    mut headers: HeaderMap,
+    body: Bytes,
+) -> Result<Request<Full<Bytes>>, Failure> {
+    let origin = &passage.grant.origin;
+    headers.remove(CONTENT_LENGTH);
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("gatehouse/", env!("CARGO_PKG_VERSION"))));
+    let authority = origin.to_string();
+    let authority = authority.split_once("://").map_or("", |(_, authority)| authority);
+    headers.insert(HOST, HeaderValue::from_str(authority).map_err(|_| Error::HttpRequestUriInvalid)?);
+    credential::add(&gate.credentials, origin, &mut headers).map_err(|error| {
+        gate.notes.journal().log(Level::Error, &error.to_string(), Vec::new());
+        Error::ConfigurationError
+    })?;
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = method.clone();
+    *request.uri_mut() = passage.path.parse().map_err(|_| Error::HttpRequestUriInvalid)?;
+    *request.headers_mut() = headers;
+    Ok(request)
+}
+
+/// Sends over a kept connection if one is there, over a new one otherwise. A kept connection that turns out to be
+/// closed before anything was written gives the request back, and nothing was sent.
+async fn send(
+    gate: &Inner,
+    passage: &Passage,
+    route: &Route,
+    request: Request<Full<Bytes>>,
+    options: &RequestOptions,
+) -> Result<(Response<Incoming>, Sender), Failure> {
+    let limit = Duration::from_millis(gate.network.limits.response_ms);
+    let limit = options.first_byte_timeout.map_or(limit, |asked| asked.min(limit));
+    let mut request = request;
+    let mut noted = false;
+    if let Some(mut sender) = gate.network.checkout(route) {
+        note_departure(gate, passage, &mut noted);
+        match timeout(limit, sender.try_send_request(request)).await.map_err(|_| Error::HttpResponseTimeout)? {
+            Ok(response) => return Ok((response, sender)),
+            Err(mut error) => match error.take_message() {
+                Some(unsent) => request = unsent,
+                None => return Err(Error::Hyper(error.into_error()).into()),
+            },
+        }
+    }
+    let mut sender = gate.network.connect(&passage.grant, &route.addresses, options.connect_timeout).await?;
+    note_departure(gate, passage, &mut noted);
+    let answer = timeout(limit, sender.send_request(request)).await.map_err(|_| Error::HttpResponseTimeout)?;
+    Ok((answer.map_err(Error::Hyper)?, sender))
+}
+
+/// Notes, before the first byte leaves, that a request leaves and whether it may write. A crash after this point
+/// makes the outcome unknown, never "nothing happened".
+fn note_departure(gate: &Inner, passage: &Passage, noted: &mut bool) {
+    if !std::mem::replace(noted, true) {
+        let mut egress = gate.notes.egress();
+        egress.left += 1;
+        egress.write_left |= passage.writes;
+    }
+}
+
+/// Reads the answer whole, and refuses it if the guest may not see it.
+async fn inspect(
+    gate: &Inner,
+    passage: &Passage,
+    method: &Method,
+    response: Response<Incoming>,
+    options: &RequestOptions,
+) -> Result<Response<WasiBody>, Failure> {
+    let (parts, body) = response.into_parts();
+    let origin = &passage.grant.origin;
+    if parts.status.is_redirection() && parts.headers.contains_key(LOCATION) {
+        let detail = format!("{origin} answered {} with a Location; redirects are never followed", parts.status);
+        return Err(Refusal::new("redirect", detail).into());
+    }
+    let identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    if *method != Method::HEAD && !parts.headers.get_all(CONTENT_ENCODING).iter().all(identity) {
+        let detail = format!("{origin} compresses its answer although asked not to; it cannot be searched for secrets");
+        return Err(Refusal::new("content-encoding", detail).into());
+    }
+    let reflected = || Refusal::new("secret-reflected", format!("the answer of {origin} contains the credential"));
+    let needles = Needles::of(&gate.credentials, origin);
+    if needles.in_headers(&parts.headers) {
+        return Err(reflected().into());
+    }
+    let body = whole_response_body(gate, body, options).await?;
+    if needles.in_bytes(&body) {
+        return Err(reflected().into());
+    }
+    let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
+    let mut answer = Response::new(body);
+    *answer.status_mut() = parts.status;
+    *answer.headers_mut() = headers::keep_inward(&parts.headers);
+    Ok(answer)
+}
+
+async fn whole_response_body(gate: &Inner, mut body: Incoming, options: &RequestOptions) -> Result<Bytes, Failure> {
+    let limits = &gate.network.limits;
+    let pause = Duration::from_millis(limits.between_bytes_ms);
+    let pause = options.between_bytes_timeout.map_or(pause, |asked| asked.min(pause));
+    let too_large = |name, advice| {
+        gate.notes.hit(LimitHit::of(limits, name, advice));
+        let detail = format!("the answer goes beyond the limit `{name}`");
+        Failure::Refused(Refusal::new("response-too-large", detail))
+    };
+    let mut whole = BytesMut::new();
+    while let Some(frame) = timeout(pause, body.frame()).await.map_err(|_| Error::ConnectionReadTimeout)? {
+        let Ok(chunk) = frame.map_err(Error::Hyper)?.into_data() else { continue };
+        if (whole.len() + chunk.len()) as u64 > limits.response_body_bytes {
+            return Err(too_large("response_body_bytes", "the connector has to ask for smaller pages"));
+        }
+        let total = {
+            let mut egress = gate.notes.egress();
+            egress.response_bytes += chunk.len() as u64;
+            egress.response_bytes
+        };
+        if total > limits.response_total_bytes {
+            return Err(too_large("response_total_bytes", "the connector has to read less in one call"));
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole.freeze())
+}

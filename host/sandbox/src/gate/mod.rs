@@ -1,0 +1,129 @@
+//! The egress gate: the only way out of the sandbox. Every request of a guest comes through [`Gate::send_request`],
+//! and is sent by `exchange` if, in this order, phase and method allow it, its origin is granted, its headers are
+//! allowed, and its name leads to allowed addresses. Every refusal is noted under the stable name of its rule.
+
+mod address;
+mod credential;
+mod exchange;
+mod headers;
+mod network;
+mod policy;
+
+pub(crate) use network::Network;
+pub(crate) use policy::{Phase, Policy};
+
+use crate::limits::LimitHit;
+use crate::notes::Notes;
+use gatehouse_core::AppId;
+use gatehouse_core::ports::{CredentialBinding, Denial};
+use http::{Method, Request, Response, Uri};
+use policy::{Passage, Refusal};
+use std::sync::Arc;
+use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
+
+type Worker = Box<dyn Future<Output = Result<(), Error>> + Send>;
+type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, Worker), Error>> + Send>;
+
+/// The longest address that is noted of a refused request, in bytes.
+const LONGEST_URL: usize = 2_048;
+
+/// The gate of one call.
+#[derive(Clone)]
+pub(crate) struct Gate(Arc<Inner>);
+
+struct Inner {
+    app: AppId,
+    policy: Policy,
+    credentials: Vec<CredentialBinding>,
+    network: Arc<Network>,
+    notes: Arc<Notes>,
+}
+
+impl Gate {
+    pub(crate) fn new(
+        app: AppId,
+        policy: Policy,
+        credentials: Vec<CredentialBinding>,
+        network: Arc<Network>,
+        notes: Arc<Notes>,
+    ) -> Self {
+        Self(Arc::new(Inner { app, policy, credentials, network, notes }))
+    }
+}
+
+impl Inner {
+    /// What can be decided without the network.
+    fn decide(&self, request: &Request<WasiBody>) -> Result<Passage, Refusal> {
+        let limits = &self.network.limits;
+        let tried = {
+            let mut egress = self.notes.egress();
+            egress.tried += 1;
+            egress.tried
+        };
+        if tried > limits.requests {
+            self.notes.hit(LimitHit::of(limits, "requests", "the connector has to do less in one call"));
+            return Err(Refusal::new("too-many-requests", format!("a call may make {} requests", limits.requests)));
+        }
+        let passage = self.policy.decide(request.method(), request.uri())?;
+        headers::check_outward(request.headers())?;
+        Ok(passage)
+    }
+
+    /// Notes a refusal, and gives what the guest gets to see of it.
+    fn refuse(&self, method: &Method, uri: &Uri, refusal: Refusal) -> Error {
+        let denial = Denial {
+            rule: refusal.rule.to_owned(),
+            method: method.to_string(),
+            url: url_of(uri),
+            detail: refusal.detail,
+        };
+        tracing::warn!(app = %self.app, rule = %denial.rule, method = %denial.method, url = %denial.url, detail = %denial.detail, "egress refused");
+        let mut egress = self.notes.egress();
+        let full = refusal.rule == "too-many-requests" && egress.denials.last().is_some_and(|d| d.rule == refusal.rule);
+        if !full {
+            egress.denials.push(denial);
+        }
+        match refusal.rule {
+            "private-address" => Error::DestinationIpProhibited,
+            "response-too-large" => Error::HttpResponseBodySize(None),
+            _ => Error::HttpRequestDenied,
+        }
+    }
+}
+
+/// The address without user name, password and query.
+fn url_of(uri: &Uri) -> String {
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let mut url = format!("{}://{host}{}", uri.scheme_str().unwrap_or_default(), uri.path());
+    url.truncate(url.floor_char_boundary(LONGEST_URL));
+    url
+}
+
+impl WasiHttpHooks for Gate {
+    /// Guests may put any header into a request: it is refused when they send it, and noted, rather than when they
+    /// set it, where nobody would learn of it.
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        Arc::new(|_| false)
+    }
+
+    /// The host header is the gate's to set; one that is there comes from the guest.
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
+    fn send_request(&mut self, request: Request<WasiBody>, options: Option<RequestOptions>, _: Worker) -> Sending {
+        let gate = self.0.clone();
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        // Decided and noted here and now: a guest could drop the answer before it is asked for.
+        let decided = gate.decide(&request).map_err(|refusal| gate.refuse(&method, &uri, refusal));
+        Box::new(async move {
+            let sent = exchange::exchange(&gate, decided?, request, options.unwrap_or_default()).await;
+            let response = sent.map_err(|failure| match failure {
+                exchange::Failure::Refused(refusal) => gate.refuse(&method, &uri, refusal),
+                exchange::Failure::Network(error) => error,
+            })?;
+            Ok((response, Box::new(async { Ok(()) }) as Worker))
+        })
+    }
+}
