@@ -55,6 +55,8 @@ pub fn change_link(change: LinkChange, facts: LinkFacts, now: Timestamp) -> Resu
                 return Err(format!("{id} is linked to nobody"));
             }
             account.user = None;
+            // What was frozen is simply unusable once there is nobody to unfreeze it for.
+            account.status = account.expected_status();
             account.frozen = false;
             account.set_situation(Situation::Unassigned);
         }
@@ -139,6 +141,14 @@ mod tests {
         let unlinked = done(UNLINK, facts(account(1, "ext", Some(7)))).account;
         assert_eq!((unlinked.user, unlinked.situation), (None, Situation::Unassigned));
         assert!(unlinked.is_known_link);
+    }
+
+    #[test]
+    fn a_frozen_account_that_is_unlinked_is_a_deactivated_one() {
+        let mut frozen = account(1, "ext", Some(7));
+        frozen.frozen = true;
+        let unlinked = done(UNLINK, facts(frozen)).account;
+        assert_eq!((unlinked.frozen, unlinked.status), (false, Status::Deactivated));
     }
 
     #[test]

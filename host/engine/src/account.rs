@@ -14,6 +14,7 @@ use gatehouse_core::{AccountId, App, CallFailure, Capability, Change, CommitStep
 const OFFERS: u32 = 20;
 
 /// Makes the call of the step that is next.
+#[tracing::instrument(name = "attempt", skip_all, fields(app = %around.app.name, step = job.request.steps_done))]
 pub(crate) async fn call(job: &mut Job, around: &Surroundings) -> Worked {
     let found = known(&job.shell, &job.request, None).await?.account;
     job.commit_and_keep(&around.app, Event::AttemptStarted).await?;

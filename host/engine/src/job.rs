@@ -166,11 +166,12 @@ impl Job {
         let version = transition.request.expected.unwrap_or(0) + 1;
         let mut after = transition.request.record.clone();
         after.version = version;
-        let raised = !transition.raise.is_empty() || !more.requests.is_empty();
         let mut changes = transition.into_changes(Some(self.fence));
         join(&mut changes, more);
         changes.keep_claim = keeps;
         let id = self.request.id;
+        let raised = changes.requests.iter().filter(|request| request.record.id != id);
+        let raised: Vec<_> = raised.map(|raised| (raised.record.operation, raised.record.state)).collect();
         let at = changes.log.iter().position(|(request, _)| *request == id).unwrap_or(0);
         changes.log.splice(at..at, self.notes.log.iter().map(|entry| (id, entry.clone())));
         changes.audit.extend(self.notes.audit.iter().cloned());
@@ -181,9 +182,10 @@ impl Job {
         if self.request.state != before {
             telemetry::request_reached(self.request.operation, self.request.state);
         }
-        if raised {
+        if !raised.is_empty() {
             self.shell.wake.notify_one();
         }
+        raised.into_iter().for_each(|(operation, state)| telemetry::request_reached(operation, state));
         if self.request.state.is_settled() {
             self.shell.forget_run(id);
         }
@@ -227,7 +229,9 @@ impl Job {
         let why = match &trouble {
             Trouble::NotReady(failure) => failure.to_string(),
             Trouble::Refused(refused) => refused.to_string(),
-            Trouble::Store(StoreError::Invalid(text)) => text.clone(),
+            Trouble::Store(error @ (StoreError::Invalid(_) | StoreError::Duplicate { .. })) => error.to_string(),
+            // Others are always faster: somebody gets on, so trying again at once is no idle running.
+            Trouble::Store(StoreError::VersionConflict { .. }) => return self.release().await,
             Trouble::Store(_) => return,
         };
         if self.reload().await.is_err() || !self.held {

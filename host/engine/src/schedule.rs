@@ -62,12 +62,18 @@ impl Schedule {
         limits
     }
 
-    /// Waits for the end of any request's work; forever if there is none.
+    /// Waits for the end of any request's work, and takes note of all that have ended; forever if there is none.
     pub async fn ended(&mut self) {
-        match self.tasks.join_next_with_id().await {
-            None => std::future::pending().await,
-            Some(Ok((id, ()))) => drop(self.claims.remove(&id)),
-            Some(Err(error)) => self.broken(&error).await,
+        let Some(mut end) = self.tasks.join_next_with_id().await else { return std::future::pending().await };
+        loop {
+            match end {
+                Ok((id, ())) => drop(self.claims.remove(&id)),
+                Err(error) => self.broken(&error).await,
+            }
+            match self.tasks.try_join_next_with_id() {
+                Some(another) => end = another,
+                None => break,
+            }
         }
         telemetry::claims_in_flight(self.claims.len());
     }

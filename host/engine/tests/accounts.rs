@@ -6,7 +6,6 @@ mod common;
 
 use common::World;
 use common::target::Fault;
-use gatehouse_core::ports::Store;
 use gatehouse_core::schema::Status;
 use gatehouse_core::{CallFailure, FailureKind, LinkChange, LinkState, Operation, Situation, State};
 use gatehouse_engine::requests::Whose;

@@ -6,7 +6,7 @@ mod common;
 
 use common::target::Fault;
 use common::{World, config, until};
-use gatehouse_core::ports::{ClaimLimits, Store};
+use gatehouse_core::ports::ClaimLimits;
 use gatehouse_core::{Operation, State};
 use gatehouse_engine::{Engine, EngineConfig};
 use std::time::Duration;

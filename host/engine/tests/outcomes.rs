@@ -6,7 +6,6 @@ mod common;
 
 use common::target::Fault;
 use common::{LEASE, World, until};
-use gatehouse_core::ports::Store;
 use gatehouse_core::schema::Status;
 use gatehouse_core::{App, AttemptOutcome, CallFailure, FailureKind, Operation, Request, Situation, State, User};
 

@@ -7,7 +7,7 @@ mod common;
 use common::target::Fault;
 use common::{World, by};
 use gatehouse_core::lifecycle::Event;
-use gatehouse_core::ports::{Judgement, Store};
+use gatehouse_core::ports::Judgement;
 use gatehouse_core::schema::{Account as RemoteAccount, Status};
 use gatehouse_core::{
     CallFailure, Completeness, FailureKind, Interface, LinkChange, Operation, Situation, StagingSource, State, User,
@@ -281,7 +281,7 @@ async fn what_is_committed_is_what_was_sealed() {
 }
 
 #[tokio::test]
-async fn a_plan_that_needs_an_approval_waits_for_one_of_its_digest() {
+async fn a_plan_that_may_be_committed_at_once_waits_for_nobody() {
     let world = World::new().await;
     let app = world.app("hr").await;
     world.change_app(app.id, |app| app.config.reconcile.auto_commit = true).await;
@@ -289,7 +289,23 @@ async fn a_plan_that_needs_an_approval_waits_for_one_of_its_digest() {
     let engine = world.run("one");
     let id = world.reconcile(&app).await;
     let run = world.ends(&engine, id, State::Completed).await.run.unwrap();
-    assert_eq!(run.committed, run.rows, "auto_commit needs nobody");
+    assert_eq!(run.committed, run.rows);
+}
+
+#[tokio::test]
+async fn a_plan_that_needs_an_approval_waits_for_one_of_its_digest() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    world.change_app(app.id, |app| app.config.reconcile.auto_commit = true).await;
+    people_and_accounts(&world, &app).await;
+    let engine = world.run("one");
+    let id = world.reconcile_with_approval(&app).await;
+    let request = world.ends(&engine, id, State::Analyzed).await;
+    assert!(world.accounts(&app).await.is_empty());
+    let digest = request.run.unwrap().plan.unwrap();
+    world.decide(id, Event::Approve { by: by(), digest }).await;
+    world.ends(&engine, id, State::Completed).await;
+    assert!(!world.accounts(&app).await.is_empty());
 }
 
 #[tokio::test]
@@ -360,4 +376,31 @@ async fn a_request_that_is_under_way_is_not_raised_again() {
     assert_eq!(children.len(), 1, "ada's is under way");
     assert!(world.log(second.id).await.join("\n").contains("is under way as"));
     world.decide(children[0].id, Event::Cancel { by: by(), why: "no".to_owned() }).await;
+}
+
+#[tokio::test]
+async fn the_embedded_store_makes_no_difference() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::embedded(folder.path()).await;
+    let app = world.app("hr").await;
+    let users = people_and_accounts(&world, &app).await;
+    let engine = world.run("one");
+    let (_, children) = world.reconcile_and_commit(&engine, &app).await;
+    assert_eq!(children.len(), 8);
+    assert!(children.iter().all(|child| child.state == State::Completed), "{children:#?}");
+    let ada = world.account_of(&app, &users[0]).await;
+    for change in [LinkChange::Unlink { account: ada.id }, LinkChange::Link { account: ada.id, user: users[0].id }] {
+        let id = world.link(&app, change).await;
+        world.ends(&engine, id, State::Completed).await;
+    }
+    for operation in [Operation::Freeze, Operation::Unfreeze, Operation::Deactivate, Operation::Delete] {
+        let id = world.request(&app, operation, &users[0]).await;
+        world.ends(&engine, id, State::Completed).await;
+    }
+    let (again, _) = world.reconcile_and_commit(&engine, &app).await;
+    assert_eq!(again.run.unwrap().situations[&Situation::Missing], 1, "the one whose account was deleted");
+    let last = world.reconcile(&app).await;
+    let last = world.ends(&engine, last, State::Completed).await;
+    assert_eq!(last.run.unwrap().analyzed, 0, "nothing has changed since");
+    engine.stop().await;
 }

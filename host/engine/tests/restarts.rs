@@ -53,7 +53,7 @@ async fn check(function: &'static str, nth: usize, fault: Fault) {
     })
     .await;
     let query = gatehouse_core::ports::RequestQuery { raised_by: Some(id), limit: 100, ..Default::default() };
-    let children = gatehouse_core::ports::Store::requests(world.store.as_ref(), &query).await.unwrap().items;
+    let children = world.store.requests(&query).await.unwrap().items;
     for child in &children {
         world.ends(&engine, child.id, State::Completed).await;
     }
@@ -130,7 +130,7 @@ async fn a_host_killed_at_any_moment_of_a_run_leaves_nothing_done_twice() {
         .await;
     }
     let query = gatehouse_core::ports::RequestQuery { raised_by: Some(id), limit: 100, ..Default::default() };
-    for child in gatehouse_core::ports::Store::requests(world.store.as_ref(), &query).await.unwrap().items {
+    for child in world.store.requests(&query).await.unwrap().items {
         world.ends(&engine, child.id, State::Completed).await;
         assert!(matches!(child.operation, Operation::Create | Operation::Update));
     }

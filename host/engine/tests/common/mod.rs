@@ -16,7 +16,7 @@ use gatehouse_core::{
 };
 use gatehouse_engine::requests::{Ask, NotOpened, Whose, prepare_account_request};
 use gatehouse_engine::{Engine, EngineConfig};
-use gatehouse_store::MemoryStore;
+use gatehouse_store::{MasterKey, MemoryStore, OpenOptions, RedbStore};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -67,7 +67,7 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
 }
 
 pub struct World {
-    pub store: Arc<MemoryStore>,
+    pub store: Arc<dyn Store>,
     pub connectors: Arc<FakeConnectors>,
     pub clock: Arc<ManualClock>,
 }
@@ -168,13 +168,19 @@ fn connector(interfaces: &[Interface]) -> (Connector, Vec<u8>) {
 
 impl World {
     pub async fn new() -> Self {
-        Self {
-            store: Arc::new(MemoryStore::new()),
-            connectors: FakeConnectors::new(),
-            clock: Arc::new(ManualClock(Mutex::new(start()))),
-        }
-        .with_credential()
-        .await
+        Self::over(Arc::new(MemoryStore::new())).await
+    }
+
+    /// Over the embedded store, in a file in this folder.
+    pub async fn embedded(folder: &std::path::Path) -> Self {
+        let options = OpenOptions::new(folder.join("gatehouse.redb"), MasterKey::new([7; 32]));
+        Self::over(Arc::new(RedbStore::open(&options).unwrap())).await
+    }
+
+    async fn over(store: Arc<dyn Store>) -> Self {
+        Self { store, connectors: FakeConnectors::new(), clock: Arc::new(ManualClock(Mutex::new(start()))) }
+            .with_credential()
+            .await
     }
 
     async fn with_credential(self) -> Self {
@@ -312,6 +318,15 @@ impl World {
 
     pub async fn reconcile(&self, app: &App) -> RequestId {
         let new = self.new_request(app, Operation::Reconcile, Subject::App, Change::Reconcile);
+        let id = new.id;
+        self.commit(open(new, self.clock.now()).into_changes(None)).await;
+        id
+    }
+
+    /// A run whose plan needs an approval.
+    pub async fn reconcile_with_approval(&self, app: &App) -> RequestId {
+        let new = self.new_request(app, Operation::Reconcile, Subject::App, Change::Reconcile);
+        let new = NewRequest { needs_approval: true, ..new };
         let id = new.id;
         self.commit(open(new, self.clock.now()).into_changes(None)).await;
         id
