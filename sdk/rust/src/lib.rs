@@ -39,6 +39,11 @@ pub use gatehouse_schema::{
 /// Re-exported, so that connectors name one version.
 pub use serde_json as json;
 
+/// The code in the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}
+
 /// Makes a type that implements [`Connector`] the connector of this component. Does nothing in a native build.
 ///
 /// ```
