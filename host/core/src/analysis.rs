@@ -14,7 +14,8 @@ mod verdict;
 pub use commit::{CommitContext, apply_verdict};
 pub use directory::{Candidates, MAX_CANDIDATES, UserFacts, UserIndex, UserIndexBuilder};
 pub use overtaken::overtaken;
-pub use plan::{PlanDigest, absence_guard, is_expected, standard_judgement};
+pub(crate) use plan::renames;
+pub use plan::{PlanDigest, absence_guard, is_expected, standard_judgement, with_username};
 
 use crate::linking::{LinkRule, Normalisation, normalise};
 use crate::{Account, App, Operation, ReconcilePolicy, Situation, UserId};

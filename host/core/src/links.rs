@@ -33,8 +33,9 @@ pub struct Linked {
 /// # Errors
 /// It cannot be done any more; the text says why and what could be done instead.
 pub fn change_link(change: LinkChange, facts: LinkFacts, now: Timestamp) -> Result<Linked, String> {
-    let (LinkChange::Link { account: id, .. } | LinkChange::Unlink { account: id } | LinkChange::Ignore { account: id }) =
-        change;
+    let (LinkChange::Link { account: id, .. }
+    | LinkChange::Unlink { account: id }
+    | LinkChange::Ignore { account: id }) = change;
     let mut account = facts.account.clone().ok_or_else(|| format!("there is no account {id} any more"))?;
     if account.external_id.is_none() {
         return Err(format!("{id} is the place of a missing account; request a Create to make the account"));
@@ -125,7 +126,8 @@ mod tests {
 
     #[test]
     fn a_user_with_another_linked_account_gets_no_second_one() {
-        let facts = LinkFacts { accounts_of_user: vec![account(2, "other", Some(7))], ..facts(account(1, "ext", None)) };
+        let facts =
+            LinkFacts { accounts_of_user: vec![account(2, "other", Some(7))], ..facts(account(1, "ext", None)) };
         assert_eq!(refused(LINK, facts), "user `ada` is linked to ACC-000002 (`other`) already; unlink that one first");
     }
 

@@ -3,7 +3,9 @@
 //! looks at the target.
 
 use crate::mapping::{self, MappingError, Purpose};
-use crate::{Account, AccountId, App, Change, CommitStep, Description, LinkState, Operation, Situation, User};
+use crate::{
+    Account, AccountId, App, Change, CommitStep, Description, LinkState, Operation, Situation, USERNAME, User,
+};
 use gatehouse_schema::{Attributes, Mutability, Schema, SchemaError, Status};
 
 /// Why no change is planned. The texts say what could be done instead.
@@ -223,7 +225,8 @@ impl<'a> Planner<'a> {
     /// since what is known may be old.
     fn mapped(&self, user: &User) -> Result<Attributes, Refused> {
         let mut wanted = mapping::desired(&self.app.config.mapping, user, &self.schema, Purpose::Update)?.attributes;
-        wanted.retain(|name, _| self.schema.get(name).is_some_and(|d| d.mutability != Mutability::Immutable));
+        let changes = |name: &str| self.schema.get(name).is_some_and(|d| d.mutability != Mutability::Immutable);
+        wanted.retain(|name, _| name == USERNAME || changes(name));
         Ok(wanted)
     }
 

@@ -2,7 +2,7 @@
 //! that stands in where a connector has none.
 
 use crate::ports::{Judgement, RowVerdict};
-use crate::{Account, Digest, ReconcilePolicy, Situation, StagingRow};
+use crate::{Account, Digest, ReconcilePolicy, Situation, StagingRow, USERNAME};
 use gatehouse_schema::{Account as RemoteAccount, Attributes, Schema, drift};
 
 /// The digest over all rows and verdicts of a plan, in the order of their numbers. A chain, so that it does not
@@ -59,6 +59,21 @@ pub fn absence_guard(known: u64, absent: u64, collected: u64, policy: &Reconcile
 /// The analysis of a row for a connector that has none of its own: no objection, and the standard comparison.
 pub fn standard_judgement(schema: &Schema, desired: &Attributes, account: &RemoteAccount) -> RowVerdict {
     RowVerdict { judgement: Judgement::Same, drift: drift(schema, desired, &account.attributes) }
+}
+
+/// Adds the username to what differs, where an update would rename the account. Case never counts: services that
+/// keep usernames in small letters would be renamed for ever.
+pub fn with_username(mut said: RowVerdict, desired: &Attributes, account: &RemoteAccount) -> RowVerdict {
+    if renames(desired, account) {
+        said.drift.push(USERNAME.to_owned());
+    }
+    said
+}
+
+/// Whether these attributes ask for another username than the account has.
+pub(crate) fn renames(wanted: &Attributes, account: &RemoteAccount) -> bool {
+    let wanted = wanted.get(USERNAME).and_then(|values| values.first());
+    wanted.is_some_and(|wanted| wanted.text.to_lowercase() != account.username.to_lowercase())
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::claims::{Standing, Strength};
 use super::reading::{self, Found, Reading, Slot};
 use super::{Analysis, UserFacts};
 use crate::ports::{Judgement, RowVerdict};
-use crate::{Account, AccountId, LinkState, Operation, Situation, StagedAction, UserId, Verdict};
+use crate::{Account, AccountId, LinkState, Operation, Situation, StagedAction, USERNAME, UserId, Verdict};
 use gatehouse_schema::{Account as RemoteAccount, Mutability, Status};
 
 impl Analysis {
@@ -132,7 +132,7 @@ impl Analysis {
     fn comparable(&self, drift: &[String]) -> Vec<String> {
         let means = |name: &&String| {
             let mutability = self.terms.schema.get(name).map(|definition| definition.mutability);
-            matches!(mutability, Some(Mutability::ReadWrite | Mutability::Immutable))
+            *name == USERNAME || matches!(mutability, Some(Mutability::ReadWrite | Mutability::Immutable))
         };
         let mut names: Vec<String> = drift.iter().filter(means).cloned().collect();
         names.sort_unstable();
@@ -154,7 +154,8 @@ impl Analysis {
         };
         let status = status.filter(|operation| self.terms.policy.correct_status && self.enabled(*operation));
         let changeable = |name: &String| {
-            self.terms.schema.get(name).is_some_and(|definition| definition.mutability == Mutability::ReadWrite)
+            let mutability = self.terms.schema.get(name).map(|definition| definition.mutability);
+            name == USERNAME || mutability == Some(Mutability::ReadWrite)
         };
         let differs = self.terms.policy.update_drift && user.has_access() && verdict.drift.iter().any(changeable);
         let update = (differs && self.enabled(Operation::Update)).then_some(Operation::Update);

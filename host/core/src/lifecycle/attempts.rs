@@ -5,7 +5,7 @@ use super::{AttemptReport, Draft, NameAttributes, OutcomeReport, Refused, Resolu
 use crate::ports::Versioned;
 use crate::{
     Account, AccountId, Actor, Approval, Attempt, AttemptOutcome, CallFailure, Change, CommitStep, FailureKind, Level,
-    Operation, Situation, State, Subject, fingerprint,
+    Operation, Situation, State, Subject, USERNAME, fingerprint,
 };
 use gatehouse_schema::{Account as RemoteAccount, Status};
 
@@ -305,7 +305,12 @@ fn account_after(
         (Some(remote), _) => show(&mut account, remote, names),
         // The target did not say how the account is now: take what was asked for, and look again next time.
         (None, CommitStep::Update(wanted)) => {
-            account.attributes.extend(wanted.clone());
+            for (name, values) in wanted {
+                match values.first() {
+                    Some(value) if name == USERNAME => account.username.clone_from(&value.text),
+                    _ => drop(account.attributes.insert(name.clone(), values.clone())),
+                }
+            }
             account.fingerprint = None;
         }
         (None, _) => account.fingerprint = None,

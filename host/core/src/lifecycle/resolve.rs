@@ -1,6 +1,7 @@
 //! What came of a write whose answer never came: concluded from reading the target, never by writing again blindly.
 
 use crate::CommitStep;
+use crate::analysis::renames;
 use gatehouse_schema::{Account as RemoteAccount, Schema, Status, drift};
 
 /// What reading the target gave.
@@ -42,7 +43,7 @@ pub fn resolve(step: &CommitStep, schema: &Schema, evidence: Evidence) -> Resolu
         (CommitStep::Remove, Evidence::ById(Some(_))) => Resolution::NotDone,
         (CommitStep::Update(wanted), Evidence::ById(Some(account))) => {
             // Doing it again gives the same account, so an attribute that is not returned does no harm.
-            if drift(schema, wanted, &account.attributes).is_empty() {
+            if drift(schema, wanted, &account.attributes).is_empty() && !renames(wanted, &account) {
                 Resolution::Done(Some(account))
             } else {
                 Resolution::NotDone
@@ -78,5 +79,21 @@ fn resolve_create(marked: Option<Vec<RemoteAccount>>, named: Vec<RemoteAccount>)
             named[0].username, named[0].external_id
         )),
         (several, _) => Resolution::Unprovable(format!("{several} accounts carry our marker")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::USERNAME;
+    use gatehouse_schema::{Attributes, Value};
+
+    #[test]
+    fn a_rename_that_did_not_arrive_is_not_taken_for_done() {
+        let account = RemoteAccount { username: "old".to_owned(), ..RemoteAccount::default() };
+        let to = |name: &str| CommitStep::Update(Attributes::from([(USERNAME.to_owned(), vec![Value::text(name)])]));
+        let found = |step| resolve(&step, &Schema::default(), Evidence::ById(Some(account.clone())));
+        assert_eq!(found(to("new")), Resolution::NotDone);
+        assert_eq!(found(to("OLD")), Resolution::Done(Some(account.clone())));
     }
 }

@@ -69,7 +69,8 @@ pub(crate) const NO_ATTRIBUTE_YET: [&str; 1] = ["manager"];
 /// What an account of this user is to be: all rules, with their templates filled in.
 ///
 /// Users who are active and not frozen are to have a usable account. Without a rule for it, the username is the
-/// user's own.
+/// user's own when an account is made, and left alone afterwards; a rule for it makes it part of every update, as an
+/// attribute named `username`.
 ///
 /// # Errors
 /// A rule does not fit the schema, a value is not of its attribute's type, or a required attribute has no value.
@@ -85,7 +86,13 @@ pub fn desired(rules: &[MappingRule], user: &User, schema: &Schema, purpose: Pur
         attributes.retain(|_, values| !values.is_empty());
     }
     let status = if user.active && !user.frozen { Status::Active } else { Status::Deactivated };
-    Ok(Desired { username: username(rules, user)?, attributes, status })
+    let username = username(rules, user)?;
+    // An account that was found may have another name for good reasons: it is renamed only where a rule says so.
+    let renames = rules.iter().any(|rule| rule.attribute == USERNAME && !rule.only_on_create);
+    if purpose == Purpose::Update && renames {
+        attributes.insert(USERNAME.to_owned(), vec![Value::text(username.clone())]);
+    }
+    Ok(Desired { username, attributes, status })
 }
 
 fn definition_of<'a>(rule: &MappingRule, schema: &'a Schema) -> Result<&'a AttributeDefinition, MappingError> {
@@ -255,6 +262,11 @@ mod tests {
         use Purpose::Create;
         check(&[NAME], Create, "Ada Active family=Lovelace");
         check(&[NAME, "username={email|lower}"], Create, "ada@example.com Active family=Lovelace");
+        check(
+            &[NAME, "username={email|lower}"],
+            Purpose::Update,
+            "ada@example.com Active family=Lovelace username=ada@example.com",
+        );
         check(&[NAME, "nick={first_name}.{last_name|upper}"], Create, "Ada Active family=Lovelace nick=Ada.LOVELACE");
         check(&[NAME, "staff={{{id}}}"], Create, "Ada Active family=Lovelace staff={USR-000007}");
         check(&[NAME, "vip=TRUE"], Create, "Ada Active family=Lovelace vip=true");

@@ -197,3 +197,13 @@ fn a_mapping_that_fails_for_the_user_is_told_as_it_is() {
     let text = "attribute `title` is required, and user `ada` (USR-000007) has nothing to make it of: map it";
     assert_eq!(refused.to_string(), text);
 }
+
+#[test]
+fn an_update_renames_an_account_only_where_a_rule_maps_the_username() {
+    let mut renaming = app();
+    renaming.config.mapping.push(serde_json::from_str(r#"{"attribute": "username", "value": "{email}"}"#).unwrap());
+    let update = plan(Update, Some(&ada()), Some(&hers()), &renaming);
+    assert_eq!(update, format!("e3: [update {ALL} username]"));
+    renaming.config.mapping.last_mut().unwrap().only_on_create = true;
+    assert_eq!(plan(Update, Some(&ada()), Some(&hers()), &renaming), format!("e3: [update {ALL}]"));
+}

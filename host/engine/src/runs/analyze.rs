@@ -7,14 +7,14 @@ use crate::job::{Job, Worked};
 use crate::known::places;
 use crate::loading::Surroundings;
 use crate::noted::host_line;
-use gatehouse_core::analysis::{Analysis, PlanDigest, standard_judgement};
+use gatehouse_core::analysis::{Analysis, PlanDigest, standard_judgement, with_username};
 use gatehouse_core::lifecycle::{AnalysisReport, Event};
 use gatehouse_core::mapping::{self, Purpose};
 use gatehouse_core::ports::{AnalysisItem, ChangeSet, Judgement, RowVerdict, StoreError};
 use gatehouse_core::schema::{Attributes, Mutability};
 use gatehouse_core::{
-    Account, CallFailure, FailureKind, Interface, Level, Run, Situation, StagedAction, StagingRow, StagingSource, User,
-    UserId, Verdict,
+    Account, CallFailure, FailureKind, Interface, Level, Run, Situation, StagedAction, StagingRow, StagingSource,
+    USERNAME, User, UserId, Verdict,
 };
 
 /// Goes on with the analysis from this row.
@@ -107,7 +107,10 @@ impl Asked {
     async fn said(self, job: &mut Job, around: &Surroundings) -> Result<Vec<RowVerdict>, CallFailure> {
         let nothing = || RowVerdict { judgement: Judgement::Same, drift: Vec::new() };
         if !around.has(Interface::Analyzer) {
-            let standard = |item: AnalysisItem| standard_judgement(&around.schema, &item.desired, &item.account);
+            let standard = |item: AnalysisItem| {
+                let said = standard_judgement(&around.schema, &item.desired, &item.account);
+                with_username(said, &item.desired, &item.account)
+            };
             return Ok(self.items.into_iter().map(|item| item.map_or_else(nothing, standard)).collect());
         }
         let places: Vec<bool> = self.items.iter().map(Option::is_some).collect();
@@ -122,7 +125,8 @@ impl Asked {
             let why = format!("{} verdicts were given on {} accounts", said.len(), items.len());
             return Err(CallFailure::new(FailureKind::Protocol, why));
         }
-        let mut said = said.into_iter();
+        let renamed = |(said, item): (RowVerdict, &AnalysisItem)| with_username(said, &item.desired, &item.account);
+        let mut said = said.into_iter().zip(&items).map(renamed);
         Ok(places.iter().map(|asked| asked.then(|| said.next()).flatten().unwrap_or_else(nothing)).collect())
     }
 }
@@ -139,7 +143,7 @@ fn desired(job: &mut Job, around: &Surroundings, user: &User) -> Attributes {
         Ok(mut desired) => {
             desired.attributes.retain(|name, _| {
                 let mutability = around.schema.get(name).map(|definition| definition.mutability);
-                matches!(mutability, Some(Mutability::ReadWrite | Mutability::Immutable))
+                name == USERNAME || matches!(mutability, Some(Mutability::ReadWrite | Mutability::Immutable))
             });
             desired.attributes
         }
