@@ -62,11 +62,11 @@ impl<'t> Registry<'t> {
         Ok(self.apps.get(id.0)?.is_some())
     }
 
+    /// What to add and write stands before what to remove.
     pub fn check(
         &self,
-        connectors: Vec<(Connector, Vec<u8>)>,
-        remove_connectors: Vec<Digest>,
-        apps: (Vec<Versioned<App>>, &[AppId]),
+        (connectors, remove_connectors): (Vec<(Connector, Vec<u8>)>, Vec<Digest>),
+        (apps, remove_apps): (Vec<Versioned<App>>, &[AppId]),
         tokens: Vec<Versioned<Token>>,
     ) -> Outcome<RegistryChanges> {
         for (connector, _) in &connectors {
@@ -74,7 +74,7 @@ impl<'t> Registry<'t> {
                 return Err(StoreError::Duplicate { what: format!("connector {}", connector.digest) }.into());
             }
         }
-        let (apps, remove_apps) = self.check_apps(apps.0, apps.1)?;
+        let (apps, remove_apps) = self.check_apps(apps, remove_apps)?;
         let tokens = self.check_tokens(tokens)?;
         Ok(RegistryChanges { connectors, remove_connectors, apps, remove_apps, tokens })
     }

@@ -1,19 +1,20 @@
 //! One write transaction with all its tables: what a change set, a claim, a release do to them. Each is checked
 //! wholly before anything of it is written, so that one that is refused leaves the transaction as it was.
 
-use super::accounts::Accounts;
+use super::accounts::{AccountChanges, Accounts};
 use super::credentials::Credentials;
-use super::directory::Directory;
+use super::directory::{Directory, DirectoryChanges};
 use super::fault::{Fault, Outcome};
 use super::ledger::{EPOCH, FENCE, Ledger};
-use super::registry::Registry;
-use super::requests::{Requests, Rows};
+use super::registry::{Registry, RegistryChanges};
+use super::requests::{RequestChanges, Requests, Rows};
 use crate::change::{invalid, sound};
 use crate::vault::DataKey;
-use gatehouse_core::AppId;
-use gatehouse_core::ports::{ChangeSet, Claim, ClaimLimits, Fence, Sequence};
+use gatehouse_core::ports::{ChangeSet, Claim, ClaimLimits, CredentialRecord, Fence, Sequence};
+use gatehouse_core::{AppId, AuditRecord};
 use jiff::{SignedDuration, Timestamp};
 use redb::WriteTransaction;
+use secrecy::SecretString;
 use std::collections::BTreeSet;
 
 /// Fencing tokens set aside in one durable write. Claims themselves need not be durable (see [`super::writer`]), but no
@@ -27,6 +28,19 @@ pub(super) struct Tables<'t> {
     accounts: Accounts<'t>,
     requests: Requests<'t>,
     ledger: Ledger<'t>,
+}
+
+/// A change set that nothing speaks against.
+struct Checked {
+    directory: DirectoryChanges,
+    registry: RegistryChanges,
+    /// To set, and to remove.
+    credentials: (Vec<(CredentialRecord, SecretString)>, Vec<String>),
+    accounts: AccountChanges,
+    requests: RequestChanges,
+    remove_apps: Vec<AppId>,
+    audit: Vec<AuditRecord>,
+    idempotency: Vec<(String, serde_json::Value)>,
 }
 
 /// A call of `claim`.
@@ -58,13 +72,28 @@ impl<'t> Tables<'t> {
 
     /// Carries out a change set. The highest number used of each sequence.
     pub fn commit(&mut self, changes: ChangeSet, key: &DataKey) -> Outcome<Vec<(Sequence, u64)>> {
+        let checked = self.check(changes)?;
+        let used = [
+            (Sequence::User, checked.directory.highest_user()),
+            (Sequence::App, checked.registry.highest_app()),
+            (Sequence::Account, checked.accounts.highest()),
+            (Sequence::Request, checked.requests.highest()),
+        ];
+        let used: Vec<_> = used.into_iter().filter_map(|(sequence, highest)| Some((sequence, highest?))).collect();
+        used.iter().try_for_each(|(sequence, number)| self.ledger.used(*sequence, *number))?;
+        self.apply(checked, key)?;
+        Ok(used)
+    }
+
+    /// Looks at everything that could speak against a change set, in an order that the model follows.
+    fn check(&self, changes: ChangeSet) -> Outcome<Checked> {
         sound(&changes)?;
         let held = changes.fence.map(|fence| self.requests.check_fence(fence)).transpose()?;
         let release = held.filter(|_| !changes.keep_claim);
         let gone = changes.remove_apps.as_slice();
         let directory = self.directory.check(changes.users, changes.profiles)?;
-        let registry =
-            self.registry.check(changes.connectors, changes.remove_connectors, (changes.apps, gone), changes.tokens)?;
+        let connectors = (changes.connectors, changes.remove_connectors);
+        let registry = self.registry.check(connectors, (changes.apps, gone), changes.tokens)?;
         let accounts = self.accounts.check(changes.accounts, &changes.remove_accounts)?;
         let rows = Rows { staging: changes.staging, truncate_staging: changes.truncate_staging, log: changes.log };
         let requests = self.requests.check(changes.requests, rows, release, gone)?;
@@ -75,29 +104,33 @@ impl<'t> Tables<'t> {
             }
         }
         self.ledger.check(&changes.idempotency)?;
+        Ok(Checked {
+            directory,
+            registry,
+            credentials: (changes.credentials, changes.remove_credentials),
+            accounts,
+            requests,
+            remove_apps: changes.remove_apps,
+            audit: changes.audit,
+            idempotency: changes.idempotency,
+        })
+    }
 
-        let used = [
-            (Sequence::User, directory.highest_user()),
-            (Sequence::App, registry.highest_app()),
-            (Sequence::Account, accounts.highest()),
-            (Sequence::Request, requests.highest()),
-        ];
-        let used: Vec<_> = used.into_iter().filter_map(|(sequence, highest)| Some((sequence, highest?))).collect();
-        used.iter().try_for_each(|(sequence, number)| self.ledger.used(*sequence, *number))?;
-        if !directory.is_empty() {
+    /// Writes. Whatever fails here is the file's fault, and the transaction is given up.
+    fn apply(&mut self, checked: Checked, key: &DataKey) -> Outcome<()> {
+        if !checked.directory.is_empty() {
             self.ledger.set_number(EPOCH, self.ledger.number(EPOCH)? + 1)?;
         }
-        self.directory.apply(directory)?;
-        self.registry.apply(registry)?;
-        self.credentials.apply(key, changes.credentials, changes.remove_credentials)?;
-        self.accounts.apply(&accounts)?;
-        self.requests.apply(requests)?;
-        for app in changes.remove_apps {
+        self.directory.apply(checked.directory)?;
+        self.registry.apply(checked.registry)?;
+        self.credentials.apply(key, checked.credentials.0, checked.credentials.1)?;
+        self.accounts.apply(&checked.accounts)?;
+        self.requests.apply(checked.requests)?;
+        for app in checked.remove_apps {
             self.accounts.remove_app(app)?;
             self.requests.remove_app(app)?;
         }
-        self.ledger.apply(changes.audit, changes.idempotency)?;
-        Ok(used)
+        self.ledger.apply(checked.audit, checked.idempotency)
     }
 
     /// Claims what is due, with tokens from `next_token` on, which it advances.
