@@ -134,6 +134,34 @@ async fn a_shutdown_lets_calls_end_and_gives_the_claims_of_the_rest_back() {
 }
 
 #[tokio::test]
+async fn a_call_that_ends_during_the_shutdown_is_written_down_and_nothing_new_is_begun() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run_with(EngineConfig { grace: Duration::from_secs(30), ..config("one") });
+    let go_on = std::sync::Arc::new(tokio::sync::Notify::new());
+    world.target(&app, |target| target.fails("collect", [Fault::Waits(go_on.clone())]));
+    for name in ["ada", "bob", "cyd", "dan"] {
+        world.target(&app, |target| drop(target.seed(name, &[])));
+    }
+    let id = world.reconcile(&app).await;
+    until("the call is under way", async || {
+        engine.engine.wake();
+        world.target(&app, |target| (target.calls("collect") > 0).then_some(()))
+    })
+    .await;
+    let stopped = tokio::spawn(engine.stop());
+    tokio::task::yield_now().await;
+    go_on.notify_one();
+    stopped.await.unwrap();
+    let run = world.get(id).await.run.unwrap();
+    assert_eq!((run.pages, run.collected), (1, 3), "the page under way is stored, the next one is not fetched");
+    assert_eq!(world.target(&app, |target| target.calls("collect")), 1);
+    let engine = world.run("two");
+    world.ends(&engine, id, State::Analyzed).await;
+    assert_eq!(world.target(&app, |target| target.calls("collect")), 2);
+}
+
+#[tokio::test]
 async fn a_request_cancelled_before_its_call_is_never_called_for() {
     let world = World::new().await;
     let app = world.app("hr").await;

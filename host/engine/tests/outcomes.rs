@@ -128,6 +128,25 @@ async fn a_target_that_cannot_be_read_to_find_out_leaves_the_request_to_review()
     applied_once(&world, &app, &request);
 }
 
+#[tokio::test]
+async fn an_unknown_outcome_that_nobody_can_look_into_any_more_goes_to_review() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run("one");
+    let user = world.user("ada").await;
+    world.target(&app, |target| target.fails("commit", [Fault::ReplyLost]));
+    let id = world.request(&app, Operation::Create, &user).await;
+    engine.engine.wake();
+    until("the outcome is unknown", async || {
+        world.get(id).await.attempts.last().is_some_and(|attempt| attempt.outcome.is_some()).then_some(())
+    })
+    .await;
+    world.change_app(app.id, |app| app.credentials.clear()).await;
+    let request = world.ends(&engine, id, State::Failed).await;
+    assert!(request.needs_review, "{request:#?}");
+    assert!(request.error.as_ref().unwrap().contains("--credential token=NAME"), "{request:#?}");
+}
+
 /// A host killed while a write is under way: whether or not it was done, it is done once in the end.
 async fn killed_during(operation: Operation, fault: Fault) {
     let world = World::new().await;

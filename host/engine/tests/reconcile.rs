@@ -5,7 +5,7 @@
 mod common;
 
 use common::target::Fault;
-use common::{World, by};
+use common::{LEASE, World, by, until};
 use gatehouse_core::lifecycle::Event;
 use gatehouse_core::ports::Judgement;
 use gatehouse_core::schema::{Account as RemoteAccount, Status};
@@ -235,18 +235,24 @@ async fn a_cursor_that_expired_starts_the_collection_again_without_its_old_rows(
     let world = World::new().await;
     let app = world.app("hr").await;
     people_and_accounts(&world, &app).await;
-    let engine = world.run("one");
-    let down = CallFailure::new(FailureKind::Unavailable, "down");
-    let expired = CallFailure::new(FailureKind::CursorExpired, "");
-    let id = world.reconcile(&app).await;
+    let refused = |kind| Fault::Refused(CallFailure::new(kind, ""));
     world.target(&app, |target| {
-        target.repeated.clear();
-        target.fails("collect", [Fault::Refused(down), Fault::Denied, Fault::Refused(expired)]);
+        let (down, expired) = (refused(FailureKind::Unavailable), refused(FailureKind::CursorExpired));
+        target.fails("collect", [down, Fault::Denied, expired, Fault::Hangs]);
     });
+    let engine = world.run("one");
+    let id = world.reconcile(&app).await;
+    until("the collection starts again", async || {
+        world.move_on(&engine).await;
+        (world.target(&app, |target| target.calls("collect")) == 4).then_some(())
+    })
+    .await;
+    assert_eq!(world.store.staging(id, 0, 100).await.unwrap(), [], "the rows went with the cursor");
+    engine.kill().await;
+    world.clock.advance(LEASE);
+    let engine = world.run("two");
     let run = world.ends(&engine, id, State::Analyzed).await.run.unwrap();
     assert_eq!((run.restarts, run.collected, run.pages), (1, 9, 3));
-    let rows = world.store.staging(id, 0, 100).await.unwrap();
-    assert_eq!(rows.iter().filter(|row| matches!(row.source, StagingSource::Account(_))).count(), 9);
 }
 
 #[tokio::test]

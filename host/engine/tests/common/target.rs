@@ -19,6 +19,8 @@ pub enum Fault {
     ReplyLost,
     /// A write leaves, is not done, and no answer comes.
     WriteLost,
+    /// Nothing happens until somebody lets it go on; then all is well.
+    Waits(Arc<tokio::sync::Notify>),
     /// The call never ends.
     Hangs,
     /// It is done, and then the call never ends.
@@ -209,6 +211,10 @@ impl FakeConnectors {
             }
             Some(Fault::ReplyLost) => self.target(app, done).and_then(|_| unanswered()),
             Some(Fault::WriteLost) => unanswered(),
+            Some(Fault::Waits(go_on)) => {
+                go_on.notified().await;
+                self.target(app, done)
+            }
             Some(Fault::Hangs) => std::future::pending().await,
             Some(Fault::DoneThenHangs) => {
                 drop(self.target(app, done));
