@@ -1,0 +1,51 @@
+//! Who calls: the bearer token (RFC 6750). Nothing behind this runs without a good one.
+
+use super::{Api, Problem};
+use crate::service::Caller;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
+
+const MISSING: &str = "no token was sent. Set GATEHOUSE_TOKEN, or use --token or --token-file (over HTTP: \
+    `Authorization: Bearer ghs_…`). The first token was printed when the host first started.";
+
+const WRONG: &str = "this token is not, or no longer, a good one. See that it is whole (it begins with ghs_), that it \
+    belongs to this host and has not been revoked. Whoever has a good token can make another with \
+    `gatehouse token create NAME`.";
+
+pub(super) async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Result<Response, Problem> {
+    let Some(token) = bearer(request.headers()) else {
+        return Err(Problem::unauthorised("Bearer realm=\"gatehouse\"", MISSING));
+    };
+    let Some(actor) = api.services.authenticate(token).await? else {
+        return Err(Problem::unauthorised("Bearer realm=\"gatehouse\", error=\"invalid_token\"", WRONG));
+    };
+    let if_match = if_match(request.headers())?;
+    tracing::Span::current().record("actor", tracing::field::display(&actor));
+    request.extensions_mut().insert(Caller { if_match, ..Caller::new(actor) });
+    Ok(next.run(request).await)
+}
+
+/// The scheme's name is written in any case (RFC 9110 section 11.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+}
+
+/// One strong ETag of ours, or `*` (RFC 9110 section 13.1.1).
+fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let version = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|tag| tag.parse().ok());
+    match version {
+        Some(version) => Ok(Some(version)),
+        None => {
+            let detail = format!("If-Match: `{text}` is no ETag of ours; one looks like \"3\", quotes included");
+            Err(Problem::new(StatusCode::PRECONDITION_FAILED, "changed", "No ETag of ours", detail))
+        }
+    }
+}

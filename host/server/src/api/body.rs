@@ -1,0 +1,105 @@
+//! Reading what was sent: JSON bodies and query parameters, with an answer that says where they are wrong.
+
+use super::Problem;
+use super::problem::pointer;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+
+/// A JSON body.
+pub(super) struct Body<T>(pub(super) T);
+
+/// A JSON body that may be left out.
+pub(super) struct OptionalBody<T>(pub(super) T);
+
+/// Query parameters.
+pub(super) struct Params<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        must_be_json(request.headers())?;
+        read(&whole(Bytes::from_request(request, state).await)?).map(Self)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let typed = must_be_json(request.headers());
+        let bytes = whole(Bytes::from_request(request, state).await)?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        typed?;
+        read(&bytes).map(Self)
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let parsed = Query::<T>::try_from_uri(&parts.uri);
+        parsed.map(|Query(params)| Self(params)).map_err(|error| {
+            let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            Problem::new(StatusCode::BAD_REQUEST, "bad-parameter", "A query parameter is wrong", cause)
+        })
+    }
+}
+
+/// The bytes of a body, unless it is too large.
+pub(super) fn whole(bytes: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
+    bytes.map_err(|error| match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let detail = "the body is larger than this call takes (8 MiB; 64 MiB for components and imports)";
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail)
+        }
+        status => Problem::new(status, "bad-body", "The body could not be read", error.body_text()),
+    })
+}
+
+fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || essence.ends_with("+json") {
+        return Ok(());
+    }
+    let detail = format!("this call takes application/json, and the body says it is `{kind}`");
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Wrong media type", detail))
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let at = pointer(&error.path().to_string());
+        let inner = error.into_inner();
+        if !inner.is_data() {
+            return malformed(&inner);
+        }
+        let why = json_reason(&inner);
+        let place = if at.is_empty() { "the body".to_owned() } else { format!("`{at}`") };
+        let detail = format!("{place}: {why}");
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", "What was sent makes no sense", detail).with(at, why)
+    })?;
+    deserializer.end().map_err(|error| malformed(&error))?;
+    Ok(read)
+}
+
+fn malformed(error: &serde_json::Error) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "malformed", "The body is no JSON", format!("the body is no JSON: {error}"))
+}
+
+/// What a JSON error says, without the position in a text the caller may not have written by hand.
+pub(crate) fn json_reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) if error.is_data() => text[..end].to_owned(),
+        _ => text,
+    }
+}

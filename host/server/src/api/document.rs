@@ -1,0 +1,90 @@
+//! The OpenAPI document, generated from the routes. What holds for every call (the token, keys for repeating,
+//! versions) is added here once.
+
+use super::{open, protected};
+use utoipa::OpenApi;
+use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{ObjectBuilder, RefOr, Required, schema::SchemaType, schema::Type};
+
+/// What calls without a token do not need.
+const TOKEN: &str = "token";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Gatehouse",
+        description = "Manages user accounts in third-party applications. Send the token as `Authorization: Bearer`. \
+            Lists come in pages: hand `next` in as `after` until it is null. Errors are problem+json (RFC 9457). \
+            Records carry their version as ETag; send it back as If-Match, and a change of something else is refused \
+            with 412. A POST with an Idempotency-Key is done once, however often it is sent. Work on accounts is done \
+            by requests: a call that answers 202 has made one; follow it at its Location, or by its events.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
+    ),
+    tags(
+        (name = "connectors", description = "Installed connectors."),
+        (name = "apps", description = "Connected apps: a connector, its settings, and how to provision."),
+        (name = "users", description = "People, and the profiles that give them access."),
+        (name = "accounts", description = "What ties users to accounts in apps."),
+        (name = "requests", description = "User provisioning requests: the one unit of work."),
+        (name = "credentials", description = "Secrets the host adds to connectors' requests. They never come out."),
+        (name = "system", description = "Tokens, the audit trail, health and metrics.")
+    )
+)]
+struct Document;
+
+/// The document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    let mut document = Document::openapi();
+    document.merge(with_token(protected().into_openapi()));
+    document.merge(open().into_openapi());
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("ghs_…").build();
+    document.components.get_or_insert_default().add_security_scheme(TOKEN, SecurityScheme::Http(scheme));
+    document
+}
+
+fn with_token(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
+    for item in document.paths.paths.values_mut() {
+        for (method, operation) in operations(item) {
+            operation.security = Some(vec![SecurityRequirement::new(TOKEN, Vec::<String>::new())]);
+            let header = match method {
+                HttpMethod::Post => Some((
+                    "Idempotency-Key",
+                    "A text of your own, unique to this call: the call is done once, and a repetition with the same \
+                     body gets the first answer.",
+                )),
+                HttpMethod::Patch | HttpMethod::Delete => Some((
+                    "If-Match",
+                    "The ETag of the record you have seen: refused with 412 if it has changed since.",
+                )),
+                _ => None,
+            };
+            if let Some((name, description)) = header {
+                operation.parameters.get_or_insert_default().push(RefOr::T(header_parameter(name, description)));
+            }
+        }
+    }
+    document
+}
+
+fn header_parameter(name: &str, description: &str) -> Parameter {
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))))
+        .build()
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Operation)> {
+    [
+        (HttpMethod::Get, &mut item.get),
+        (HttpMethod::Put, &mut item.put),
+        (HttpMethod::Post, &mut item.post),
+        (HttpMethod::Patch, &mut item.patch),
+        (HttpMethod::Delete, &mut item.delete),
+    ]
+    .into_iter()
+    .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}

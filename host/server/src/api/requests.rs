@@ -1,0 +1,182 @@
+//! `/requests`.
+
+use super::body::{Body, OptionalBody, Params};
+use super::problem::Failures;
+use super::{Api, PageQuery, Problem};
+use crate::service::{Answer, Caller, Decision, Paging, RequestFilter, ServiceError};
+use crate::wire::{
+    ApproveBody, CancelBody, CompleteBody, DenyBody, LogEntryView, NewRequestBody, OperationSpelling, Page, RequestView,
+    StagingRowView, StateSpelling, parse,
+};
+use axum::extract::{Path, State};
+use axum::{Extension, Json};
+use gatehouse_core::{BadId, Operation, RequestId, State as RequestState};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+/// Which requests.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct RequestParams {
+    /// Of this app.
+    app: Option<String>,
+    /// In this state.
+    #[param(value_type = Option<StateSpelling>)]
+    state: Option<String>,
+    /// With this operation.
+    #[param(value_type = Option<OperationSpelling>)]
+    operation: Option<String>,
+    /// About this user: username or number.
+    user: Option<String>,
+    /// Raised by this reconciliation.
+    raised_by: Option<String>,
+    /// The `next` of an earlier page.
+    after: Option<String>,
+    /// At most so many items: 1 to 1000, 100 if left out.
+    limit: Option<usize>,
+}
+
+pub(super) fn number(text: &str) -> Result<RequestId, ServiceError> {
+    text.parse().map_err(|error: BadId| ServiceError::invalid("id", error.to_string()))
+}
+
+/// Lists requests, newest first.
+#[utoipa::path(get, path = "/api/v1/requests", tag = "requests", params(RequestParams),
+    responses((status = 200, body = Page<RequestView>), Failures))]
+pub(super) async fn list(
+    State(api): State<Api>,
+    Params(query): Params<RequestParams>,
+) -> Result<Json<Page<RequestView>>, Problem> {
+    let state = query.state.map(|text| parse(&text, &RequestState::ALL, "state")).transpose();
+    let operation = query.operation.map(|text| parse(&text, &Operation::ALL, "operation")).transpose();
+    let filter = RequestFilter {
+        app: query.app,
+        state: state.map_err(|why| ServiceError::invalid("state", why))?,
+        operation: operation.map_err(|why| ServiceError::invalid("operation", why))?,
+        user: query.user,
+        raised_by: query.raised_by.map(|text| number(&text)).transpose()?,
+    };
+    let paging = Paging { after: query.after, limit: query.limit };
+    Ok(Json(api.services.list_requests(filter, &paging).await?))
+}
+
+/// Asks for an operation on a user's account.
+#[utoipa::path(post, path = "/api/v1/requests", tag = "requests", request_body = NewRequestBody,
+    responses((status = 202, body = RequestView), Failures))]
+pub(super) async fn create(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Body(new): Body<NewRequestBody>,
+) -> Result<Answer, Problem> {
+    Ok(api.services.create_request(&caller, new).await?)
+}
+
+/// Shows a request.
+#[utoipa::path(get, path = "/api/v1/requests/{id}", tag = "requests",
+    params(("id" = String, Path, description = "The request's number.", example = "UPR-000001")),
+    responses((status = 200, body = RequestView), Failures))]
+pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Answer, Problem> {
+    let request = api.services.find_request(number(&id)?).await?;
+    Ok(Answer::done(request.version, &api.services.views().request(&request).await?))
+}
+
+/// Shows what happened to a request, in order.
+#[utoipa::path(get, path = "/api/v1/requests/{id}/log", tag = "requests",
+    params(("id" = String, Path, description = "The request's number.", example = "UPR-000001"), PageQuery),
+    responses((status = 200, body = Page<LogEntryView>), Failures))]
+pub(super) async fn log(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<Page<LogEntryView>>, Problem> {
+    Ok(Json(api.services.request_log(number(&id)?, &page.into()).await?))
+}
+
+/// Shows what a reconciliation has collected, and what it plans.
+#[utoipa::path(get, path = "/api/v1/requests/{id}/staging", tag = "requests",
+    params(("id" = String, Path, description = "The request's number.", example = "UPR-000001"), PageQuery),
+    responses((status = 200, body = Page<StagingRowView>), Failures))]
+pub(super) async fn staging(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<Page<StagingRowView>>, Problem> {
+    Ok(Json(api.services.staging(number(&id)?, &page.into()).await?))
+}
+
+/// Has an analysed reconciliation's plan committed: links are made, child requests raised.
+#[utoipa::path(post, path = "/api/v1/requests/{id}/commit", tag = "requests",
+    params(("id" = String, Path, description = "The request's number.", example = "UPR-000001")),
+    responses((status = 202, body = RequestView), Failures))]
+pub(super) async fn commit(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Answer, Problem> {
+    Ok(api.services.decide(&caller, number(&id)?, Decision::Commit).await?)
+}
+
+/// Agrees to what a request is to do, named by its digest.
+#[utoipa::path(post, path = "/api/v1/requests/{id}/approve", tag = "requests", request_body = ApproveBody,
+    params(("id" = String, Path, description = "The request's number.", example = "UPR-000001")),
+    responses((status = 202, body = RequestView), Failures))]
+pub(super) async fn approve(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Body(body): Body<ApproveBody>,
+) -> Result<Answer, Problem> {
+    Ok(api.services.decide(&caller, number(&id)?, Decision::Approve(body.digest)).await?)
+}
+
+/// Refuses what a request is to do: it is cancelled.
+#[utoipa::path(post, path = "/api/v1/requests/{id}/deny", tag = "requests", request_body = DenyBody,
+    params(("id" = String, Path, description = "The request's number.", example = "UPR-000001")),
+    responses((status = 200, body = RequestView), Failures))]
+pub(super) async fn deny(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Body(body): Body<DenyBody>,
+) -> Result<Answer, Problem> {
+    Ok(api.services.decide(&caller, number(&id)?, Decision::Deny(body.reason)).await?)
+}
+
+/// Takes a failed request up again, as another one: that one is answered.
+#[utoipa::path(post, path = "/api/v1/requests/{id}/retry", tag = "requests",
+    params(("id" = String, Path, description = "The request's number.", example = "UPR-000001")),
+    responses((status = 202, body = RequestView), Failures))]
+pub(super) async fn retry(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Answer, Problem> {
+    Ok(api.services.decide(&caller, number(&id)?, Decision::Retry).await?)
+}
+
+/// Notes that a failed request was done by hand.
+#[utoipa::path(post, path = "/api/v1/requests/{id}/complete", tag = "requests", request_body = CompleteBody,
+    params(("id" = String, Path, description = "The request's number.", example = "UPR-000001")),
+    responses((status = 200, body = RequestView), Failures))]
+pub(super) async fn complete(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Body(body): Body<CompleteBody>,
+) -> Result<Answer, Problem> {
+    Ok(api.services.decide(&caller, number(&id)?, Decision::Complete(body.note)).await?)
+}
+
+/// Withdraws a request that has changed nothing yet.
+#[utoipa::path(post, path = "/api/v1/requests/{id}/cancel", tag = "requests", request_body = CancelBody,
+    params(("id" = String, Path, description = "The request's number.", example = "UPR-000001")),
+    responses((status = 200, body = RequestView), Failures))]
+pub(super) async fn cancel(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    OptionalBody(body): OptionalBody<CancelBody>,
+) -> Result<Answer, Problem> {
+    Ok(api.services.decide(&caller, number(&id)?, Decision::Cancel(body.reason)).await?)
+}

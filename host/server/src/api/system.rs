@@ -1,0 +1,58 @@
+//! `/tokens` and `/audit`.
+
+use super::body::{Body, Params};
+use super::problem::Failures;
+use super::{Api, PageQuery, Problem};
+use crate::service::{Caller, Paging, ServiceError};
+use crate::wire::{AuditView, NewToken, NewTokenView, Page, TokenView};
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::{Extension, Json};
+
+/// Lists tokens, by name, revoked ones included. None is shown.
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "system", params(PageQuery),
+    responses((status = 200, body = Page<TokenView>), Failures))]
+pub(super) async fn tokens(
+    State(api): State<Api>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<Page<TokenView>>, Problem> {
+    Ok(Json(api.services.list_tokens(&page.into()).await?))
+}
+
+/// Makes a token. It is shown in this answer, and never again: also not to a repetition of the call, which is
+/// refused because the name is taken.
+#[utoipa::path(post, path = "/api/v1/tokens", tag = "system", request_body = NewToken,
+    responses((status = 201, body = NewTokenView), Failures))]
+pub(super) async fn create_token(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Body(new): Body<NewToken>,
+) -> Result<(StatusCode, Json<NewTokenView>), Problem> {
+    Ok((StatusCode::CREATED, Json(api.services.create_token(&caller.actor, new).await?)))
+}
+
+/// Makes a token worthless, at once.
+#[utoipa::path(delete, path = "/api/v1/tokens/{name}", tag = "system",
+    params(("name" = String, Path, description = "The token's name.")),
+    responses((status = 204), Failures))]
+pub(super) async fn revoke_token(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    api.services.revoke_token(&caller, &name).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Lists the audit trail, newest first.
+#[utoipa::path(get, path = "/api/v1/audit", tag = "system", params(PageQuery),
+    responses((status = 200, body = Page<AuditView>), Failures))]
+pub(super) async fn audit(
+    State(api): State<Api>,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<Page<AuditView>>, Problem> {
+    let paging = Paging::from(page);
+    let size = paging.size()?;
+    let found = api.services.store.audit(paging.after.as_deref(), size).await.map_err(ServiceError::from)?;
+    Ok(Json(Page::of(found, AuditView::from)))
+}

@@ -1,0 +1,7 @@
+//! The parts of the `gatehouse` binary: the HTTP API, the use cases behind it, and the CLI that is a client of it.
+//! A library only so that tests can drive them without a process. It never decides what becomes of a request, and
+//! names neither a database nor a runtime for connectors: `serve` wires those in.
+
+pub mod api;
+pub mod service;
+pub mod wire;

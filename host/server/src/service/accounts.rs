@@ -1,0 +1,140 @@
+//! Accounts: looked at, and tied to users by hand. Every link, unlink and ignore is a Linking request.
+
+use super::{Answer, Caller, Paging, ServiceError, Services};
+use crate::wire::{AccountSummary, AccountView, Page, spelled};
+use gatehouse_core::lifecycle::{NewRequest, open};
+use gatehouse_core::ports::{AccountQuery, Sequence};
+use gatehouse_core::{
+    Account, AccountId, Change, LinkChange, LinkState, Operation, RequestId, RequestObject, Situation, Subject, UserId,
+};
+
+/// Which accounts.
+#[derive(Clone, Debug, Default)]
+pub struct AccountFilter {
+    /// Of this app.
+    pub app: Option<String>,
+    /// In this link state.
+    pub link_state: Option<LinkState>,
+    /// In this situation.
+    pub situation: Option<Situation>,
+    /// Of this user: username or number.
+    pub user: Option<String>,
+}
+
+/// What an administrator wants of an account's link.
+#[derive(Clone, Debug)]
+pub enum LinkAsk {
+    /// Tie it to this user: username or number.
+    Link(String),
+    /// Untie it.
+    Unlink,
+    /// Leave it alone from now on.
+    Ignore,
+}
+
+impl Services {
+    /// Accounts.
+    ///
+    /// # Errors
+    /// The app or user is not there, or the cursor is none of this list.
+    pub async fn list_accounts(
+        &self,
+        filter: AccountFilter,
+        paging: &Paging,
+    ) -> Result<Page<AccountView>, ServiceError> {
+        let app = match &filter.app {
+            Some(name) => Some(self.find_app(name).await?.id),
+            None => None,
+        };
+        let user = match &filter.user {
+            Some(named) => Some(self.find_user(named).await?.id),
+            None => None,
+        };
+        let query = AccountQuery {
+            app,
+            user,
+            link_state: filter.link_state,
+            situation: filter.situation,
+            after: paging.after.clone(),
+            limit: paging.size()?,
+        };
+        let page = self.store.accounts(&query).await?;
+        let mut views = self.views();
+        let mut items = Vec::with_capacity(page.items.len());
+        for account in &page.items {
+            items.push(views.account(account).await?);
+        }
+        Ok(Page { items, next: page.next })
+    }
+
+    /// How many accounts of an app are in each situation.
+    ///
+    /// # Errors
+    /// There is no such app.
+    pub async fn summarise_accounts(&self, app: &str) -> Result<AccountSummary, ServiceError> {
+        let app = self.find_app(app).await?;
+        let mut summary =
+            AccountSummary { app: app.name, link_states: Default::default(), situations: Default::default() };
+        for (situation, count) in self.store.account_counts(app.id).await? {
+            if count > 0 {
+                *summary.link_states.entry(spelled(&situation.link_state())).or_default() += count;
+                *summary.situations.entry(spelled(&situation)).or_default() += count;
+            }
+        }
+        Ok(summary)
+    }
+
+    /// One account.
+    ///
+    /// # Errors
+    /// There is none with that number.
+    pub async fn find_account(&self, id: AccountId) -> Result<Account, ServiceError> {
+        self.store.account(id).await?.ok_or_else(|| {
+            ServiceError::NotFound(format!("there is no account {id}; `gatehouse account list APP` shows an app's"))
+        })
+    }
+
+    /// Asks for a change of an account's link: a Linking request.
+    ///
+    /// # Errors
+    /// The account or user is not there. Whether the link can be made is decided when it is made.
+    pub async fn change_link(
+        &self,
+        caller: &Caller,
+        id: AccountId,
+        ask: LinkAsk,
+        reason: Option<String>,
+    ) -> Result<Answer, ServiceError> {
+        let account = self.find_account(id).await?;
+        caller.has_seen(format!("account {id}"), account.version)?;
+        let (change, user) = match ask {
+            LinkAsk::Link(named) => {
+                let user = self.find_user(&named).await?.id;
+                (LinkChange::Link { account: id, user }, Some(user))
+            }
+            LinkAsk::Unlink => (LinkChange::Unlink { account: id }, account.user),
+            LinkAsk::Ignore => (LinkChange::Ignore { account: id }, account.user),
+        };
+        let app = self.store.app(account.app).await?;
+        let needs_approval = app.is_some_and(|app| app.config.approval_required.contains(&Operation::Linking));
+        let new = NewRequest {
+            id: RequestId(self.store.allocate(Sequence::Request, 1)),
+            app: account.app,
+            operation: Operation::Linking,
+            object: RequestObject::Account,
+            subject: lane(user, id),
+            account: Some(id),
+            change: Change::Link(change),
+            needs_approval,
+            by: caller.actor.clone(),
+            reason,
+            raised_by: None,
+        };
+        self.commit_new_request(caller, open(new, self.now())).await
+    }
+}
+
+/// In line with whatever else is to happen to the user's account.
+fn lane(user: Option<UserId>, account: AccountId) -> Subject {
+    user.map_or(Subject::Account(account), Subject::User)
+}

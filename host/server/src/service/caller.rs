@@ -1,0 +1,96 @@
+//! Who calls, and what they said about repeating and about versions. An answer to a call with an Idempotency-Key is
+//! remembered in the same commit as what the call did, so that a repetition never does it twice.
+
+use super::ServiceError;
+use gatehouse_core::ports::ChangeSet;
+use gatehouse_core::{Actor, Digest};
+use serde::{Deserialize, Serialize};
+
+/// Who calls, and how.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who.
+    pub actor: Actor,
+    /// Under which key the answer is to be remembered.
+    pub answer_key: Option<AnswerKey>,
+    /// The version they have seen (If-Match).
+    pub if_match: Option<u64>,
+}
+
+/// The key of an answer, and the digest of the body it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AnswerKey {
+    /// The token's name, the path and the caller's key.
+    pub key: String,
+    /// The digest of the body.
+    pub body: Digest,
+}
+
+/// An answer: what goes into the HTTP response, and what is remembered of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The HTTP status (RFC 9110 section 15).
+    pub status: u16,
+    /// Where the new thing is.
+    #[serde(default)]
+    pub location: Option<String>,
+    /// Its version, for the ETag.
+    #[serde(default)]
+    pub version: Option<u64>,
+    /// The JSON.
+    pub body: serde_json::Value,
+}
+
+/// What is stored for an Idempotency-Key.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Remembered {
+    /// The digest of the body it answered.
+    pub(crate) request: Digest,
+    /// The answer.
+    pub(crate) answer: Answer,
+}
+
+impl Answer {
+    /// Something was made (201).
+    pub fn created(location: String, version: u64, body: &impl Serialize) -> Self {
+        Self { status: 201, location: Some(location), version: Some(version), body: json(body) }
+    }
+
+    /// A request was made, which the host carries out (202).
+    pub fn accepted(location: String, version: u64, body: &impl Serialize) -> Self {
+        Self { status: 202, location: Some(location), version: Some(version), body: json(body) }
+    }
+
+    /// Done (200).
+    pub fn done(version: u64, body: &impl Serialize) -> Self {
+        Self { status: 200, location: None, version: Some(version), body: json(body) }
+    }
+}
+
+fn json(body: &impl Serialize) -> serde_json::Value {
+    serde_json::to_value(body).unwrap_or_default()
+}
+
+impl Caller {
+    /// A caller without anything special.
+    pub fn new(actor: Actor) -> Self {
+        Self { actor, answer_key: None, if_match: None }
+    }
+
+    /// Remembers the answer in the commit that does what was asked.
+    pub(crate) fn remember(&self, changes: &mut ChangeSet, answer: &Answer) {
+        let Some(AnswerKey { key, body }) = &self.answer_key else { return };
+        let remembered = Remembered { request: *body, answer: answer.clone() };
+        changes.idempotency.push((key.clone(), json(&remembered)));
+    }
+
+    /// Whether a record is the one the caller has seen.
+    pub(crate) fn has_seen(&self, what: impl Into<String>, version: u64) -> Result<(), ServiceError> {
+        match self.if_match {
+            Some(wanted) if wanted != version => {
+                Err(ServiceError::Changed { what: what.into(), found: version, wanted })
+            }
+            _ => Ok(()),
+        }
+    }
+}

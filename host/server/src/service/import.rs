@@ -1,0 +1,223 @@
+//! Imports of users: rows make users or change them, by username. A user whom no row names is left alone: absence
+//! never means a leaver.
+
+use super::import_rows::{Format, Read, Row, read};
+use super::users::apply;
+use super::{Caller, ServiceError, Services};
+use crate::wire::{ImportError, ImportReport};
+use gatehouse_core::ports::{ChangeSet, Sequence, Versioned};
+use gatehouse_core::{User, UserId};
+use std::collections::{HashMap, HashSet};
+
+/// Users written in one commit.
+const BATCH: usize = 500;
+
+/// What a bad row means for the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ImportMode {
+    /// Nothing.
+    #[default]
+    Each,
+    /// None of them is imported.
+    AllOrNothing,
+}
+
+/// How to import.
+#[derive(Clone, Copy, Debug)]
+pub struct ImportOptions {
+    /// How the rows are written.
+    pub format: Format,
+    /// What a bad row means for the others.
+    pub mode: ImportMode,
+    /// Only say what would be done.
+    pub dry_run: bool,
+}
+
+/// A row that can be imported, but perhaps for its manager.
+struct Planned {
+    row: u64,
+    before: Option<User>,
+    after: User,
+    /// By name, where the row says.
+    manager: Option<Option<String>>,
+}
+
+impl Services {
+    /// Imports users.
+    ///
+    /// # Errors
+    /// The store is unavailable, or somebody changed the same users meanwhile. Bad rows are in the report.
+    pub async fn import_users(
+        &self,
+        caller: &Caller,
+        options: ImportOptions,
+        bytes: &[u8],
+    ) -> Result<ImportReport, ServiceError> {
+        let mut report = ImportReport { nothing_written: true, ..ImportReport::default() };
+        let rows = match read(options.format, bytes) {
+            Ok(rows) => rows,
+            Err(error) => {
+                report.failed = 1;
+                report.errors.push(error);
+                return Ok(report);
+            }
+        };
+        report.rows = rows.len() as u64;
+        let planned = self.plan_import(rows, &mut report.errors).await?;
+        let mut planned = self.with_managers(planned, &mut report.errors).await?;
+        report.errors.sort_by_key(|error| error.row);
+        report.failed = report.errors.len() as u64;
+        planned.retain(|plan| {
+            let unchanged = plan.before.as_ref() == Some(&plan.after);
+            report.unchanged += u64::from(unchanged);
+            !unchanged
+        });
+        report.created = planned.iter().filter(|plan| plan.before.is_none()).count() as u64;
+        report.updated = planned.len() as u64 - report.created;
+        let refused = options.mode == ImportMode::AllOrNothing && !report.errors.is_empty();
+        if !options.dry_run && !refused {
+            let size = if options.mode == ImportMode::AllOrNothing { usize::MAX } else { BATCH };
+            self.write_import(caller, planned, size).await?;
+            report.nothing_written = report.created + report.updated == 0;
+        } else if refused {
+            (report.created, report.updated) = (0, 0);
+        }
+        Ok(report)
+    }
+
+    /// Everything about the rows but their managers.
+    async fn plan_import(
+        &self,
+        rows: Vec<Read>,
+        errors: &mut Vec<ImportError>,
+    ) -> Result<Vec<Planned>, ServiceError> {
+        let mut profiles: HashMap<String, Option<String>> = HashMap::new();
+        let mut first_of: HashMap<String, u64> = HashMap::new();
+        let mut planned = Vec::with_capacity(rows.len());
+        for row in rows {
+            let row = match row {
+                Ok(row) => row,
+                Err(error) => {
+                    errors.push(error);
+                    continue;
+                }
+            };
+            let error =
+                |column: &str, why: String| ImportError { row: row.no, column: Some(column.to_owned()), why };
+            if let Some(first) = first_of.insert(row.username.to_lowercase(), row.no) {
+                errors.push(error("username", format!("`{}` is in row {first} already", row.username)));
+                continue;
+            }
+            if let Some(Some(profile)) = &row.change.profile {
+                if !profiles.contains_key(profile) {
+                    profiles.insert(profile.clone(), self.profile_problem(profile).await?);
+                }
+                if let Some(Some(why)) = profiles.get(profile) {
+                    errors.push(error("profile", why.clone()));
+                    continue;
+                }
+            }
+            match self.plan_row(row).await? {
+                Ok(plan) => planned.push(plan),
+                Err(error) => errors.push(error),
+            }
+        }
+        Ok(planned)
+    }
+
+    async fn plan_row(&self, row: Row) -> Result<Result<Planned, ImportError>, ServiceError> {
+        let before = self.store.user_by_username(&row.username).await?;
+        let mut change = row.change;
+        let manager = change.manager.take();
+        // An existing user keeps the spelling of their name.
+        change.username = before.is_none().then(|| row.username.clone());
+        let mut after = before.clone().unwrap_or_else(|| self.blank_user(&row.username));
+        let problems = apply(&mut after, change);
+        if let Some(problem) = problems.into_iter().next() {
+            let column = problem.at.strip_prefix("attributes.").map_or(problem.at.clone(), |free| format!("attr.{free}"));
+            return Ok(Err(ImportError { row: row.no, column: Some(column), why: problem.why }));
+        }
+        Ok(Ok(Planned { row: row.no, before, after, manager }))
+    }
+
+    /// Numbers new users, and finds the managers: in the directory, or among the rows that can be imported. A row
+    /// whose manager's row cannot be imported cannot be either, and so on.
+    async fn with_managers(
+        &self,
+        mut planned: Vec<Planned>,
+        errors: &mut Vec<ImportError>,
+    ) -> Result<Vec<Planned>, ServiceError> {
+        let mut known: HashMap<String, Option<UserId>> = HashMap::new();
+        for plan in &planned {
+            if let Some(Some(manager)) = &plan.manager {
+                let name = manager.to_lowercase();
+                if !known.contains_key(&name) {
+                    let id = self.store.user_by_username(manager).await?.map(|user| user.id);
+                    known.insert(name, id);
+                }
+            }
+        }
+        loop {
+            let names: HashSet<String> = planned.iter().map(|plan| plan.after.username.to_lowercase()).collect();
+            let before = planned.len();
+            planned.retain(|plan| {
+                let why = manager_problem(plan, &known, &names);
+                errors.extend(why.map(|why| ImportError { row: plan.row, column: Some("manager".to_owned()), why }));
+                manager_problem(plan, &known, &names).is_none()
+            });
+            if planned.len() == before {
+                break;
+            }
+        }
+        let new = planned.iter().filter(|plan| plan.before.is_none()).count() as u64;
+        let mut next = if new > 0 { self.store.allocate(Sequence::User, new) } else { 0 };
+        for plan in planned.iter_mut().filter(|plan| plan.before.is_none()) {
+            plan.after.id = UserId(next);
+            next += 1;
+        }
+        let ids: HashMap<String, UserId> =
+            planned.iter().map(|plan| (plan.after.username.to_lowercase(), plan.after.id)).collect();
+        for plan in &mut planned {
+            if let Some(manager) = &plan.manager {
+                let name = manager.as_ref().map(|name| name.to_lowercase());
+                plan.after.manager =
+                    name.and_then(|name| ids.get(&name).copied().or(known.get(&name).copied().flatten()));
+            }
+        }
+        Ok(planned)
+    }
+
+    async fn write_import(&self, caller: &Caller, planned: Vec<Planned>, size: usize) -> Result<(), ServiceError> {
+        let mut planned = planned.into_iter().peekable();
+        while planned.peek().is_some() {
+            let mut changes = ChangeSet::default();
+            for plan in planned.by_ref().take(size) {
+                let action = if plan.before.is_some() { "user.change" } else { "user.create" };
+                let subject = format!("user {}", plan.after.username);
+                changes.audit.push(self.audit(&caller.actor, action, subject).with("by", "import"));
+                changes.users.push(match plan.before {
+                    Some(before) => {
+                        Versioned::replacing(before.version, User { updated_at: self.now(), ..plan.after })
+                    }
+                    None => Versioned::new(plan.after),
+                });
+            }
+            self.store.commit(changes).await?;
+        }
+        Ok(())
+    }
+}
+
+fn manager_problem(
+    plan: &Planned,
+    known: &HashMap<String, Option<UserId>>,
+    names: &HashSet<String>,
+) -> Option<String> {
+    let manager = plan.manager.as_ref()?.as_ref()?;
+    let name = manager.to_lowercase();
+    if name == plan.after.username.to_lowercase() {
+        return Some("nobody manages themselves".to_owned());
+    }
+    let there = names.contains(&name) || known.get(&name).copied().flatten().is_some();
+    (!there).then(|| format!("there is no user `{manager}`, neither in the directory nor among the rows that can be imported"))
+}

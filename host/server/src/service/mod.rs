@@ -1,0 +1,80 @@
+//! Use cases: load what is needed, ask the core, commit one change set. Everything an administrator can do passes
+//! through here, whether it comes from the CLI or over HTTP. It never decides what a request or an account becomes.
+
+mod accounts;
+mod apps;
+mod caller;
+mod connectors;
+mod credentials;
+mod error;
+mod import;
+mod import_rows;
+mod lists;
+mod reconcile;
+mod requests;
+mod tokens;
+mod users;
+mod views;
+
+pub use accounts::{AccountFilter, LinkAsk};
+pub(crate) use caller::Remembered;
+pub use caller::{Answer, AnswerKey, Caller};
+pub use error::ServiceError;
+pub use import::{ImportMode, ImportOptions};
+pub use import_rows::Format;
+pub use lists::Paging;
+pub use requests::{Decision, RequestFilter};
+pub use tokens::{FIRST_TOKEN, hash_of};
+pub use users::Flag;
+pub use views::Views;
+
+use async_trait::async_trait;
+use gatehouse_core::ports::{CallReport, Clock, Connectors, Finding, Store};
+use gatehouse_core::{Actor, App, AuditRecord};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// What goes on behind the API: the engine, or a stand-in for it in tests.
+#[async_trait]
+pub trait Background: Send + Sync {
+    /// There is new work to look for.
+    fn wake(&self);
+    /// Checks an app's configuration against its target.
+    async fn probe(&self, app: &App) -> CallReport<Vec<Finding>>;
+}
+
+/// Everything a use case needs of the world.
+#[derive(Clone)]
+pub struct Services {
+    /// Where everything is kept.
+    pub store: Arc<dyn Store>,
+    /// What runs connectors.
+    pub connectors: Arc<dyn Connectors>,
+    /// Time and chance.
+    pub clock: Arc<dyn Clock>,
+    /// The engine.
+    pub background: Arc<dyn Background>,
+    /// Held where two callers must not see the same state and both act on it (one active reconciliation per app,
+    /// no app on a connector that is being uninstalled). One process serves a store, so a lock in it is enough.
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Services {
+    /// Use cases over these.
+    pub fn new(
+        store: Arc<dyn Store>,
+        connectors: Arc<dyn Connectors>,
+        clock: Arc<dyn Clock>,
+        background: Arc<dyn Background>,
+    ) -> Self {
+        Self { store, connectors, clock, background, turn: Arc::default() }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn audit(&self, actor: &Actor, action: &str, subject: impl Into<String>) -> AuditRecord {
+        AuditRecord::new(self.now(), actor, action, subject)
+    }
+}

@@ -1,0 +1,247 @@
+//! Requests: opened, looked at, and decided about by people. What follows a decision is for the core to say.
+
+use super::{Answer, Caller, Paging, ServiceError, Services};
+use crate::wire::{LogEntryView, NewRequestBody, Page, RequestView, StagingRowView};
+use gatehouse_core::lifecycle::{Event, Moment, Transition, step};
+use gatehouse_core::ports::{RequestQuery, Sequence};
+use gatehouse_core::{Actor, App, Digest, Operation, Request, RequestId, State, Subject};
+use gatehouse_engine::requests::{Ask, NotOpened, Whose, prepare_account_request};
+
+/// Which requests.
+#[derive(Clone, Debug, Default)]
+pub struct RequestFilter {
+    /// Of this app.
+    pub app: Option<String>,
+    /// In this state.
+    pub state: Option<State>,
+    /// With this operation.
+    pub operation: Option<Operation>,
+    /// About this user: username or number.
+    pub user: Option<String>,
+    /// Raised by this reconciliation.
+    pub raised_by: Option<RequestId>,
+}
+
+/// What a person decides about a request.
+#[derive(Clone, Debug)]
+pub enum Decision {
+    /// Agrees to what has this digest.
+    Approve(Digest),
+    /// Refuses, for this reason.
+    Deny(String),
+    /// Withdraws it.
+    Cancel(Option<String>),
+    /// Has the plan committed.
+    Commit,
+    /// Has it taken up again.
+    Retry,
+    /// Did it by hand, in this way.
+    Complete(String),
+}
+
+impl Services {
+    /// A request.
+    ///
+    /// # Errors
+    /// There is none with that number.
+    pub async fn find_request(&self, id: RequestId) -> Result<Request, ServiceError> {
+        self.store.request(id).await?.ok_or_else(|| {
+            ServiceError::NotFound(format!("there is no request {id}; `gatehouse request list` shows all there are"))
+        })
+    }
+
+    /// Requests, newest first.
+    ///
+    /// # Errors
+    /// The app or user is not there, or the cursor is none of this list.
+    pub async fn list_requests(
+        &self,
+        filter: RequestFilter,
+        paging: &Paging,
+    ) -> Result<Page<RequestView>, ServiceError> {
+        let app = match &filter.app {
+            Some(name) => Some(self.find_app(name).await?.id),
+            None => None,
+        };
+        let subject = match &filter.user {
+            Some(named) => Some(Subject::User(self.find_user(named).await?.id)),
+            None => None,
+        };
+        let query = RequestQuery {
+            app,
+            subject,
+            state: filter.state,
+            operation: filter.operation,
+            raised_by: filter.raised_by,
+            after: paging.after.clone(),
+            limit: paging.size()?,
+        };
+        let page = self.store.requests(&query).await?;
+        let mut views = self.views();
+        let mut items = Vec::with_capacity(page.items.len());
+        for request in &page.items {
+            items.push(views.request(request).await?);
+        }
+        Ok(Page { items, next: page.next })
+    }
+
+    /// A request's log.
+    ///
+    /// # Errors
+    /// There is no such request.
+    pub async fn request_log(&self, id: RequestId, paging: &Paging) -> Result<Page<LogEntryView>, ServiceError> {
+        self.find_request(id).await?;
+        let page = self.store.request_log(id, paging.after.as_deref(), paging.size()?).await?;
+        Ok(Page::of(page, LogEntryView::from))
+    }
+
+    /// What a reconciliation has staged. The cursor is the number of the row before.
+    ///
+    /// # Errors
+    /// There is no such request, it is no reconciliation, or the cursor is no number.
+    pub async fn staging(&self, id: RequestId, paging: &Paging) -> Result<Page<StagingRowView>, ServiceError> {
+        let request = self.find_request(id).await?;
+        if request.run.is_none() {
+            return Err(ServiceError::Conflict(format!("{id} is no reconciliation, and stages nothing")));
+        }
+        let from = match paging.after.as_deref().map(str::parse::<u64>) {
+            None => 0,
+            Some(Ok(after)) => after.saturating_add(1),
+            Some(Err(_)) => return Err(ServiceError::invalid("after", "it is no cursor of this list")),
+        };
+        let size = paging.size()?;
+        let rows = self.store.staging(id, from, size).await?;
+        let next = (rows.len() == size).then(|| rows.last().map(|row| row.no.to_string())).flatten();
+        let mut views = self.views();
+        let mut items = Vec::with_capacity(rows.len());
+        for row in &rows {
+            items.push(views.staging(request.app, row).await?);
+        }
+        Ok(Page { items, next })
+    }
+
+    /// Asks for an operation on a user's account.
+    ///
+    /// # Errors
+    /// Something it names is not there, or the operation makes no sense for that account.
+    pub async fn create_request(&self, caller: &Caller, body: NewRequestBody) -> Result<Answer, ServiceError> {
+        let elsewhere = match body.operation {
+            Operation::Reconcile => Some("a Reconcile is asked for with `gatehouse app reconcile`"),
+            Operation::Linking => Some("links are changed with `gatehouse account link`, `unlink` and `ignore`"),
+            _ => None,
+        };
+        if let Some(why) = elsewhere {
+            return Err(ServiceError::invalid("operation", why));
+        }
+        let app = self.find_app(&body.app).await?;
+        let whose = match (&body.user, body.account) {
+            (Some(named), None) => Whose::User(self.find_user(named).await?.id),
+            (None, Some(id)) => Whose::Account(self.find_account(id).await?.id),
+            _ => return Err(ServiceError::invalid("user", "a request is about a user or about an account: name one")),
+        };
+        let ask = Ask {
+            operation: body.operation,
+            whose,
+            by: caller.actor.clone(),
+            reason: body.reason,
+            raised_by: None,
+        };
+        let transition = prepare_account_request(self.store.as_ref(), &app, ask, self.now()).await.map_err(not_opened)?;
+        self.commit_new_request(caller, transition).await
+    }
+
+    /// Commits the opening of a request, and has the engine look at it.
+    pub(super) async fn commit_new_request(
+        &self,
+        caller: &Caller,
+        transition: Transition,
+    ) -> Result<Answer, ServiceError> {
+        self.commit_opening(caller, transition, |_| {}).await
+    }
+
+    /// As [`Self::commit_new_request`], with more in the same commit.
+    pub(super) async fn commit_opening(
+        &self,
+        caller: &Caller,
+        transition: Transition,
+        more: impl FnOnce(&mut gatehouse_core::ports::ChangeSet),
+    ) -> Result<Answer, ServiceError> {
+        let request = Request { version: 1, ..transition.request.record.clone() };
+        let answer = self.accepted(&request).await?;
+        let mut changes = transition.into_changes(None);
+        more(&mut changes);
+        caller.remember(&mut changes, &answer);
+        self.store.commit(changes).await?;
+        self.background.wake();
+        Ok(answer)
+    }
+
+    /// The answer about a request that the host carries out.
+    async fn accepted(&self, request: &Request) -> Result<Answer, ServiceError> {
+        let view = self.views().request(request).await?;
+        Ok(Answer::accepted(format!("/api/v1/requests/{}", request.id), request.version, &view))
+    }
+
+    /// What a person decides about a request.
+    ///
+    /// # Errors
+    /// The request is in no state for that, or has changed meanwhile.
+    pub async fn decide(&self, caller: &Caller, id: RequestId, decision: Decision) -> Result<Answer, ServiceError> {
+        let _turn = self.turn.lock().await;
+        let request = self.find_request(id).await?;
+        caller.has_seen(id.to_string(), request.version)?;
+        let app = self.store.app(request.app).await?;
+        let app = app.ok_or_else(|| ServiceError::Internal(format!("{id} is of an app that is not there")))?;
+        let commits = matches!(decision, Decision::Commit | Decision::Approve(_));
+        if commits && request.operation == Operation::Reconcile {
+            self.plan_must_hold(&app, &request).await?;
+        }
+        if matches!(decision, Decision::Retry) && request.operation == Operation::Reconcile {
+            self.no_active_run(&app).await?;
+        }
+        let event = self.event(&caller.actor, decision);
+        let moment = Moment { now: self.now(), jitter: self.clock.jitter(), retry: app.config.retry.clone() };
+        let transition = step(&request, event, &moment)?;
+        let shown = transition.raise.first().cloned().map(|clone| Request { version: 1, ..clone });
+        let after = Request { version: request.version + 1, ..transition.request.record.clone() };
+        let mut answer = self.accepted(shown.as_ref().unwrap_or(&after)).await?;
+        if shown.is_none() && after.due.is_none() {
+            answer.status = 200;
+        }
+        let mut changes = transition.into_changes(None);
+        caller.remember(&mut changes, &answer);
+        self.store.commit(changes).await?;
+        self.background.wake();
+        Ok(answer)
+    }
+
+    fn event(&self, by: &Actor, decision: Decision) -> Event {
+        let by = by.clone();
+        match decision {
+            Decision::Approve(digest) => Event::Approve { by, digest },
+            Decision::Deny(why) => Event::Deny { by, why },
+            Decision::Cancel(why) => {
+                let why = why.unwrap_or_else(|| "withdrawn".to_owned());
+                Event::Cancel { by, why }
+            }
+            Decision::Commit => Event::CommitPlan { by },
+            Decision::Retry => Event::Retry { by, id: RequestId(self.store.allocate(Sequence::Request, 1)) },
+            Decision::Complete(note) => Event::CompleteManually { by, note },
+        }
+    }
+
+    /// What is committed is what was analysed (invariant 7): people, links or configuration may have changed since.
+    async fn plan_must_hold(&self, app: &App, request: &Request) -> Result<(), ServiceError> {
+        let Some(run) = request.run.as_ref().filter(|_| request.state == State::Analyzed) else { return Ok(()) };
+        let epoch = self.store.directory_epoch().await?;
+        app.plan_holds(run, epoch).map_err(|why| ServiceError::Conflict(format!("{}: {why}", request.id)))
+    }
+}
+
+fn not_opened(error: NotOpened) -> ServiceError {
+    match error {
+        NotOpened::Store(error) => ServiceError::Store(error),
+        NotOpened::NotThere(why) => ServiceError::NotFound(why),
+        other => ServiceError::Conflict(other.to_string()),
+    }
+}

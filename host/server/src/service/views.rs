@@ -1,0 +1,272 @@
+//! Records as callers see them: names instead of numbers, sensitive values masked. Keeps what it has looked up, so
+//! that a page of a list asks for each name once.
+
+use super::{ServiceError, Services};
+use crate::wire::{AccountView, RequestView, RunView, StagingRowView, UserView, ValueView, VerdictView};
+use gatehouse_core::schema::Attributes;
+use gatehouse_core::{
+    Account, App, AppId, Operation, Request, StagedAction, StagingRow, StagingSource, Subject, User, UserId,
+    Verdict,
+};
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// What stands in the place of a sensitive value.
+const MASK: &str = "***";
+
+/// Makes views, and keeps the names it needs.
+pub struct Views<'a> {
+    services: &'a Services,
+    apps: HashMap<AppId, Known>,
+    users: HashMap<UserId, Option<String>>,
+}
+
+#[derive(Clone, Default)]
+struct Known {
+    name: String,
+    sensitive: BTreeSet<String>,
+}
+
+impl Services {
+    /// For one answer.
+    pub fn views(&self) -> Views<'_> {
+        Views { services: self, apps: HashMap::new(), users: HashMap::new() }
+    }
+}
+
+impl Views<'_> {
+    /// A user.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn user(&mut self, user: &User) -> Result<UserView, ServiceError> {
+        let manager = self.username(user.manager).await?;
+        Ok(UserView {
+            id: user.id,
+            username: user.username.clone(),
+            email: user.email.clone(),
+            first_name: user.first_name.clone(),
+            last_name: user.last_name.clone(),
+            manager,
+            profile: user.profile.clone(),
+            active: user.active,
+            frozen: user.frozen,
+            attributes: user.attributes.clone(),
+            version: user.version,
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+        })
+    }
+
+    /// An account.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn account(&mut self, account: &Account) -> Result<AccountView, ServiceError> {
+        let app = self.app(account.app).await?;
+        let user_name = self.username(account.user).await?;
+        Ok(AccountView {
+            id: account.id,
+            app: app.name,
+            external_id: account.external_id.clone(),
+            user: account.user,
+            user_name,
+            username: account.username.clone(),
+            email: account.email.clone(),
+            first_name: account.first_name.clone(),
+            last_name: account.last_name.clone(),
+            attributes: masked(&account.attributes, &app.sensitive),
+            status: account.status,
+            frozen: account.frozen,
+            link_state: account.link_state,
+            situation: account.situation,
+            why: account.why.clone(),
+            is_known_link: account.is_known_link,
+            revision: account.revision.clone(),
+            last_seen: account.last_seen,
+            last_run: account.last_run,
+            version: account.version,
+            updated_at: account.updated_at,
+        })
+    }
+
+    /// A request.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn request(&mut self, request: &Request) -> Result<RequestView, ServiceError> {
+        let app = self.app(request.app).await?;
+        let user = match request.subject {
+            Subject::User(id) => Some(id),
+            Subject::Account(_) | Subject::App => None,
+        };
+        let user_name = self.username(user).await?;
+        let digest = match request.operation {
+            Operation::Reconcile => request.run.as_ref().and_then(|run| run.plan),
+            _ => Some(request.change.digest),
+        };
+        let mut change = serde_json::to_value(&request.change.content).unwrap_or_default();
+        mask_json(&mut change, &app.sensitive);
+        Ok(RequestView {
+            id: request.id,
+            app: app.name,
+            operation: request.operation,
+            object: request.object,
+            user,
+            user_name,
+            account: request.account,
+            state: request.state,
+            approval: request.approval,
+            digest,
+            change,
+            attempts: request.attempts.iter().map(Into::into).collect(),
+            steps_done: request.steps_done,
+            due: request.due,
+            error: request.error.clone(),
+            needs_review: request.needs_review,
+            run: request.run.as_ref().map(RunView::from),
+            parent: request.parent,
+            raised_by: request.raised_by,
+            retry_count: request.retry_count,
+            created_by: request.created_by.clone(),
+            reason: request.reason.clone(),
+            created_at: request.created_at,
+            updated_at: request.updated_at,
+            version: request.version,
+        })
+    }
+
+    /// A staging row of an app's reconciliation.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn staging(&mut self, app: AppId, row: &StagingRow) -> Result<StagingRowView, ServiceError> {
+        let sensitive = self.app(app).await?.sensitive;
+        let (source, shown) = match &row.source {
+            StagingSource::Account(account) => ("account", Some(account)),
+            StagingSource::Absent { read, .. } => ("absent", read.as_ref()),
+            StagingSource::MissingUser(_) => ("missing_user", None),
+            StagingSource::Fault { .. } => ("fault", None),
+        };
+        let (external_id, why) = match &row.source {
+            StagingSource::Fault { external_id, why } => (external_id.clone(), Some(why.clone())),
+            _ => (shown.map(|account| account.external_id.clone()), None),
+        };
+        let (account, user) = match &row.source {
+            StagingSource::Absent { account, .. } => (Some(*account), None),
+            StagingSource::MissingUser(user) => (None, Some(*user)),
+            _ => (None, None),
+        };
+        let verdict = row.verdict.as_ref().map(verdict);
+        let user_name = self.username(user.or(verdict.as_ref().and_then(|verdict| verdict.user))).await?;
+        Ok(StagingRowView {
+            no: row.no,
+            source,
+            external_id,
+            username: shown.map(|account| account.username.clone()),
+            status: shown.map(|account| account.status),
+            attributes: shown.map(|account| masked(&account.attributes, &sensitive)).unwrap_or_default(),
+            changed: row.changed,
+            account,
+            user,
+            user_name,
+            why,
+            verdict,
+        })
+    }
+
+    async fn app(&mut self, id: AppId) -> Result<Known, ServiceError> {
+        if let Some(known) = self.apps.get(&id) {
+            return Ok(known.clone());
+        }
+        let known = match self.services.store.app(id).await? {
+            Some(app) => Known { sensitive: self.sensitive(&app).await?, name: app.name },
+            None => Known { name: id.to_string(), sensitive: BTreeSet::new() },
+        };
+        self.apps.insert(id, known.clone());
+        Ok(known)
+    }
+
+    async fn sensitive(&self, app: &App) -> Result<BTreeSet<String>, ServiceError> {
+        let connector = self.services.store.connector(app.connector.digest).await?;
+        let attributes = connector.into_iter().flat_map(|c| c.description.attributes);
+        Ok(attributes.filter(|a| a.sensitive).map(|a| a.name).collect())
+    }
+
+    async fn username(&mut self, id: Option<UserId>) -> Result<Option<String>, ServiceError> {
+        let Some(id) = id else { return Ok(None) };
+        if let Some(known) = self.users.get(&id) {
+            return Ok(known.clone());
+        }
+        let name = self.services.store.user(id).await?.map(|user| user.username);
+        self.users.insert(id, name.clone());
+        Ok(name)
+    }
+}
+
+fn verdict(of: &Verdict) -> VerdictView {
+    VerdictView {
+        link_state: of.situation.link_state(),
+        situation: of.situation,
+        why: of.why.clone(),
+        user: of.user,
+        account: of.account,
+        drift: of.drift.clone(),
+        raises: match of.action {
+            StagedAction::Raise(operation) => Some(operation),
+            StagedAction::None => None,
+        },
+    }
+}
+
+fn masked(attributes: &Attributes, sensitive: &BTreeSet<String>) -> BTreeMap<String, Vec<ValueView>> {
+    let views = attributes.iter().map(|(name, values)| {
+        let hide = sensitive.contains(name);
+        let view = |value: &gatehouse_core::schema::Value| ValueView {
+            text: if hide { MASK.to_owned() } else { value.text.clone() },
+            kind: value.kind.clone(),
+            primary: value.primary,
+        };
+        (name.clone(), values.iter().map(view).collect())
+    });
+    views.collect()
+}
+
+/// Masks the texts below every object member that is named like a sensitive attribute.
+fn mask_json(json: &mut Json, sensitive: &BTreeSet<String>) {
+    match json {
+        Json::Object(members) => {
+            for (name, value) in members.iter_mut() {
+                if sensitive.contains(name) { mask_texts(value) } else { mask_json(value, sensitive) }
+            }
+        }
+        Json::Array(items) => items.iter_mut().for_each(|item| mask_json(item, sensitive)),
+        _ => {}
+    }
+}
+
+fn mask_texts(json: &mut Json) {
+    match json {
+        Json::Object(members) => members.iter_mut().filter(|(name, _)| *name == "text").for_each(|(_, v)| mask_texts(v)),
+        Json::Array(items) => items.iter_mut().for_each(mask_texts),
+        other => *other = Json::String(MASK.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn sensitive_values_of_a_change_are_masked_and_others_are_not() {
+        let mut change = json!({"account": {"steps": [{"update": {
+            "ssn": [{"text": "078-05-1120", "kind": "us"}],
+            "title": [{"text": "Boss"}],
+        }}]}});
+        mask_json(&mut change, &BTreeSet::from(["ssn".to_owned()]));
+        let update = &change["account"]["steps"][0]["update"];
+        assert_eq!(update["ssn"], json!([{"text": "***", "kind": "us"}]));
+        assert_eq!(update["title"], json!([{"text": "Boss"}]));
+    }
+}

@@ -1,0 +1,287 @@
+//! Connected apps and their configuration. The configuration's JSON is the core's own; the types here only document
+//! it, and a test compares the two.
+
+use super::{ConnectorRefView, FindingView, OperationSpelling, StagedAccount, clearable};
+use gatehouse_core::ports::Denial;
+use gatehouse_core::{AppId, Operation, Origin, ProvisioningConfig, RequestId};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use utoipa::ToSchema;
+
+/// A connected app.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = App)]
+pub struct AppView {
+    /// The number.
+    #[schema(value_type = String, example = "APP-000001")]
+    pub id: AppId,
+    /// What people and paths call it.
+    pub name: String,
+    /// What it runs on.
+    pub connector: ConnectorRefView,
+    /// Non-secret settings, by name.
+    #[schema(value_type = Object)]
+    pub settings: BTreeMap<String, serde_json::Value>,
+    /// Named credentials, by the connector's slot.
+    pub credentials: BTreeMap<String, String>,
+    /// Origins whose addresses may be loopback, private or link-local.
+    #[schema(value_type = Vec<String>)]
+    pub private_origins: BTreeSet<Origin>,
+    /// Origins the connector can reach, as the settings grant them.
+    #[schema(value_type = Vec<String>)]
+    pub granted_origins: Vec<Origin>,
+    /// Profiles whose users have access.
+    pub profiles: BTreeSet<String>,
+    /// How to provision.
+    #[schema(value_type = ProvisioningConfigView)]
+    pub config: ProvisioningConfig,
+    /// Nothing is called while it is set.
+    pub paused: bool,
+    /// The last reconciliation that got to its end.
+    pub last_reconcile: Option<ReconcileMarkView>,
+    /// Counts changes; the ETag.
+    pub version: u64,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// The last reconciliation that got to its end.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ReconcileMark)]
+pub struct ReconcileMarkView {
+    /// The run.
+    #[schema(value_type = String, example = "UPR-000001")]
+    pub run: RequestId,
+    /// When it completed.
+    pub at: Timestamp,
+}
+
+/// An app to make.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewApp {
+    /// A small letter, then small letters, digits and `-`; at most 63 characters.
+    pub name: String,
+    /// An installed connector: `scim`, `scim@0.1.0` or its digest.
+    pub connector: String,
+    /// Settings, by name, of the types the connector declares.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub settings: BTreeMap<String, serde_json::Value>,
+    /// Named credentials, by the connector's slot.
+    #[serde(default)]
+    pub credentials: BTreeMap<String, String>,
+    /// Origins whose addresses may be loopback, private or link-local.
+    #[serde(default)]
+    pub private_origins: Vec<String>,
+    /// Profiles whose users have access.
+    #[serde(default)]
+    pub profiles: BTreeSet<String>,
+    /// How to provision. What is left out has its default; mapping, linking and operations default to what the
+    /// connector suggests and supports.
+    #[serde(default)]
+    #[schema(value_type = Option<ProvisioningConfigView>)]
+    pub config: Option<serde_json::Value>,
+}
+
+/// What to change of an app. What is left out stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AppChange {
+    /// Settings to set, by name; null unsets one. Those not named stay.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
+    pub settings: BTreeMap<String, serde_json::Value>,
+    /// Credentials to bind, by slot; null unbinds one. Those not named stay.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub credentials: BTreeMap<String, Option<String>>,
+    /// All origins whose addresses may be loopback, private or link-local.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub private_origins: Option<Vec<String>>,
+    /// All profiles whose users have access.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profiles: Option<BTreeSet<String>>,
+    /// The whole configuration; null goes back to what the connector suggests.
+    #[serde(default, deserialize_with = "clearable", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ProvisioningConfigView>)]
+    pub config: Option<Option<serde_json::Value>>,
+}
+
+/// How a reconciliation is to begin.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReconcileBody {
+    /// Accounts that a custom process supplies: the run starts at Analyzing with these, and collects nothing.
+    #[serde(default)]
+    pub staged: Option<Vec<StagedAccount>>,
+    /// Whether the supplied accounts are all there are. Only then does the absence of one mean anything.
+    #[serde(default)]
+    pub complete: bool,
+    /// Why, for the log.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// What a probe found.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct ProbeReport {
+    /// Whether the target could be reached and signed in to.
+    pub ok: bool,
+    /// What was found out about the target.
+    pub findings: Vec<FindingView>,
+    /// Why not, where it could not.
+    pub error: Option<String>,
+    /// What the egress gate refused during the probe.
+    #[schema(value_type = Vec<Object>)]
+    pub denials: Vec<Denial>,
+    /// HTTP requests that left.
+    pub requests: u32,
+}
+
+/// How an app is provisioned.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ProvisioningConfig)]
+pub struct ProvisioningConfigView {
+    /// Operations that may be requested. Delete is off unless named.
+    #[schema(value_type = Vec<OperationSpelling>)]
+    pub operations: BTreeSet<Operation>,
+    /// Operations that wait for an approval.
+    #[schema(value_type = Vec<OperationSpelling>)]
+    pub approval_required: BTreeSet<Operation>,
+    /// What the attributes of an account are made of.
+    pub mapping: Vec<MappingRuleView>,
+    /// How an account's user is found, the strongest rule first.
+    pub linking: Vec<LinkRuleView>,
+    /// Usernames of accounts that nobody may be linked to and nothing is done to.
+    pub protected: BTreeSet<String>,
+    /// Which accounts to collect, in the target's own language; all if null.
+    pub collect_filter: Option<String>,
+    /// Accounts asked for per page, 1 to 1000.
+    pub page_size: u32,
+    /// Calls to the target at the same time, 1 to 64.
+    pub concurrency: u32,
+    /// What a reconciliation does about what it finds.
+    pub reconcile: ReconcilePolicyView,
+    /// When to try again.
+    pub retry: RetryPolicyView,
+}
+
+/// One value of one attribute of an account.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MappingRule)]
+pub struct MappingRuleView {
+    /// An attribute of the connector's schema, or `username`.
+    pub attribute: String,
+    /// A template over the user's attributes: `{first_name} {last_name}`, `{email|lower}`, or a constant.
+    pub value: String,
+    /// The value's label (`work`).
+    pub kind: Option<String>,
+    /// Whether it is the preferred value; false if left out.
+    #[schema(required = false)]
+    pub primary: bool,
+    /// Set when the account is made, then left alone; false if left out.
+    #[schema(required = false)]
+    pub only_on_create: bool,
+}
+
+/// One pair of attributes by which an account's user is found.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LinkRule)]
+pub struct LinkRuleView {
+    /// An attribute of the connector's schema, or `username`.
+    pub account_attribute: String,
+    /// An attribute of the user: `id`, `username`, `email`, `first_name`, `last_name`, `profile` or a free one.
+    pub user_attribute: String,
+    /// What is done to both sides before they are compared.
+    #[schema(required = false)]
+    pub normalise: NormalisationView,
+}
+
+/// What is done to both sides of a linking rule before they are compared.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Normalisation)]
+pub struct NormalisationView {
+    /// Ignore case; true if left out.
+    #[schema(required = false)]
+    pub case: bool,
+    /// Ignore surrounding white space, and take inner runs of it as one space; true if left out.
+    #[schema(required = false)]
+    pub whitespace: bool,
+    /// Mail domains that are one: each key is replaced by its value.
+    #[schema(required = false)]
+    pub mail_aliases: BTreeMap<String, String>,
+}
+
+/// What a reconciliation does about what it finds.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReconcilePolicy)]
+pub struct ReconcilePolicyView {
+    /// Commit as soon as the plan is made, instead of waiting for somebody to ask for it.
+    pub auto_commit: bool,
+    /// Raise a Create for a user with access and no account.
+    pub create_missing: bool,
+    /// Raise an Update where a linked account's attributes differ.
+    pub update_drift: bool,
+    /// Raise a Deactivate or Activate where a linked account can be used and should not be, or the reverse.
+    pub correct_status: bool,
+    /// The share of known accounts, in percent, that may be gone from the target before the run fails instead.
+    pub max_vanished_percent: u8,
+}
+
+/// When and how often to try again inside one request.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RetryPolicy)]
+pub struct RetryPolicyView {
+    /// Attempts in all, the first included, 1 to 20.
+    pub max_attempts: u32,
+    /// The wait before the second attempt, in seconds; doubled for each one after it.
+    pub base_seconds: u32,
+    /// The longest wait, in seconds, unless the target asks for more.
+    pub max_seconds: u32,
+    /// How long a target may take, in seconds, to show a write whose outcome is unknown.
+    pub settle_seconds: u32,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use gatehouse_core::{LinkRule, MappingRule, Normalisation};
+    use std::collections::BTreeSet;
+    use utoipa::PartialSchema;
+
+    fn documented<T: PartialSchema>() -> BTreeSet<String> {
+        let schema = serde_json::to_value(T::schema()).unwrap();
+        schema["properties"].as_object().unwrap().keys().cloned().collect()
+    }
+
+    fn real(value: &impl Serialize) -> BTreeSet<String> {
+        serde_json::to_value(value).unwrap().as_object().unwrap().keys().cloned().collect()
+    }
+
+    #[test]
+    fn the_documented_configuration_is_the_real_one() {
+        let config = ProvisioningConfig::default();
+        assert_eq!(documented::<ProvisioningConfigView>(), real(&config));
+        assert_eq!(documented::<ReconcilePolicyView>(), real(&config.reconcile));
+        assert_eq!(documented::<RetryPolicyView>(), real(&config.retry));
+        let rule = MappingRule {
+            attribute: "emails".to_owned(),
+            value: "{email}".parse().unwrap(),
+            kind: Some("work".to_owned()),
+            primary: true,
+            only_on_create: true,
+        };
+        assert_eq!(documented::<MappingRuleView>(), real(&rule));
+        let rule = LinkRule {
+            account_attribute: "emails".to_owned(),
+            user_attribute: "email".to_owned(),
+            normalise: Normalisation::default(),
+        };
+        assert_eq!(documented::<LinkRuleView>(), real(&rule));
+        assert_eq!(documented::<NormalisationView>(), real(&rule.normalise));
+    }
+}

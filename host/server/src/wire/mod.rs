@@ -1,0 +1,51 @@
+//! The shapes of the HTTP API: what goes in and out as JSON, documented for OpenAPI. Core types stand in for
+//! themselves where their JSON is what callers should see; everything with a secret or a hash has a shape of its own.
+//! It never decides anything.
+
+mod accounts;
+mod apps;
+mod connectors;
+mod people;
+mod requests;
+mod spelling;
+mod system;
+
+pub use accounts::{AccountSummary, AccountView, LinkBody, StagedAccount, StagingRowView, ValueView, VerdictView};
+pub use apps::{
+    AppChange, AppView, LinkRuleView, MappingRuleView, NewApp, NormalisationView, ProbeReport, ProvisioningConfigView,
+    ReconcileBody, ReconcileMarkView, ReconcilePolicyView, RetryPolicyView,
+};
+pub use connectors::{
+    AttributeView, CheckReport, ConnectorRefView, ConnectorView, CredentialSlotView, DescriptionView, FindingView,
+    SettingView,
+};
+pub use people::{ImportError, ImportReport, NewProfile, NewUser, ProfileView, UserChange, UserView};
+pub use requests::{
+    ApproveBody, AttemptView, CancelBody, CompleteBody, DenyBody, LogEntryView, NewRequestBody, RequestView, RunView,
+};
+pub use spelling::{
+    ApprovalSpelling, AuthSchemeSpelling, LevelSpelling, LinkStateSpelling, ObjectSpelling, OperationSpelling,
+    SituationSpelling, StateSpelling, StatusSpelling, parse, spelled,
+};
+pub use system::{AuditView, CredentialBody, CredentialView, NewToken, NewTokenView, TokenView};
+
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+/// Part of a list, and how to go on.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Hand this in as `after` to get the following items; null at the end of the list.
+    pub next: Option<String>,
+}
+
+/// Reads a field that may be left out (unchanged), null (cleared) or given.
+pub(crate) fn clearable<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::<T>::deserialize(deserializer).map(Some)
+}

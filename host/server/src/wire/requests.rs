@@ -1,0 +1,270 @@
+//! User provisioning requests.
+
+use super::{ApprovalSpelling, LevelSpelling, ObjectSpelling, OperationSpelling, StateSpelling, spelled};
+use gatehouse_core::{
+    AccountId, Actor, Approval, Attempt, AttemptOutcome, Completeness, Digest, Level, LogEntry, Operation, RequestId,
+    RequestObject, Run, State, UserId,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// A user provisioning request.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Request)]
+pub struct RequestView {
+    /// The number.
+    #[schema(value_type = String, example = "UPR-000001")]
+    pub id: RequestId,
+    /// The app's name.
+    pub app: String,
+    /// What it does.
+    #[schema(value_type = OperationSpelling)]
+    pub operation: Operation,
+    /// What kind of thing it is about.
+    #[schema(value_type = ObjectSpelling)]
+    pub object: RequestObject,
+    /// The user it is about, if it is about one.
+    #[schema(value_type = Option<String>, example = "USR-000001")]
+    pub user: Option<UserId>,
+    /// That user's username.
+    pub user_name: Option<String>,
+    /// The account it concerns, once there is one.
+    #[schema(value_type = Option<String>, example = "ACC-000001")]
+    pub account: Option<AccountId>,
+    /// Where it is in its life.
+    #[schema(value_type = StateSpelling)]
+    pub state: State,
+    /// Whether somebody has to agree.
+    #[schema(value_type = ApprovalSpelling)]
+    pub approval: Approval,
+    /// The digest of what is to be done, which an approval must name: of the sealed change, or of a
+    /// reconciliation's plan once that is sealed.
+    #[schema(value_type = Option<String>)]
+    pub digest: Option<Digest>,
+    /// What it is to do, sealed when it was made. Values of sensitive attributes are masked.
+    #[schema(value_type = Object)]
+    pub change: serde_json::Value,
+    /// Attempts at calls that may write, in order.
+    pub attempts: Vec<AttemptView>,
+    /// How many of the change's steps are done.
+    pub steps_done: u32,
+    /// When the host takes it up next; null: it waits for a person, or is settled.
+    pub due: Option<Timestamp>,
+    /// Why it failed, or why it is being tried again.
+    pub error: Option<String>,
+    /// Whether what it did cannot be proven, and a person must look.
+    pub needs_review: bool,
+    /// The progress of a reconciliation.
+    pub run: Option<RunView>,
+    /// The failed request this one takes up again.
+    #[schema(value_type = Option<String>, example = "UPR-000001")]
+    pub parent: Option<RequestId>,
+    /// The reconciliation that raised it.
+    #[schema(value_type = Option<String>, example = "UPR-000001")]
+    pub raised_by: Option<RequestId>,
+    /// How often it has been taken up again.
+    pub retry_count: u32,
+    /// Who asked for it.
+    #[schema(value_type = String)]
+    pub created_by: Actor,
+    /// Why they asked.
+    pub reason: Option<String>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Counts changes.
+    pub version: u64,
+}
+
+/// One attempt at a call.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Attempt)]
+pub struct AttemptView {
+    /// Which of the change's steps, from 0.
+    pub step: u32,
+    /// The same for every attempt at the same step of the same request.
+    pub idempotency_key: String,
+    /// When it was started.
+    pub started_at: Timestamp,
+    /// When its outcome was noted.
+    pub finished_at: Option<Timestamp>,
+    /// Whether the egress gate let a write leave; null while that is not known.
+    pub write_left: Option<bool>,
+    /// `applied`, `already_applied`, `failed` or `unknown`; null while it runs.
+    pub outcome: Option<&'static str>,
+    /// Why it failed, or why the outcome is not known.
+    pub why: Option<String>,
+}
+
+impl From<&Attempt> for AttemptView {
+    fn from(of: &Attempt) -> Self {
+        let (outcome, why) = match &of.outcome {
+            None => (None, None),
+            Some(AttemptOutcome::Applied) => (Some("applied"), None),
+            Some(AttemptOutcome::AlreadyApplied) => (Some("already_applied"), None),
+            Some(AttemptOutcome::Failed(failure)) => (Some("failed"), Some(failure.to_string())),
+            Some(AttemptOutcome::Unknown(why)) => (Some("unknown"), Some(why.clone())),
+        };
+        Self {
+            step: of.step,
+            idempotency_key: of.idempotency_key.clone(),
+            started_at: of.started_at,
+            finished_at: of.finished_at,
+            write_left: of.write_left,
+            outcome,
+            why,
+        }
+    }
+}
+
+/// How far a reconciliation has got.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Run)]
+pub struct RunView {
+    /// Pages stored.
+    pub pages: u64,
+    /// Rows staged.
+    pub rows: u64,
+    /// Rows that were collected, of those.
+    pub collected: u64,
+    /// Collected rows that differ from what is known.
+    pub changed: u64,
+    /// Records of the target that could not be read.
+    pub faults: u64,
+    /// How many accounts the target said it has.
+    pub estimate: Option<u64>,
+    /// Whether the collection saw everything: `"complete"`, or `{"partial": why}`; null while it goes on.
+    #[schema(value_type = Option<Object>)]
+    pub completeness: Option<Completeness>,
+    /// Whether a custom process supplied the rows.
+    pub supplied: bool,
+    /// How often the collection had to start again.
+    pub restarts: u32,
+    /// Rows analysed.
+    pub analyzed: u64,
+    /// Rows by situation.
+    pub situations: BTreeMap<String, u64>,
+    /// Requests that the plan raises, by operation.
+    pub planned: BTreeMap<String, u64>,
+    /// The digest of the sealed plan.
+    #[schema(value_type = Option<String>)]
+    pub plan: Option<Digest>,
+    /// Rows committed.
+    pub committed: u64,
+    /// Requests raised.
+    pub raised: u64,
+    /// When the collection began.
+    pub collecting_since: Option<Timestamp>,
+    /// When the plan was sealed.
+    pub analyzed_at: Option<Timestamp>,
+}
+
+impl From<&Run> for RunView {
+    fn from(of: &Run) -> Self {
+        Self {
+            pages: of.pages,
+            rows: of.rows,
+            collected: of.collected,
+            changed: of.changed,
+            faults: of.faults,
+            estimate: of.estimate,
+            completeness: of.completeness.clone(),
+            supplied: of.supplied,
+            restarts: of.restarts,
+            analyzed: of.analyzed,
+            situations: named(&of.situations),
+            planned: named(&of.planned),
+            plan: of.plan,
+            committed: of.committed,
+            raised: of.raised,
+            collecting_since: of.collecting_since,
+            analyzed_at: of.analyzed_at,
+        }
+    }
+}
+
+fn named<K: Serialize>(counts: &BTreeMap<K, u64>) -> BTreeMap<String, u64> {
+    counts.iter().map(|(key, count)| (spelled(key), *count)).collect()
+}
+
+/// One line of a request's log.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = LogEntry)]
+pub struct LogEntryView {
+    /// When.
+    pub at: Timestamp,
+    /// `host`, or the connector's name.
+    pub source: String,
+    /// How much it matters.
+    #[schema(value_type = LevelSpelling)]
+    pub level: Level,
+    /// What happened.
+    pub message: String,
+    /// Further facts, as pairs of name and value.
+    #[schema(value_type = Vec<Vec<String>>)]
+    pub fields: Vec<(String, String)>,
+}
+
+impl From<LogEntry> for LogEntryView {
+    fn from(of: LogEntry) -> Self {
+        Self { at: of.at, source: of.source, level: of.level, message: of.message, fields: of.fields }
+    }
+}
+
+/// A request to make, about one user or one account.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewRequestBody {
+    /// The app's name.
+    pub app: String,
+    /// Create, Read, Update, Deactivate, Activate, Reactivate, Freeze, Unfreeze or Delete.
+    #[schema(value_type = OperationSpelling)]
+    pub operation: Operation,
+    /// The user: username or number. Either this or `account`.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The account: its number. Either this or `user`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, example = "ACC-000001")]
+    pub account: Option<AccountId>,
+    /// Why, for the log.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Agreement to what was seen.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveBody {
+    /// The `digest` of the request that was looked at.
+    #[schema(value_type = String)]
+    pub digest: Digest,
+}
+
+/// Refusal.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DenyBody {
+    /// Why.
+    pub reason: String,
+}
+
+/// Completion by hand.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CompleteBody {
+    /// What was done.
+    pub note: String,
+}
+
+/// Withdrawal.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CancelBody {
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
