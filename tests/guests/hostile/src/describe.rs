@@ -43,7 +43,8 @@ fn fetch() -> Result<(), String> {
     answer.map(drop).map_err(|code| format!("{code:?}"))
 }
 
-fn honest() -> Description {
+/// Only `url` is known to be one: an address in `elsewhere` is granted by nobody.
+fn settings() -> Vec<SettingDefinition> {
     let setting = |name: &str, kind: SettingType| SettingDefinition {
         name: name.to_owned(),
         description: String::new(),
@@ -52,6 +53,13 @@ fn honest() -> Description {
         default: None,
         choices: Vec::new(),
     };
+    let texts = ["elsewhere", "method", "header", "body", "times"];
+    let mut settings = vec![setting("behaviour", SettingType::Text), setting("url", SettingType::Url)];
+    settings.extend(texts.map(|name| setting(name, SettingType::Text)));
+    settings
+}
+
+fn honest() -> Description {
     Description {
         name: "hostile".to_owned(),
         version: "0.1.0".to_owned(),
@@ -69,7 +77,7 @@ fn honest() -> Description {
             sensitive: false,
             suggested: Some("{email}".to_owned()),
         }],
-        settings: vec![setting("behaviour", SettingType::Text), setting("url", SettingType::Url)],
+        settings: settings(),
         credentials: vec![CredentialSlot {
             name: "main".to_owned(),
             description: String::new(),

@@ -1,5 +1,5 @@
-//! A request as the settings say: `method`, `url`, one `header` (`name: value`), a `body`; `times` of it. Answers with
-//! status, headers and body, so that tests see what a guest sees.
+//! A request as the settings say: `method`, `url` (or `elsewhere`, if that is set), one `header` (`name: value`), a
+//! `body`; `times` of it. Answers with status, headers and body, so that tests see what a guest sees.
 
 use crate::setting;
 use crate::types::Failure;
@@ -18,7 +18,8 @@ pub fn fetch() -> Result<String, Failure> {
 }
 
 fn once() -> Result<String, String> {
-    let url = setting("url");
+    let elsewhere = setting("elsewhere");
+    let url = if elsewhere.is_empty() { setting("url") } else { elsewhere };
     let (scheme, rest) = url.split_once("://").ok_or("no url")?;
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let headers = Fields::new();
