@@ -2,15 +2,16 @@
 
 use crate::EngineConfig;
 use crate::runs::RunMemory;
-use gatehouse_core::RequestId;
-use gatehouse_core::RetryPolicy;
 use gatehouse_core::lifecycle::Moment;
 use gatehouse_core::ports::{Clock, Connectors, Store};
+use gatehouse_core::{AppId, Request, RequestId, RetryPolicy};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
+
+type SharedMemory = Arc<tokio::sync::Mutex<RunMemory>>;
 
 pub(crate) struct Shell {
     pub store: Arc<dyn Store>,
@@ -20,7 +21,8 @@ pub(crate) struct Shell {
     /// Somebody has made work.
     pub wake: Notify,
     stopping: AtomicBool,
-    runs: Mutex<HashMap<RequestId, Arc<tokio::sync::Mutex<RunMemory>>>>,
+    /// One run of an app at a time: a cancelled one is forgotten when the next one begins.
+    runs: Mutex<HashMap<AppId, (RequestId, SharedMemory)>>,
 }
 
 impl Shell {
@@ -62,12 +64,17 @@ impl Shell {
     }
 
     /// What is remembered of a run; empty after a restart, and then built anew from the store.
-    pub fn run_memory(&self, run: RequestId) -> Arc<tokio::sync::Mutex<RunMemory>> {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner).entry(run).or_default().clone()
+    pub fn run_memory(&self, run: &Request) -> SharedMemory {
+        let mut runs = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let (of, memory) = runs.entry(run.app).or_insert_with(|| (run.id, SharedMemory::default()));
+        if *of != run.id {
+            (*of, *memory) = (run.id, SharedMemory::default());
+        }
+        memory.clone()
     }
 
     /// Forgets a run that has ended, or that waits for a person.
     pub fn forget_run(&self, run: RequestId) {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&run);
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (of, _)| *of != run);
     }
 }

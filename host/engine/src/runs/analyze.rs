@@ -25,7 +25,7 @@ pub(crate) async fn analyze(job: &mut Job, around: &Surroundings, from: u64) -> 
         let basis = around.app.analysis_basis(job.shell.store.directory_epoch().await?);
         return job.commit(&around.app, Event::AnalysisBegan { basis }).await;
     }
-    let memory = job.shell.run_memory(job.request.id);
+    let memory = job.shell.run_memory(&job.request);
     let mut memory = memory.lock().await;
     if from == 0 && absent::read_some(job, around, &mut memory, &run).await? {
         return Ok(());

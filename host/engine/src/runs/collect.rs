@@ -16,7 +16,7 @@ use std::collections::HashSet;
 /// Collects the page at the run's cursor.
 pub(crate) async fn collect_page(job: &mut Job, around: &Surroundings) -> Worked {
     let run = run_of(job);
-    let memory = job.shell.run_memory(job.request.id);
+    let memory = job.shell.run_memory(&job.request);
     let mut memory = memory.lock().await;
     let config = &around.app.config;
     let report = job

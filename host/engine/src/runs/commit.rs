@@ -22,7 +22,7 @@ use std::collections::BTreeSet;
 /// Commits the rows from this one on.
 pub(crate) async fn commit_rows(job: &mut Job, around: &Surroundings, from: u64) -> Worked {
     let run = run_of(job);
-    let memory = job.shell.run_memory(job.request.id);
+    let memory = job.shell.run_memory(&job.request);
     let mut memory = memory.lock().await;
     if !is_as_sealed(job, &mut memory, &run).await? {
         let why = "the rows of the run are not those that were sealed; reconcile again".to_owned();
