@@ -35,12 +35,9 @@ pub(crate) struct Order {
     settings: BTreeMap<String, String>,
     gate: Gate,
     notes: Arc<Notes>,
-    within: LimitedTime,
-}
-
-struct LimitedTime {
-    limit: Duration,
-    hit: LimitHit,
+    within: Duration,
+    /// What is to be said when that time is over; made only then.
+    overtime: fn(&Limits, Duration) -> LimitHit,
 }
 
 /// A store with every limit in place, for one call of one component.
@@ -91,9 +88,11 @@ impl Runner {
         let notes = Arc::new(Notes::new(&self.limits));
         let policy = Policy::closed(Phase::Describe);
         let gate = Gate::new(AppId(0), policy, Vec::new(), self.network.clone(), notes.clone());
-        let hit = LimitHit::of(&self.limits, "describe_ms", "`describe` has to answer from what the connector holds");
-        let within = LimitedTime { limit: Duration::from_millis(self.limits.describe_ms), hit };
-        Order { phase: Phase::Describe, app: AppId(0), settings: BTreeMap::new(), gate, notes, within }
+        let within = Duration::from_millis(self.limits.describe_ms);
+        let overtime = |limits: &Limits, _| {
+            LimitHit::of(limits, "describe_ms", "`describe` has to answer from what the connector holds")
+        };
+        Order { phase: Phase::Describe, app: AppId(0), settings: BTreeMap::new(), gate, notes, within, overtime }
     }
 
     /// A call for an app.
@@ -103,14 +102,9 @@ impl Runner {
         let credentials = if phase == Phase::Analyze { Vec::new() } else { context.credentials.clone() };
         let gate = Gate::new(context.app, policy, credentials, self.network.clone(), notes.clone());
         let longest = Duration::from_millis(self.limits.call_ms);
-        let advice = "the connector or its target is too slow";
-        let within = if context.timeout < longest {
-            let ms = u64::try_from(context.timeout.as_millis()).unwrap_or(u64::MAX);
-            LimitedTime { limit: context.timeout, hit: LimitHit::given("timeout", ms, Unit::Milliseconds, advice) }
-        } else {
-            LimitedTime { limit: longest, hit: LimitHit::of(&self.limits, "call_ms", advice) }
-        };
-        Order { phase, app: context.app, settings: context.settings.clone(), gate, notes, within }
+        let within = context.timeout.min(longest);
+        let overtime = if context.timeout < longest { asked_overtime } else { call_overtime };
+        Order { phase, app: context.app, settings: context.settings.clone(), gate, notes, within, overtime }
     }
 
     /// Makes a call: `work` instantiates and asks. The store is its own, and is dropped with it.
@@ -127,11 +121,11 @@ impl Runner {
             return host_failure("the sandbox is shutting down");
         };
         let started = Instant::now();
-        let Order { phase, app, settings, gate, notes, within } = order;
+        let Order { phase, app, settings, gate, notes, within, overtime } = order;
         let state = CallState::new(&self.limits, settings, gate, notes.clone());
         let call = work(Fresh { store: self.store(state), ready });
         let metered = Metered::new(call, Duration::from_millis(self.limits.cpu_ms));
-        let result = match tokio::time::timeout(within.limit, metered).await {
+        let result = match tokio::time::timeout(within, metered).await {
             Ok(Ok(Ok(Ok(value)))) => Ok(value),
             Ok(Ok(Ok(Err(failure)))) => Err(failure::of_guest(failure, &notes)),
             Ok(Ok(Err(error))) => Err(failure::of_error(&error, &notes, &self.limits)),
@@ -139,7 +133,7 @@ impl Runner {
                 let advice = "the connector computes for too long, or loops";
                 Err(failure::limit(&LimitHit::of(&self.limits, "cpu_ms", advice)))
             }
-            Err(_) => Err(failure::limit(&within.hit)),
+            Err(_) => Err(failure::limit(&overtime(&self.limits, within))),
         };
         if let Err(failure) = &result {
             tracing::info!(%app, phase = phase.name(), %failure, "call failed");
@@ -158,6 +152,18 @@ impl Runner {
         store.set_epoch_deadline(1);
         store
     }
+}
+
+const TOO_SLOW: &str = "the connector or its target is too slow";
+
+fn call_overtime(limits: &Limits, _: Duration) -> LimitHit {
+    LimitHit::of(limits, "call_ms", TOO_SLOW)
+}
+
+/// The caller gave the call less time than the limit.
+fn asked_overtime(_: &Limits, within: Duration) -> LimitHit {
+    let ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+    LimitHit::given("timeout", ms, Unit::Milliseconds, TOO_SLOW)
 }
 
 /// What guests may import: our own interfaces, inert WASI, and the gate behind `wasi:http`.

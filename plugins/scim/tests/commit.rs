@@ -142,6 +142,15 @@ fn a_user_in_the_way_that_is_ours_was_made_by_an_earlier_attempt() {
 }
 
 #[test]
+fn a_conflict_stays_one_where_the_user_in_the_way_cannot_be_looked_for() {
+    let ours = || desired([("externalId", text("USR-1"))]);
+    let (result, _) = create([empty(409), empty(403), config(true, true), empty(403)], ours());
+    assert_eq!(result, Err(Failure::Conflict(None)));
+    let (result, _) = create([empty(409), empty(503)], ours());
+    assert!(matches!(result, Err(Failure::Unavailable(_))), "looked for again later");
+}
+
+#[test]
 fn an_update_patches_what_differs_and_nothing_else() {
     let action = changes([
         ("title", text("Boss")),

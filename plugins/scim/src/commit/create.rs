@@ -46,11 +46,12 @@ fn no_id() -> Failure {
     Failure::Unavailable("the service made a user and does not say which".to_owned())
 }
 
+/// Looks for the user in the way. That there is one is certain, even where it cannot be looked for.
 fn in_the_way(scim: &Scim<'_>, desired: &Desired) -> Result<Receipt, Failure> {
     let ours = desired.attributes.get("externalId").and_then(|values| values.first()).map(|v| v.text.trim());
     let ours = ours.filter(|id| !id.is_empty());
     let is_ours = |account: &Account| ours.is_some() && account.first("externalId") == ours;
-    let by_name = find::find(scim, "username", &desired.username)?;
+    let by_name = look_for(scim, "username", &desired.username)?;
     if let Some(account) = by_name.iter().find(|account| is_ours(account)).or(by_name.first()) {
         return if is_ours(account) {
             Ok(Receipt::already_applied(account.clone()))
@@ -59,8 +60,18 @@ fn in_the_way(scim: &Scim<'_>, desired: &Desired) -> Result<Receipt, Failure> {
         };
     }
     let Some(ours) = ours else { return Err(Failure::Conflict(None)) };
-    match find::find(scim, "externalId", ours)?.into_iter().next() {
+    match look_for(scim, "externalId", ours)?.into_iter().next() {
         Some(account) => Ok(Receipt::already_applied(account)),
         None => Err(Failure::Conflict(None)),
+    }
+}
+
+fn look_for(scim: &Scim<'_>, attribute: &str, value: &str) -> Result<Vec<Account>, Failure> {
+    match find::find(scim, attribute, value) {
+        Err(failure) if !failure.is_transient() => {
+            scim.journal().warn("the user in the way cannot be looked for", &[("why", &failure.to_string())]);
+            Ok(Vec::new())
+        }
+        found => found,
     }
 }

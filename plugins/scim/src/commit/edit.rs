@@ -182,7 +182,7 @@ fn has_kind(item: &Json, value: &Value) -> bool {
 }
 
 fn write(item: &mut Json, key: &str, value: &Value) {
-    if !has_text(item, key, &value.text) {
+    if member(item, key).and_then(text_of).is_none_or(|has| has.trim() != value.text.trim()) {
         // What was shown for the old value does not belong to the new one.
         put(item, "display", None);
         put(item, "$ref", None);
@@ -206,5 +206,67 @@ fn prefer(items: &mut [(Json, Option<usize>)], wanted: &[&Value]) {
         if preferred != is {
             put(item, "primary", Some(Json::Bool(preferred)));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::fields::by_name;
+    use crate::resource::values_of;
+    use gatehouse_connector::same_values;
+    use proptest::prelude::*;
+
+    fn any_values() -> impl Strategy<Value = Vec<Value>> {
+        let kind = prop::option::of("(work|home|Work)");
+        let value =
+            ("[aAbB]{0,2}", kind, any::<bool>()).prop_map(|(text, kind, primary)| Value { text, kind, primary });
+        prop::collection::vec(value, 0..4)
+    }
+
+    fn any_item() -> impl Strategy<Value = Json> {
+        prop_oneof![
+            "[ab]{1,2}".prop_map(Json::from),
+            ("[abAB]{1,2}", "(work|home|WORK)", any::<bool>()).prop_map(|(text, kind, primary)| {
+                json!({ "value": text, "Type": kind, "primary": primary, "display": text })
+            }),
+            "[ab]{1,2}".prop_map(|text| json!({ "VALUE": text, "note": "ours to keep" })),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_was_there_a_list_has_the_wanted_values_after_an_edit(
+            current in prop::collection::vec(any_item(), 0..4), wanted in any_values(),
+        ) {
+            let field = by_name("emails").unwrap();
+            let mut edit = Edit::of(&json!({ "Emails": current, "title": "stays" }));
+            edit.set(field, &wanted).unwrap();
+            let has = values_of(&edit.after, field);
+            prop_assert!(same_values(&field.definition(), &wanted, &has), "{wanted:?} became {}", edit.after);
+            prop_assert_eq!(&edit.after["title"], &json!("stays"));
+            let mut again = Edit::of(&edit.after);
+            again.set(field, &wanted).unwrap();
+            prop_assert_eq!(&again.after, &edit.after, "an edit that was made changes nothing more");
+        }
+    }
+
+    #[test]
+    fn sub_attributes_of_one_list_are_edited_one_by_one() {
+        let mut edit = Edit::of(&json!({ "addresses": [{ "type": "work", "locality": "Turin", "country": "IT" }] }));
+        edit.set(by_name("addresses.locality").unwrap(), &[]).unwrap();
+        assert_eq!(edit.after, json!({ "addresses": [{ "type": "work", "country": "IT" }] }));
+        edit.set(by_name("addresses.country").unwrap(), &[]).unwrap();
+        assert_eq!(edit.after, json!({}), "an item with nothing but labels goes, and so does an empty list");
+    }
+
+    #[test]
+    fn a_complex_member_goes_with_the_last_of_its_parts() {
+        let mut edit = Edit::of(&json!({ "name": { "givenName": "Ada" }, ENTERPRISE: { "Department": "Ops" } }));
+        edit.set(by_name("name.givenName").unwrap(), &[]).unwrap();
+        edit.set(by_name("department").unwrap(), &[Value::text("Board")]).unwrap();
+        assert_eq!(edit.after, json!({ ENTERPRISE: { "Department": "Board" } }));
+        assert_eq!(edit.whole()["schemas"], json!([CORE, ENTERPRISE]), "omitted schemas are made up for");
     }
 }

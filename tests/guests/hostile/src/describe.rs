@@ -37,6 +37,7 @@ fn fetch() -> Result<(), String> {
     use wasip2::http::types::{Fields, OutgoingRequest};
     let request = OutgoingRequest::new(Fields::new());
     request.set_authority(Some("example.com")).map_err(|()| "authority")?;
+    request.set_path_with_query(Some("/")).map_err(|()| "path")?;
     let pending = wasip2::http::outgoing_handler::handle(request, None).map_err(|code| format!("{code:?}"))?;
     pending.subscribe().block();
     let answer = pending.get().ok_or("not ready")?.map_err(|()| "taken")?;
