@@ -70,6 +70,7 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
 }
 
 /// A thread of its own, since a busy runtime must not stop the clock. It ends with the engine.
+#[allow(clippy::disallowed_methods, reason = "a thread of its own may sleep: it is a clock")]
 fn start_ticking(engine: &Engine) -> std::io::Result<()> {
     let engine = engine.weak();
     std::thread::Builder::new().name("gatehouse-ticker".to_owned()).spawn(move || {
