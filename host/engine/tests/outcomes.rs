@@ -83,6 +83,23 @@ async fn somebody_elses_account_of_that_name_is_not_taken_for_ours() {
     assert!(world.accounts(&app).await.is_empty());
 }
 
+#[tokio::test]
+async fn what_a_loose_search_finds_is_not_taken_for_ours() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run("one");
+    let user = world.user("ada").await;
+    world.target(&app, |target| {
+        target.searches_loosely = true;
+        target.seed("ada", &[("externalId", &format!("{}9", user.id))]);
+        target.fails("commit", [Fault::WriteLost]);
+    });
+    let id = world.request(&app, Operation::Create, &user).await;
+    let request = world.ends(&engine, id, State::Failed).await;
+    assert!(request.needs_review, "{request:#?}");
+    assert!(world.accounts(&app).await.is_empty());
+}
+
 async fn check(operation: Operation, fault: Fault, attempts: usize) {
     let world = World::new().await;
     let app = world.app("hr").await;

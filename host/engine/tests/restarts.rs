@@ -98,6 +98,33 @@ async fn a_host_killed_during_any_call_of_a_run_goes_on_where_the_store_says() {
 }
 
 #[tokio::test]
+async fn a_host_killed_while_it_reads_absent_accounts_reads_no_stored_one_again() {
+    let world = World::new().await;
+    let app = seeded(&world).await;
+    let engine = world.run("one");
+    world.reconcile_and_commit(&engine, &app).await;
+    world.target(&app, |target| {
+        (1..=6).for_each(|no| drop(target.accounts.remove(&format!("x{no:03}"))));
+        target.made.clear();
+        target.fails("read", (0..5).map(|_| Fault::Denied).chain([Fault::Hangs]));
+    });
+    let id = world.reconcile(&app).await;
+    until("the sixth is being read", async || {
+        world.move_on(&engine).await;
+        world.target(&app, |target| (target.calls("read") == 6).then_some(()))
+    })
+    .await;
+    engine.kill().await;
+    world.clock.advance(LEASE);
+    let engine = world.run("two");
+    let run = world.ends(&engine, id, State::Analyzed).await.run.unwrap();
+    assert_eq!(run.situations[&Situation::Deleted], 6);
+    assert_eq!(run.rows, 9 + 6 + 6, "nine accounts, six absent ones, six users who have none");
+    // A batch is four: the fifth and sixth were read, but not stored.
+    assert_eq!(world.target(&app, |target| target.calls("read")), 4 + 2 + 2);
+}
+
+#[tokio::test]
 async fn a_host_killed_at_any_moment_of_a_run_leaves_nothing_done_twice() {
     // Killed again and again after a little more work each time: the run ends all the same.
     let world = World::new().await;

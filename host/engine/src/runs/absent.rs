@@ -13,7 +13,7 @@ use gatehouse_core::{
 };
 use std::collections::VecDeque;
 
-/// How many accounts are read before their rows are stored.
+/// The most accounts that are read before their rows are stored.
 const READS: usize = 50;
 
 /// Whether it can be found out that an account is gone.
@@ -41,7 +41,8 @@ pub(super) async fn read_some(
         }
         memory.absent = Some(list);
     }
-    let due: Vec<AccountId> = memory.absent.iter().flatten().take(READS).copied().collect();
+    let at_most = job.shell.config.batch.min(READS);
+    let due: Vec<AccountId> = memory.absent.iter().flatten().take(at_most).copied().collect();
     if due.is_empty() {
         return Ok(false);
     }

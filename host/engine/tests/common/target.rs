@@ -49,6 +49,8 @@ pub struct Target {
     pub faults: BTreeMap<&'static str, VecDeque<Fault>>,
     pub peak: usize,
     pub incomplete: bool,
+    /// Whether it finds what merely begins with the value searched for.
+    pub searches_loosely: bool,
     /// What the analyzer says of accounts, by username.
     pub opinions: BTreeMap<String, Judgement>,
     /// Revisions moved on behind our back, for the next write.
@@ -288,9 +290,10 @@ impl Connectors for FakeConnectors {
 
     async fn find(&self, context: &CallContext, attribute: &str, value: &str) -> CallReport<Vec<Account>> {
         self.call(context, "find", &format!("{attribute}={value}"), |target| {
+            let matches = |text: &str| text == value || (target.searches_loosely && text.starts_with(value));
             let has = |account: &&Account| match attribute {
-                "username" => account.username == value,
-                name => account.first(name) == Some(value),
+                "username" => matches(&account.username),
+                name => account.first(name).is_some_and(matches),
             };
             Ok(target.accounts.values().filter(has).cloned().collect())
         })
