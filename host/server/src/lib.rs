@@ -3,5 +3,8 @@
 //! names neither a database nor a runtime for connectors: `serve` wires those in.
 
 pub mod api;
+pub mod cli;
+pub mod config;
+pub mod serve;
 pub mod service;
 pub mod wire;

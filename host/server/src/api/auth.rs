@@ -14,7 +14,11 @@ const WRONG: &str = "this token is not, or no longer, a good one. See that it is
     belongs to this host and has not been revoked. Whoever has a good token can make another with \
     `gatehouse token create NAME`.";
 
-pub(super) async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Result<Response, Problem> {
+pub(super) async fn authenticate(
+    State(api): State<Api>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
     let Some(token) = bearer(request.headers()) else {
         return Err(Problem::unauthorised("Bearer realm=\"gatehouse\"", MISSING));
     };

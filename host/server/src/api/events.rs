@@ -2,8 +2,8 @@
 //! more happens of itself (it is settled, or waits for a person). It reads the store, so that it shows what is
 //! durable and nothing else.
 
-use super::requests::number;
 use super::problem::Failures;
+use super::requests::number;
 use super::{Api, Problem};
 use crate::service::{Paging, ServiceError};
 use axum::extract::{Path, State};

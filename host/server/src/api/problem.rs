@@ -93,12 +93,15 @@ impl From<ServiceError> for Problem {
                 let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", title, text);
                 problems.into_iter().fold(problem, |problem, one| problem.with(pointer(&one.at), one.why))
             }
-            ServiceError::Conflict(_) => Self::new(StatusCode::CONFLICT, "conflict", "In conflict with what is there", text),
+            ServiceError::Conflict(_) => {
+                Self::new(StatusCode::CONFLICT, "conflict", "In conflict with what is there", text)
+            }
             ServiceError::Changed { .. } => {
                 Self::new(StatusCode::PRECONDITION_FAILED, "changed", "Changed since you read it", text)
             }
             ServiceError::ConsentNeeded { digest } => {
-                let problem = Self::new(StatusCode::FORBIDDEN, "consent-needed", "Not signed, and nobody consented", text);
+                let problem =
+                    Self::new(StatusCode::FORBIDDEN, "consent-needed", "Not signed, and nobody consented", text);
                 Self { digest: Some(digest.to_string()), ..problem }
             }
             ServiceError::Admission(error) => {

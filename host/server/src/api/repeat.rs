@@ -75,7 +75,12 @@ async fn remembered(api: &Api, key: &str, body: Digest) -> Result<Option<Respons
         serde_json::from_value(stored).map_err(|error| ServiceError::Internal(error.to_string()))?;
     if request != body {
         let detail = "this Idempotency-Key was used for another body; take a new key for a new call";
-        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "Idempotency-Key used before", detail));
+        return Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "key-reused",
+            "Idempotency-Key used before",
+            detail,
+        ));
     }
     let mut response = answer.into_response();
     response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));

@@ -5,8 +5,8 @@ use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::{Answer, Caller, Decision, Paging, RequestFilter, ServiceError};
 use crate::wire::{
-    ApproveBody, CancelBody, CompleteBody, DenyBody, LogEntryView, NewRequestBody, OperationSpelling, Page, RequestView,
-    StagingRowView, StateSpelling, parse,
+    ApproveBody, CancelBody, CompleteBody, DenyBody, LogEntryView, NewRequestBody, OperationSpelling, Page,
+    RequestView, StagingRowView, StateSpelling, parse,
 };
 use axum::extract::{Path, State};
 use axum::{Extension, Json};

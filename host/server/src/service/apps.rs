@@ -135,7 +135,11 @@ impl Services {
         let mut app = before.clone();
         let mut problems = Vec::new();
         for (name, value) in change.settings {
-            if value.is_null() { app.settings.remove(&name) } else { app.settings.insert(name, value) };
+            if value.is_null() {
+                app.settings.remove(&name)
+            } else {
+                app.settings.insert(name, value)
+            };
         }
         for (slot, credential) in change.credentials {
             match credential {
@@ -241,7 +245,8 @@ impl Services {
             if !granted.iter().any(|grant| grant.origin == *origin) {
                 let have: Vec<_> = granted.iter().map(|grant| grant.origin.to_string()).collect();
                 let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
-                let why = format!("{origin} is not granted by any URL setting, so nothing goes there (granted: {have})");
+                let why =
+                    format!("{origin} is not granted by any URL setting, so nothing goes there (granted: {have})");
                 problems.push(Problem::new("private_origins", why));
             }
         }

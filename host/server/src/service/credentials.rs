@@ -56,9 +56,8 @@ impl Services {
             updated_at: self.now(),
         };
         let view = CredentialView::from(&record);
-        let audit = self
-            .audit(&caller.actor, "credential.set", format!("credential {name}"))
-            .with("origin", &record.origin);
+        let audit =
+            self.audit(&caller.actor, "credential.set", format!("credential {name}")).with("origin", &record.origin);
         let credentials = vec![(record, SecretString::from(body.secret))];
         self.store.commit(ChangeSet { audit: vec![audit], credentials, ..ChangeSet::default() }).await?;
         Ok((view, before.is_none()))

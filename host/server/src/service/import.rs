@@ -86,11 +86,7 @@ impl Services {
     }
 
     /// Everything about the rows but their managers.
-    async fn plan_import(
-        &self,
-        rows: Vec<Read>,
-        errors: &mut Vec<ImportError>,
-    ) -> Result<Vec<Planned>, ServiceError> {
+    async fn plan_import(&self, rows: Vec<Read>, errors: &mut Vec<ImportError>) -> Result<Vec<Planned>, ServiceError> {
         let mut profiles: HashMap<String, Option<String>> = HashMap::new();
         let mut first_of: HashMap<String, u64> = HashMap::new();
         let mut planned = Vec::with_capacity(rows.len());
@@ -102,8 +98,7 @@ impl Services {
                     continue;
                 }
             };
-            let error =
-                |column: &str, why: String| ImportError { row: row.no, column: Some(column.to_owned()), why };
+            let error = |column: &str, why: String| ImportError { row: row.no, column: Some(column.to_owned()), why };
             if let Some(first) = first_of.insert(row.username.to_lowercase(), row.no) {
                 errors.push(error("username", format!("`{}` is in row {first} already", row.username)));
                 continue;
@@ -134,7 +129,8 @@ impl Services {
         let mut after = before.clone().unwrap_or_else(|| self.blank_user(&row.username));
         let problems = apply(&mut after, change);
         if let Some(problem) = problems.into_iter().next() {
-            let column = problem.at.strip_prefix("attributes.").map_or(problem.at.clone(), |free| format!("attr.{free}"));
+            let column =
+                problem.at.strip_prefix("attributes.").map_or(problem.at.clone(), |free| format!("attr.{free}"));
             return Ok(Err(ImportError { row: row.no, column: Some(column), why: problem.why }));
         }
         Ok(Ok(Planned { row: row.no, before, after, manager }))
@@ -196,9 +192,7 @@ impl Services {
                 let subject = format!("user {}", plan.after.username);
                 changes.audit.push(self.audit(&caller.actor, action, subject).with("by", "import"));
                 changes.users.push(match plan.before {
-                    Some(before) => {
-                        Versioned::replacing(before.version, User { updated_at: self.now(), ..plan.after })
-                    }
+                    Some(before) => Versioned::replacing(before.version, User { updated_at: self.now(), ..plan.after }),
                     None => Versioned::new(plan.after),
                 });
             }
@@ -208,16 +202,14 @@ impl Services {
     }
 }
 
-fn manager_problem(
-    plan: &Planned,
-    known: &HashMap<String, Option<UserId>>,
-    names: &HashSet<String>,
-) -> Option<String> {
+fn manager_problem(plan: &Planned, known: &HashMap<String, Option<UserId>>, names: &HashSet<String>) -> Option<String> {
     let manager = plan.manager.as_ref()?.as_ref()?;
     let name = manager.to_lowercase();
     if name == plan.after.username.to_lowercase() {
         return Some("nobody manages themselves".to_owned());
     }
     let there = names.contains(&name) || known.get(&name).copied().flatten().is_some();
-    (!there).then(|| format!("there is no user `{manager}`, neither in the directory nor among the rows that can be imported"))
+    (!there).then(|| {
+        format!("there is no user `{manager}`, neither in the directory nor among the rows that can be imported")
+    })
 }

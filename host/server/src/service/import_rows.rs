@@ -204,7 +204,10 @@ mod tests {
 
     #[test]
     fn json_lines_name_the_field_that_is_wrong() {
-        let rows = read(Format::JsonLines, b"{\"username\":\"ann\"}\n\n{\"username\":\"bob\",\"active\":\"x\"}\n{\"usrname\":1}");
+        let rows = read(
+            Format::JsonLines,
+            b"{\"username\":\"ann\"}\n\n{\"username\":\"bob\",\"active\":\"x\"}\n{\"usrname\":1}",
+        );
         let rows = rows.unwrap();
         assert_eq!(rows[0].as_ref().unwrap().username, "ann");
         let bad = rows[1].as_ref().unwrap_err();

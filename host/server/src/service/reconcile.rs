@@ -119,7 +119,8 @@ fn rows(staged: Vec<StagedAccount>, description: &Description) -> Result<Vec<Sta
             problems.push(Problem::new(at("external_id"), why));
         }
         let (remote, bad) = canonical(account, &schema);
-        problems.extend(bad.into_iter().map(|(attribute, why)| Problem::new(at(&format!("attributes.{attribute}")), why)));
+        problems
+            .extend(bad.into_iter().map(|(attribute, why)| Problem::new(at(&format!("attributes.{attribute}")), why)));
         rows.push(StagingRow { no, source: StagingSource::Account(remote), changed: true, verdict: None });
     }
     ServiceError::unless_empty(problems)?;

@@ -90,7 +90,8 @@ impl Services {
             return Ok(());
         }
         if all.iter().filter(|token| token.revoked_at.is_none()).count() == 1 {
-            let text = format!("`{name}` is the last good token, and nobody could get in without it; make another one first");
+            let text =
+                format!("`{name}` is the last good token, and nobody could get in without it; make another one first");
             return Err(ServiceError::Conflict(text));
         }
         let revoked = Token { revoked_at: Some(self.now()), ..token.clone() };

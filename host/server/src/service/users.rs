@@ -236,8 +236,7 @@ impl Services {
             return Err(ServiceError::Conflict(format!("there is a profile `{name}` already")));
         }
         let profile = Profile { name, description: new.description, version: 1 };
-        let answer =
-            Answer::created(format!("/api/v1/profiles/{}", profile.name), 1, &ProfileView::from(&profile));
+        let answer = Answer::created(format!("/api/v1/profiles/{}", profile.name), 1, &ProfileView::from(&profile));
         let mut changes = ChangeSet {
             audit: vec![self.audit(&caller.actor, "profile.create", format!("profile {}", profile.name))],
             profiles: vec![Versioned::new(profile)],
@@ -310,7 +309,16 @@ fn is_address(text: &str) -> bool {
 
 /// The user's own fields, which no free attribute may be named like.
 const OWN: [&str; 11] = [
-    "id", "username", "email", "first_name", "last_name", "manager", "profile", "permission_sets", "active", "frozen",
+    "id",
+    "username",
+    "email",
+    "first_name",
+    "last_name",
+    "manager",
+    "profile",
+    "permission_sets",
+    "active",
+    "frozen",
     "version",
 ];
 

@@ -5,8 +5,7 @@ use super::{ServiceError, Services};
 use crate::wire::{AccountView, RequestView, RunView, StagingRowView, UserView, ValueView, VerdictView};
 use gatehouse_core::schema::Attributes;
 use gatehouse_core::{
-    Account, App, AppId, Operation, Request, StagedAction, StagingRow, StagingSource, Subject, User, UserId,
-    Verdict,
+    Account, App, AppId, Operation, Request, StagedAction, StagingRow, StagingSource, Subject, User, UserId, Verdict,
 };
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -247,7 +246,9 @@ fn mask_json(json: &mut Json, sensitive: &BTreeSet<String>) {
 
 fn mask_texts(json: &mut Json) {
     match json {
-        Json::Object(members) => members.iter_mut().filter(|(name, _)| *name == "text").for_each(|(_, v)| mask_texts(v)),
+        Json::Object(members) => {
+            members.iter_mut().filter(|(name, _)| *name == "text").for_each(|(_, v)| mask_texts(v))
+        }
         Json::Array(items) => items.iter_mut().for_each(mask_texts),
         other => *other = Json::String(MASK.to_owned()),
     }

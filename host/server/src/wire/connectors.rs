@@ -2,7 +2,9 @@
 
 use super::{AuthSchemeSpelling, OperationSpelling};
 use gatehouse_core::schema::AttributeDefinition;
-use gatehouse_core::{AuthScheme, Connector, ConnectorRef, CredentialSlot, Description, Digest, Interface, Operation, SettingDefinition};
+use gatehouse_core::{
+    AuthScheme, Connector, ConnectorRef, CredentialSlot, Description, Digest, Interface, Operation, SettingDefinition,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;

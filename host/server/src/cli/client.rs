@@ -1,0 +1,185 @@
+//! The HTTP client of the CLI. A refusal becomes an error with the host's own text; a host that is not there, one
+//! that says where it was looked for.
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde_json::Value as Json;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+use ureq::http::{Method, Request, header};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body};
+
+/// The largest answer read, in bytes.
+const ANSWER: u64 = 64 << 20;
+
+/// What is sent along.
+pub(super) enum Sent {
+    Json(Json),
+    Bytes(&'static str, Vec<u8>),
+}
+
+/// The host, called with a token.
+pub(super) struct Client {
+    agent: Agent,
+    base: String,
+    token: Option<String>,
+}
+
+impl Client {
+    pub(super) fn new(server: &str, token: Option<String>, file: Option<&Path>, ca: Option<&Path>) -> Result<Self> {
+        let base = server.trim_end_matches('/').to_owned();
+        base.parse::<gatehouse_core::Origin>().with_context(|| format!("--server {server}"))?;
+        let token = match (token, file) {
+            (Some(token), _) => Some(token.trim().to_owned()),
+            (None, Some(file)) => {
+                let text = fs::read_to_string(file).with_context(|| format!("the token file {}", file.display()))?;
+                Some(text.trim().to_owned())
+            }
+            (None, None) => None,
+        };
+        let mut config = Agent::config_builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            // Probes and admissions take their time, hosts that do not answer at all should not.
+            .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_recv_response(Some(Duration::from_secs(300)));
+        if let Some(ca) = ca {
+            config = config.tls_config(TlsConfig::builder().root_certs(authorities(ca)?).build());
+        }
+        Ok(Self { agent: config.build().new_agent(), base, token })
+    }
+
+    pub(super) fn get(&self, path: &str) -> Result<Json> {
+        self.send(Method::GET, path, None, None)
+    }
+
+    pub(super) fn post(&self, path: &str, body: Json) -> Result<Json> {
+        self.send(Method::POST, path, Some(Sent::Json(body)), None)
+    }
+
+    pub(super) fn put(&self, path: &str, body: Json) -> Result<Json> {
+        self.send(Method::PUT, path, Some(Sent::Json(body)), None)
+    }
+
+    pub(super) fn delete(&self, path: &str) -> Result<()> {
+        self.send(Method::DELETE, path, None, None).map(drop)
+    }
+
+    pub(super) fn upload(&self, path: &str, kind: &'static str, bytes: Vec<u8>) -> Result<Json> {
+        self.send(Method::POST, path, Some(Sent::Bytes(kind, bytes)), None)
+    }
+
+    /// Changes a record, if it is still at this version.
+    pub(super) fn patch(&self, path: &str, body: Json, version: Option<u64>) -> Result<Json> {
+        self.send(Method::PATCH, path, Some(Sent::Json(body)), version)
+    }
+
+    /// Everything of a list, up to so many items.
+    pub(super) fn list(&self, path: &str, most: usize) -> Result<Json> {
+        let mut items = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let limit = (most - items.len()).min(1000);
+            let joint = if path.contains('?') { '&' } else { '?' };
+            let cursor = after.map(|after| format!("&after={}", escape(&after))).unwrap_or_default();
+            let mut page = self.get(&format!("{path}{joint}limit={limit}{cursor}"))?;
+            if let Json::Array(found) = page["items"].take() {
+                items.extend(found);
+            }
+            after = page["next"].as_str().map(str::to_owned);
+            if after.is_none() || items.len() >= most {
+                return Ok(serde_json::json!({"items": items, "next": after}));
+            }
+        }
+    }
+
+    fn send(&self, method: Method, path: &str, body: Option<Sent>, version: Option<u64>) -> Result<Json> {
+        let mut request = Request::builder().method(method.clone()).uri(format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if let Some(version) = version {
+            request = request.header(header::IF_MATCH, format!("\"{version}\""));
+        }
+        let answered = match body {
+            Some(Sent::Json(body)) => {
+                let request = request.header(header::CONTENT_TYPE, "application/json");
+                self.agent.run(request.body(body.to_string()).context("this is no HTTP request")?)
+            }
+            Some(Sent::Bytes(kind, bytes)) => {
+                let request = request.header(header::CONTENT_TYPE, kind);
+                self.agent.run(request.body(bytes).context("this is no HTTP request")?)
+            }
+            None if method == Method::POST => {
+                self.agent.run(request.body(String::new()).context("this is no HTTP request")?)
+            }
+            None => self.agent.run(request.body(()).context("this is no HTTP request")?),
+        };
+        let mut answer = answered.map_err(|error| self.unreached(&error))?;
+        let text = read(answer.body_mut())?;
+        let status = answer.status();
+        if status.is_success() {
+            return if text.is_empty() {
+                Ok(Json::Null)
+            } else {
+                serde_json::from_str(&text).context("the host's answer")
+            };
+        }
+        match serde_json::from_str::<Json>(&text).ok().and_then(|problem| told(&problem)) {
+            Some(told) => Err(anyhow!(told)),
+            None => bail!("{} answers {status} to {method} {path}; is it a Gatehouse host?", self.base),
+        }
+    }
+
+    fn unreached(&self, error: &ureq::Error) -> anyhow::Error {
+        let hint = match error {
+            ureq::Error::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => {
+                "nothing listens there: start a host with `gatehouse serve`, or name another with --server \
+                 (GATEHOUSE_SERVER)"
+            }
+            ureq::Error::HostNotFound => "there is no such name: see --server (GATEHOUSE_SERVER)",
+            _ if self.base.starts_with("https:") => {
+                "if it has a certificate of your own authority, name that with --ca"
+            }
+            _ => "see --server (GATEHOUSE_SERVER)",
+        };
+        anyhow!("the host at {} cannot be reached: {error}; {hint}", self.base)
+    }
+}
+
+fn read(body: &mut Body) -> Result<String> {
+    body.with_config().limit(ANSWER).read_to_string().context("the host's answer cannot be read")
+}
+
+/// What a problem says.
+fn told(problem: &Json) -> Option<String> {
+    problem["detail"].as_str().map(str::to_owned)
+}
+
+fn authorities(file: &Path) -> Result<RootCerts> {
+    let pem = fs::read(file).with_context(|| format!("--ca {}", file.display()))?;
+    let mut own = Vec::new();
+    for item in parse_pem(&pem) {
+        if let PemItem::Certificate(certificate) = item.with_context(|| format!("--ca {}", file.display()))? {
+            own.push(certificate);
+        }
+    }
+    if own.is_empty() {
+        bail!("--ca {}: there is no certificate in it", file.display());
+    }
+    Ok(RootCerts::new_with_certs(&own.into_iter().collect::<Vec<Certificate<'static>>>()))
+}
+
+/// A text as part of a path or query (RFC 3986 section 2.1).
+pub(super) fn escape(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~@".contains(&byte);
+    text.bytes().map(|byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
+}
+
+/// A query of those parameters that are there.
+pub(super) fn query(parameters: &[(&str, Option<String>)]) -> String {
+    let there = parameters.iter().filter_map(|(name, value)| Some(format!("{name}={}", escape(value.as_ref()?))));
+    let joined = there.collect::<Vec<_>>().join("&");
+    if joined.is_empty() { joined } else { format!("?{joined}") }
+}

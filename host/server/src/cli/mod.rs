@@ -1,0 +1,174 @@
+//! The command line: a client of the HTTP API, as any other. Only `serve`, `connector new` and `connector check` do
+//! without a running host. It never reads a store.
+
+mod account;
+mod app;
+mod audit;
+mod client;
+mod connector;
+mod credential;
+mod import;
+mod profile;
+mod render;
+mod request;
+mod skeleton;
+mod token;
+mod user;
+mod values;
+mod wait;
+
+use crate::config::ServeArgs;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use client::Client;
+use render::Output;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Manages people's accounts in third-party applications, through sandboxed connectors.
+#[derive(Debug, Parser)]
+#[command(
+    name = "gatehouse",
+    version,
+    about,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = "Start a host with `gatehouse serve`; it prints the first token. Everything else asks that host: \
+        set GATEHOUSE_SERVER and GATEHOUSE_TOKEN, or use --server and --token."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+/// How to reach the host, and how to print.
+#[derive(Debug, Args)]
+struct Global {
+    /// How to print what is found
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table, help_heading = "Everywhere")]
+    output: Format,
+    /// Where the host listens
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "GATEHOUSE_SERVER",
+        default_value = "http://127.0.0.1:7070",
+        hide_env_values = true,
+        help_heading = "Everywhere"
+    )]
+    server: String,
+    /// The token to call with (better in the environment, where other users do not see it)
+    #[arg(long, global = true, env = "GATEHOUSE_TOKEN", hide_env_values = true, help_heading = "Everywhere")]
+    token: Option<String>,
+    /// A file with the token
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "GATEHOUSE_TOKEN_FILE",
+        hide_env_values = true,
+        help_heading = "Everywhere"
+    )]
+    token_file: Option<PathBuf>,
+    /// A PEM file with the certificate authority to trust for --server, instead of the usual ones
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    ca: Option<PathBuf>,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// For programs: the API's own JSON
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Noun {
+    /// Runs the host: the API, and the engine that does the work
+    Serve(Box<ServeArgs>),
+    /// Connectors: write, check, install and look at them
+    #[command(subcommand)]
+    Connector(connector::Verb),
+    /// Credentials: secrets the host adds to what connectors send
+    #[command(subcommand)]
+    Credential(credential::Verb),
+    /// Connected apps: a connector, its settings, and how to provision
+    #[command(subcommand)]
+    App(app::Verb),
+    /// People in the directory
+    #[command(subcommand)]
+    User(user::Verb),
+    /// Profiles: what gives people access to apps
+    #[command(subcommand)]
+    Profile(profile::Verb),
+    /// Accounts: what ties people to accounts in apps
+    #[command(subcommand)]
+    Account(account::Verb),
+    /// Provisioning requests: the work that is, was or is to be done
+    #[command(subcommand)]
+    Request(request::Verb),
+    /// Tokens for this API
+    #[command(subcommand)]
+    Token(token::Verb),
+    /// The audit trail
+    #[command(subcommand)]
+    Audit(audit::Verb),
+    /// Compiles a component from standard input: what the host starts for itself
+    #[command(name = "__compile", hide = true)]
+    Compile,
+}
+
+/// What a verb works with.
+struct Session {
+    client: Client,
+    out: Output,
+}
+
+/// Done, or done with something that failed in it: an exit code of 1 without an error of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    Failed,
+}
+
+/// Runs a command: 0 if it was done, 1 if it was refused or failed. What went wrong is on stderr.
+pub fn run(cli: Cli) -> ExitCode {
+    if matches!(cli.noun, Noun::Compile) {
+        return gatehouse_sandbox::compile_child();
+    }
+    match dispatch(cli) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Err(error) => {
+            render::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
+    let Cli { global, noun } = cli;
+    let out = Output::new(global.output == Format::Json);
+    let session = || -> anyhow::Result<Session> {
+        let client =
+            Client::new(&global.server, global.token.clone(), global.token_file.as_deref(), global.ca.as_deref())?;
+        Ok(Session { client, out })
+    };
+    match noun {
+        Noun::Serve(args) => crate::serve::run(*args).map(|()| Outcome::Done),
+        Noun::Connector(verb) => connector::run(verb, out, session),
+        Noun::Credential(verb) => credential::run(verb, &session()?),
+        Noun::App(verb) => app::run(verb, &session()?),
+        Noun::User(verb) => user::run(verb, &session()?),
+        Noun::Profile(verb) => profile::run(verb, &session()?),
+        Noun::Account(verb) => account::run(verb, &session()?),
+        Noun::Request(verb) => request::run(verb, &session()?),
+        Noun::Token(verb) => token::run(verb, &session()?),
+        Noun::Audit(verb) => audit::run(verb, &session()?),
+        Noun::Compile => Ok(Outcome::Done),
+    }
+}

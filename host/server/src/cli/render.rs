@@ -1,0 +1,111 @@
+//! What people and programs see: tables, lists of facts, JSON. Never a decision, never a call.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // the one place that prints
+
+use comfy_table::Table;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use serde_json::Value as Json;
+use std::io::Write as _;
+
+/// The widest cell of a list, in characters: longer texts are cut, and `show` has them whole.
+const WIDEST: usize = 60;
+
+/// Where output goes, and how it looks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(super) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    pub(super) fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// The API's answer as it is, or else what `table` makes of it.
+    pub(super) fn show(self, answer: &Json, table: impl FnOnce(&Json)) {
+        if self.json { line(&format!("{answer:#}")) } else { table(answer) }
+    }
+
+    /// A sentence for people; nothing for programs, who get `answer`.
+    pub(super) fn say(self, answer: &Json, sentence: &str) {
+        self.show(answer, |_| line(sentence));
+    }
+}
+
+/// A reader that has gone away is no reason to panic.
+pub(super) fn line(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
+}
+
+/// A line beside the output: progress, hints.
+pub(super) fn note(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// What went wrong: where, what, and what to do.
+pub(super) fn complain(error: &anyhow::Error) {
+    let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    note(&format!("error: {}", causes.join(": ")));
+}
+
+/// A list as a table.
+pub(super) fn table(headers: &[&str], rows: Vec<Vec<String>>) {
+    if rows.is_empty() {
+        return line("(none)");
+    }
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(headers.iter().copied());
+    for row in rows {
+        table.add_row(row.into_iter().map(|cell| cut(&cell)));
+    }
+    line(&table.trim_fmt());
+}
+
+fn cut(cell: &str) -> String {
+    let flat = cell.replace('\n', " ");
+    if flat.chars().count() <= WIDEST {
+        return flat;
+    }
+    flat.chars().take(WIDEST - 1).chain(std::iter::once('…')).collect()
+}
+
+/// Facts, one a line, those that are there.
+pub(super) fn facts(facts: &[(&str, String)]) {
+    let width = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    for (name, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
+        let indented = fact.replace('\n', &format!("\n{}", " ".repeat(width + 2)));
+        line(&format!("{name:width$}  {indented}"));
+    }
+}
+
+/// A value as text: nothing for null, lists with commas.
+pub(super) fn text(value: &Json) -> String {
+    match value {
+        Json::Null => String::new(),
+        Json::String(text) => text.clone(),
+        Json::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        Json::Object(members) => {
+            members.iter().map(|(name, value)| format!("{name}={}", text(value))).collect::<Vec<_>>().join(", ")
+        }
+        Json::Bool(true) => "yes".to_owned(),
+        Json::Bool(false) => "no".to_owned(),
+        Json::Number(number) => number.to_string(),
+    }
+}
+
+/// A time without its fractions of a second.
+pub(super) fn time(value: &Json) -> String {
+    let text = text(value);
+    match text.split_once('.') {
+        Some((whole, _)) => format!("{whole}Z"),
+        None => text,
+    }
+}
+
+/// The items of a list, each as a row of these members.
+pub(super) fn rows(list: &Json, row: impl Fn(&Json) -> Vec<String>) -> Vec<Vec<String>> {
+    list["items"].as_array().map(|items| items.iter().map(row).collect()).unwrap_or_default()
+}

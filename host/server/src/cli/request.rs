@@ -1,0 +1,358 @@
+//! `gatehouse request`.
+
+use super::client::{escape, query};
+use super::render::{facts, line, note, rows, table, text, time};
+use super::{Outcome, Session, wait};
+use anyhow::{Result, bail};
+use clap::{ArgGroup, Subcommand};
+use serde_json::{Value as Json, json};
+
+/// Rows of a plan that are shown of themselves; `request staged` has them all.
+const SHOWN: usize = 25;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Asks for an operation on somebody's account
+    #[command(group = ArgGroup::new("whose").required(true))]
+    Create {
+        /// The app
+        app: String,
+        /// create, read, update, deactivate, activate, reactivate, freeze, unfreeze or delete
+        operation: String,
+        /// Whose account: username or number
+        #[arg(long, group = "whose")]
+        user: Option<String>,
+        /// Which account: its number
+        #[arg(long, value_name = "ID", group = "whose")]
+        account: Option<String>,
+        /// Why, for the log
+        #[arg(long)]
+        reason: Option<String>,
+        /// Do not wait for it
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Lists requests, newest first
+    List {
+        /// Of this app
+        #[arg(long)]
+        app: Option<String>,
+        /// In this state
+        #[arg(long)]
+        state: Option<String>,
+        /// With this operation
+        #[arg(long)]
+        operation: Option<String>,
+        /// About this user: username or number
+        #[arg(long)]
+        user: Option<String>,
+        /// Raised by this reconciliation
+        #[arg(long, value_name = "ID")]
+        raised_by: Option<String>,
+        /// At most so many
+        #[arg(long, default_value_t = 1000)]
+        limit: usize,
+    },
+    /// Shows a request
+    Show {
+        /// Its number, such as UPR-000001
+        id: String,
+        /// Also what happened to it, line by line
+        #[arg(long)]
+        log: bool,
+    },
+    /// Shows what a reconciliation has collected, and what it plans
+    Staged {
+        /// Its number
+        id: String,
+    },
+    /// Commits a reconciliation's plan: makes its links, raises its requests, and waits for them
+    Commit {
+        /// Its number
+        id: String,
+        /// Do not wait
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Agrees to what a request is to do, as it is shown now
+    Approve {
+        /// Its number
+        id: String,
+    },
+    /// Refuses what a request is to do
+    Deny {
+        /// Its number
+        id: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+    /// Takes a failed request up again, and waits for it
+    Retry {
+        /// Its number
+        id: String,
+        /// Do not wait
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Notes that a failed request was done by hand
+    Complete {
+        /// Its number
+        id: String,
+        /// What was done
+        #[arg(long)]
+        note: String,
+    },
+    /// Withdraws a request that has changed nothing yet
+    Cancel {
+        /// Its number
+        id: String,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+    },
+}
+
+pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
+    match verb {
+        Verb::Create { app, operation, user, account, reason, no_wait } => {
+            let operation = spelled(&operation)?;
+            let body = json!({"app": app, "operation": operation, "user": user, "account": account, "reason": reason});
+            let asked = session.client.post("/api/v1/requests", body)?;
+            finish(session, &asked, no_wait)
+        }
+        Verb::List { app, state, operation, user, raised_by, limit } => {
+            let filter =
+                [("app", app), ("state", state), ("operation", operation), ("user", user), ("raised_by", raised_by)];
+            let list = session.client.list(&format!("/api/v1/requests{}", query(&filter)), limit.max(1))?;
+            session.out.show(&list, tell_list);
+            Ok(Outcome::Done)
+        }
+        Verb::Show { id, log } => show(session, &id, log),
+        Verb::Staged { id } => {
+            let list = session.client.list(&format!("/api/v1/requests/{}/staging", escape(&id)), usize::MAX)?;
+            session.out.show(&list, |list| table(&STAGED, rows(list, staged)));
+            Ok(Outcome::Done)
+        }
+        Verb::Commit { id, no_wait } => commit(session, &id, no_wait),
+        Verb::Approve { id } => approve(session, &id),
+        Verb::Deny { id, reason } => decide(session, &id, "deny", json!({"reason": reason})),
+        Verb::Retry { id, no_wait } => {
+            let clone = session.client.post(&path(&id, "retry"), json!({}))?;
+            finish(session, &clone, no_wait)
+        }
+        Verb::Complete { id, note } => decide(session, &id, "complete", json!({"note": note})),
+        Verb::Cancel { id, reason } => decide(session, &id, "cancel", json!({"reason": reason})),
+    }
+}
+
+fn path(id: &str, verb: &str) -> String {
+    format!("/api/v1/requests/{}/{verb}", escape(id))
+}
+
+fn spelled(operation: &str) -> Result<String> {
+    let all = gatehouse_core::Operation::ALL;
+    match crate::wire::parse(operation, &all, "operation") {
+        Ok(operation) => Ok(format!("{operation:?}")),
+        Err(why) => bail!("{why}"),
+    }
+}
+
+/// Waits for a request, unless that is not wanted, and shows it.
+fn finish(session: &Session, asked: &Json, no_wait: bool) -> Result<Outcome> {
+    let (request, outcome) = if no_wait { (asked.clone(), Outcome::Done) } else { wait::until_rest(session, asked)? };
+    session.out.show(&request, |request| wait::tell(request));
+    complain(&request, outcome);
+    Ok(outcome)
+}
+
+fn complain(request: &Json, outcome: Outcome) {
+    if outcome == Outcome::Failed {
+        note(&format!("error: {} failed: {}", text(&request["id"]), text(&request["error"])));
+    }
+}
+
+fn decide(session: &Session, id: &str, verb: &str, body: Json) -> Result<Outcome> {
+    let decided = session.client.post(&path(id, verb), body)?;
+    session.out.show(&decided, |decided| wait::tell(decided));
+    Ok(Outcome::Done)
+}
+
+/// Approves what is there now; had it changed since it was read, the digest would differ.
+fn approve(session: &Session, id: &str) -> Result<Outcome> {
+    let request = session.client.get(&format!("/api/v1/requests/{}", escape(id)))?;
+    if request["digest"].is_null() {
+        bail!("{id} has no plan yet; there is nothing to approve before it is Analyzed");
+    }
+    if !session.out.is_json() {
+        note(&format!(
+            "Approving {}, digest {}:\n{:#}",
+            text(&request["id"]),
+            text(&request["digest"]),
+            request["change"]
+        ));
+    }
+    decide(session, id, "approve", json!({"digest": request["digest"]}))
+}
+
+fn commit(session: &Session, id: &str, no_wait: bool) -> Result<Outcome> {
+    let asked = session.client.post(&path(id, "commit"), json!({}))?;
+    if no_wait {
+        return finish(session, &asked, true);
+    }
+    let (mut run, outcome) = wait::until_rest(session, &asked)?;
+    if outcome == Outcome::Failed {
+        session.out.show(&run, |run| wait::tell(run));
+        complain(&run, outcome);
+        return Ok(outcome);
+    }
+    let (mut children, outcome) = wait::until_children_rest(session, &run)?;
+    if session.out.is_json() {
+        run["children"] = children["items"].take();
+        session.out.show(&run, |_| {});
+    } else {
+        line(&format!(
+            "{} {}: {} rows committed.",
+            text(&run["id"]),
+            text(&run["state"]),
+            text(&run["run"]["committed"])
+        ));
+        line("\nRequests it raised");
+        tell_list(&children);
+    }
+    Ok(outcome)
+}
+
+fn tell_list(list: &Json) {
+    let row = |r: &Json| {
+        vec![
+            text(&r["id"]),
+            text(&r["app"]),
+            text(&r["operation"]),
+            text(&r["user_name"]),
+            text(&r["account"]),
+            text(&r["state"]),
+            text(&r["error"]),
+        ]
+    };
+    table(&["ID", "APP", "OPERATION", "USER", "ACCOUNT", "STATE", "ERROR"], rows(list, row));
+}
+
+fn show(session: &Session, id: &str, log: bool) -> Result<Outcome> {
+    let mut request = session.client.get(&format!("/api/v1/requests/{}", escape(id)))?;
+    if log {
+        request["log"] = session.client.list(&path(id, "log"), usize::MAX)?["items"].take();
+    }
+    session.out.show(&request, |request| {
+        wait::tell(request);
+        details(request);
+        let lines = request["log"].as_array().into_iter().flatten();
+        let row = |l: &Json| vec![time(&l["at"]), text(&l["source"]), text(&l["level"]), message(l)];
+        if log {
+            line("");
+            for entry in lines {
+                line(&row(entry).join("  "));
+            }
+        }
+    });
+    Ok(Outcome::Done)
+}
+
+fn message(entry: &Json) -> String {
+    let fields = entry["fields"].as_array().into_iter().flatten();
+    let fields: Vec<_> = fields.map(|pair| format!("{}={}", text(&pair[0]), text(&pair[1]))).collect();
+    let message = text(&entry["message"]);
+    if fields.is_empty() { message } else { format!("{message} ({})", fields.join(", ")) }
+}
+
+fn details(request: &Json) {
+    let run = &request["run"];
+    facts(&[
+        ("digest", text(&request["digest"])),
+        ("asked by", format!("{} at {}", text(&request["created_by"]), time(&request["created_at"]))),
+        ("reason", text(&request["reason"])),
+        ("takes up", text(&request["parent"])),
+        ("raised by", text(&request["raised_by"])),
+        ("due", time(&request["due"])),
+    ]);
+    if run.is_object() {
+        tell_counts(run);
+    } else {
+        line(&format!("\nTo do\n{:#}", request["change"]));
+    }
+    let attempts: Vec<Vec<String>> = request["attempts"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|a| vec![text(&a["step"]), time(&a["started_at"]), text(&a["outcome"]), text(&a["why"])])
+        .collect();
+    if !attempts.is_empty() {
+        line("\nAttempts");
+        table(&["STEP", "STARTED", "OUTCOME", "WHY"], attempts);
+    }
+}
+
+fn tell_counts(run: &Json) {
+    let complete = match &run["completeness"] {
+        Json::String(_) => "complete".to_owned(),
+        Json::Object(partial) => format!("not all: {}", text(&partial["partial"])),
+        _ => "under way".to_owned(),
+    };
+    facts(&[
+        ("collected", format!("{} accounts in {} pages, {complete}", text(&run["collected"]), text(&run["pages"]))),
+        ("changed", text(&run["changed"])),
+        ("situations", text(&run["situations"])),
+        ("would raise", text(&run["planned"])),
+        ("committed", format!("{} of {} rows", text(&run["committed"]), text(&run["rows"]))),
+    ]);
+}
+
+const STAGED: [&str; 8] = ["NO", "ACCOUNT", "USERNAME", "USER", "LINK STATE", "SITUATION", "DIFFERS IN", "RAISES"];
+
+fn staged(row: &Json) -> Vec<String> {
+    let verdict = &row["verdict"];
+    let (state, situation) = match (verdict.is_object(), text(&row["source"])) {
+        (true, _) => (text(&verdict["link_state"]), text(&verdict["situation"])),
+        (false, source) if source == "fault" => ("(unreadable)".to_owned(), text(&row["why"])),
+        (false, _) if row["changed"] == false => ("(as known)".to_owned(), String::new()),
+        (false, _) => (String::new(), String::new()),
+    };
+    vec![
+        text(&row["no"]),
+        text(&row["external_id"]),
+        text(&row["username"]),
+        text(&row["user_name"]),
+        state,
+        situation,
+        text(&verdict["drift"]),
+        text(&verdict["raises"]),
+    ]
+}
+
+/// What a reconciliation found: counts, then the rows that are not simply confirmed.
+pub(super) fn tell_run(session: &Session, run: &Json) -> Result<()> {
+    wait::tell(run);
+    tell_counts(&run["run"]);
+    if run["state"] != "Analyzed" && run["state"] != "Completed" {
+        complain(run, if run["state"] == "Failed" { Outcome::Failed } else { Outcome::Done });
+        return Ok(());
+    }
+    let id = text(&run["id"]);
+    let list = session.client.list(&path(&id, "staging"), usize::MAX)?;
+    let differs = |row: &&Json| {
+        let verdict = &row["verdict"];
+        row["source"] == "fault"
+            || (verdict.is_object() && (verdict["situation"] != "confirmed" || !verdict["raises"].is_null()))
+    };
+    let all: Vec<&Json> = list["items"].as_array().into_iter().flatten().filter(differs).collect();
+    if all.is_empty() {
+        line("\nNothing differs from what is known.");
+        return Ok(());
+    }
+    line("\nDifferences");
+    table(&STAGED, all.iter().take(SHOWN).map(|row| staged(row)).collect());
+    if all.len() > SHOWN {
+        line(&format!("… and {} more: gatehouse request staged {id}", all.len() - SHOWN));
+    }
+    Ok(())
+}

@@ -1,0 +1,202 @@
+//! `gatehouse user`.
+
+use super::client::{escape, query};
+use super::render::{facts, rows, table, text, time};
+use super::{Outcome, Session, import, values};
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value as Json, json};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Makes a user
+    Create {
+        /// Unique, ignoring case
+        username: String,
+        #[command(flatten)]
+        fields: Fields,
+    },
+    /// Changes a user
+    Change {
+        /// Username or number
+        user: String,
+        #[command(flatten)]
+        fields: Fields,
+        /// A new username
+        #[arg(long, value_name = "NAME")]
+        rename: Option<String>,
+        /// A field to empty: email, first-name, last-name, profile, manager or a free attribute's name (repeat for more)
+        #[arg(long, value_name = "FIELD")]
+        clear: Vec<String>,
+    },
+    /// Shows a user
+    Show {
+        /// Username or number
+        user: String,
+    },
+    /// Lists users
+    List {
+        /// Of this profile
+        #[arg(long)]
+        profile: Option<String>,
+    },
+    /// Marks a user as frozen (accounts follow by requests)
+    Freeze {
+        /// Username or number
+        user: String,
+    },
+    /// Marks a user as no longer frozen
+    Unfreeze {
+        /// Username or number
+        user: String,
+    },
+    /// Marks a user as having left (accounts follow by requests)
+    Disable {
+        /// Username or number
+        user: String,
+    },
+    /// Marks a user as working here
+    Enable {
+        /// Username or number
+        user: String,
+    },
+    /// Makes and changes users from a file; a user whom no row names is left alone
+    #[command(after_help = "CSV: a header names the columns, in any order: username, email, first_name, last_name, \
+        profile, manager (a username), active (true or false), and attr.NAME for free attributes. An empty field \
+        clears. JSON lines: objects with the same names, and `attributes`.")]
+    Import {
+        /// FILE.csv or FILE.jsonl
+        file: PathBuf,
+        /// Import nothing if a row is wrong
+        #[arg(long)]
+        all_or_nothing: bool,
+        /// Only say what would be done
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Fields {
+    /// The address of work
+    #[arg(long)]
+    email: Option<String>,
+    /// Given name
+    #[arg(long, value_name = "NAME")]
+    first_name: Option<String>,
+    /// Family name
+    #[arg(long, value_name = "NAME")]
+    last_name: Option<String>,
+    /// The profile: what gives access to apps
+    #[arg(long)]
+    profile: Option<String>,
+    /// The manager's username
+    #[arg(long, value_name = "USERNAME")]
+    manager: Option<String>,
+    /// A free attribute (repeat for more, or for more values of one)
+    #[arg(long, value_name = "NAME=VALUE", value_parser = values::pair)]
+    attribute: Vec<(String, String)>,
+}
+
+impl Fields {
+    /// As members of a JSON object: those that were typed.
+    fn members(self) -> Map<String, Json> {
+        let plain = [
+            ("email", self.email),
+            ("first_name", self.first_name),
+            ("last_name", self.last_name),
+            ("profile", self.profile),
+            ("manager", self.manager),
+        ];
+        let mut members: Map<_, _> =
+            plain.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))).collect();
+        let mut attributes: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, value) in self.attribute {
+            attributes.entry(name).or_default().push(value);
+        }
+        if !attributes.is_empty() {
+            members.insert("attributes".to_owned(), json!(attributes));
+        }
+        members
+    }
+}
+
+pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
+    let path = |user: &str| format!("/api/v1/users/{}", escape(user));
+    let flag = |user: &str, verb: &str| -> Result<()> {
+        let changed = session.client.post(&format!("{}/{verb}", path(user)), json!({}))?;
+        session.out.show(&changed, show);
+        Ok(())
+    };
+    match verb {
+        Verb::Create { username, fields } => {
+            let mut body = fields.members();
+            body.insert("username".to_owned(), json!(username));
+            let made = session.client.post("/api/v1/users", body.into())?;
+            session.out.show(&made, show);
+        }
+        Verb::Change { user, fields, rename, clear } => {
+            let body = change(fields, rename, clear);
+            session.out.show(&session.client.patch(&path(&user), body, None)?, show);
+        }
+        Verb::Show { user } => session.out.show(&session.client.get(&path(&user))?, show),
+        Verb::List { profile } => {
+            let filter = query(&[("profile", profile)]);
+            let list = session.client.list(&format!("/api/v1/users{filter}"), usize::MAX)?;
+            let headers = ["ID", "USERNAME", "NAME", "EMAIL", "PROFILE", "ACTIVE", "FROZEN"];
+            session.out.show(&list, |list| table(&headers, rows(list, row)));
+        }
+        Verb::Freeze { user } => flag(&user, "freeze")?,
+        Verb::Unfreeze { user } => flag(&user, "unfreeze")?,
+        Verb::Disable { user } => flag(&user, "disable")?,
+        Verb::Enable { user } => flag(&user, "enable")?,
+        Verb::Import { file, all_or_nothing, dry_run } => return import::run(session, &file, all_or_nothing, dry_run),
+    }
+    Ok(Outcome::Done)
+}
+
+fn change(fields: Fields, rename: Option<String>, clear: Vec<String>) -> Json {
+    let mut body = fields.members();
+    if let Some(name) = rename {
+        body.insert("username".to_owned(), json!(name));
+    }
+    let mut body = Json::Object(body);
+    for field in clear {
+        match field.replace('-', "_").as_str() {
+            own @ ("email" | "first_name" | "last_name" | "profile" | "manager") => body[own] = Json::Null,
+            _ => body["attributes"][field.strip_prefix("attr.").unwrap_or(&field)] = Json::Null,
+        }
+    }
+    body
+}
+
+fn row(user: &Json) -> Vec<String> {
+    let name = [text(&user["first_name"]), text(&user["last_name"])].join(" ");
+    vec![
+        text(&user["id"]),
+        text(&user["username"]),
+        name.trim().to_owned(),
+        text(&user["email"]),
+        text(&user["profile"]),
+        text(&user["active"]),
+        text(&user["frozen"]),
+    ]
+}
+
+fn show(user: &Json) {
+    facts(&[
+        ("id", text(&user["id"])),
+        ("username", text(&user["username"])),
+        ("email", text(&user["email"])),
+        ("first name", text(&user["first_name"])),
+        ("last name", text(&user["last_name"])),
+        ("profile", text(&user["profile"])),
+        ("manager", text(&user["manager"])),
+        ("active", text(&user["active"])),
+        ("frozen", text(&user["frozen"])),
+        ("attributes", text(&user["attributes"])),
+        ("changed", time(&user["updated_at"])),
+    ]);
+}

@@ -1,0 +1,40 @@
+//! What people type: `name=value` pairs, files, secrets.
+
+use anyhow::{Context, Result, bail};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+/// Splits `name=value`.
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is not of the form NAME=VALUE")),
+    }
+}
+
+/// Reads a file, and names it if that fails.
+pub(super) fn file(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+/// Reads a file of JSON, and names it and the place in it if it is none.
+pub(super) fn json_file(path: &Path) -> Result<serde_json::Value> {
+    serde_json::from_slice(&file(path)?).with_context(|| format!("{} is no JSON", path.display()))
+}
+
+/// A secret, from a file or from standard input, without the line break at its end.
+pub(super) fn secret(from_file: Option<&PathBuf>) -> Result<String> {
+    let text = match from_file {
+        Some(path) => String::from_utf8(file(path)?).with_context(|| format!("{} is no text", path.display()))?,
+        None => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text).context("the secret cannot be read from standard input")?;
+            text
+        }
+    };
+    let secret = text.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        bail!("the secret is empty");
+    }
+    Ok(secret.to_owned())
+}

@@ -1,0 +1,181 @@
+//! Waiting for requests, with progress: a bar on a terminal, a line per change elsewhere. It asks again and again,
+//! which works through any proxy; the API also has a stream of events.
+
+use super::client::escape;
+use super::render::{facts, note, text, time};
+use super::{Outcome, Session};
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value as Json;
+use std::cell::RefCell;
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+/// The wait between two looks, at first and at most.
+const LOOK: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(500));
+
+/// Looks after which somebody may have paused the app.
+const PAUSED: u32 = 20;
+
+/// States in which nothing more happens.
+const SETTLED: [&str; 5] = ["Completed", "Failed", "Retried", "ManuallyCompleted", "Cancelled"];
+
+/// How far something is.
+pub(super) struct Progress {
+    bar: Option<ProgressBar>,
+    last: RefCell<String>,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new_spinner();
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        Self { bar, last: RefCell::default() }
+    }
+
+    /// So many of so many.
+    pub(super) fn count(&self, what: &str, done: u64, of: Option<u64>) {
+        let Some(bar) = &self.bar else { return };
+        match of {
+            Some(of) if of > 0 => {
+                bar.set_length(of);
+                bar.set_position(done);
+                let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}");
+                bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+            }
+            _ => bar.set_style(ProgressStyle::default_spinner()),
+        }
+        bar.set_message(what.to_owned());
+    }
+
+    /// A line that stays, where there is no bar; each once.
+    fn step(&self, text: String) {
+        if self.bar.is_none() && *self.last.borrow() != text {
+            note(&text);
+            self.last.replace(text);
+        }
+    }
+
+    pub(super) fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Waits until nothing more happens to a request of itself: it is settled, or waits for a person.
+pub(super) fn until_rest(session: &Session, asked: &Json) -> Result<(Json, Outcome)> {
+    let progress = Progress::new();
+    let id = text(&asked["id"]);
+    let path = format!("/api/v1/requests/{}", escape(&id));
+    let mut request = asked.clone();
+    let (mut pause, most) = LOOK;
+    for look in 1_u32.. {
+        show(&progress, &request);
+        if rests(&request) {
+            break;
+        }
+        if look % PAUSED == 0 && is_paused(session, &request)? {
+            progress.end();
+            let app = text(&request["app"]);
+            note(&format!("App {app} is paused, so {id} waits; `gatehouse app resume {app}` lets it go on."));
+            return Ok((request, Outcome::Done));
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 3 / 2).min(most);
+        request = session.client.get(&path)?;
+    }
+    progress.end();
+    let outcome = if request["state"] == "Failed" { Outcome::Failed } else { Outcome::Done };
+    Ok((request, outcome))
+}
+
+/// Waits for the requests that a run has raised.
+pub(super) fn until_children_rest(session: &Session, run: &Json) -> Result<(Json, Outcome)> {
+    let progress = Progress::new();
+    let path = format!("/api/v1/requests?raised_by={}", escape(&text(&run["id"])));
+    let (mut pause, most) = LOOK;
+    for look in 1_u32.. {
+        let children = session.client.list(&path, usize::MAX)?;
+        let all = children["items"].as_array().cloned().unwrap_or_default();
+        let resting = all.iter().filter(|child| rests(child)).count();
+        progress.count("requests done", resting as u64, Some(all.len() as u64));
+        progress.step(format!("{resting} of {} requests done", all.len()));
+        let paused = look % PAUSED == 0 && is_paused(session, run)?;
+        if resting == all.len() || paused {
+            progress.end();
+            let failed = all.iter().any(|child| child["state"] == "Failed");
+            return Ok((children, if failed { Outcome::Failed } else { Outcome::Done }));
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 3 / 2).min(most);
+    }
+    Ok((Json::Null, Outcome::Failed))
+}
+
+fn is_paused(session: &Session, request: &Json) -> Result<bool> {
+    let app = session.client.get(&format!("/api/v1/apps/{}", escape(&text(&request["app"]))))?;
+    Ok(app["paused"] == true)
+}
+
+fn rests(request: &Json) -> bool {
+    let state = text(&request["state"]);
+    SETTLED.contains(&state.as_str()) || request["due"].is_null()
+}
+
+fn show(progress: &Progress, request: &Json) {
+    let state = text(&request["state"]);
+    let run = &request["run"];
+    let count = |name: &str| run[name].as_u64().unwrap_or(0);
+    match state.as_str() {
+        "Collecting" if run.is_object() => {
+            progress.count("accounts collected", count("collected"), run["estimate"].as_u64())
+        }
+        "Analyzing" => progress.count("rows analysed", count("analyzed"), Some(count("rows"))),
+        "Committing" if run.is_object() => progress.count("rows committed", count("committed"), Some(count("rows"))),
+        _ => progress.count(&state, 0, None),
+    }
+    let trouble = match text(&request["error"]) {
+        why if why.is_empty() || state == "Failed" => String::new(),
+        why => format!(", trying again at {}: {why}", time(&request["due"])),
+    };
+    progress.step(format!("{} {state}{trouble}", text(&request["id"])));
+}
+
+/// A request in a few facts.
+pub(super) fn tell(request: &Json) {
+    facts(&[
+        ("id", text(&request["id"])),
+        ("app", text(&request["app"])),
+        ("operation", text(&request["operation"])),
+        ("user", text(&request["user_name"])),
+        ("account", text(&request["account"])),
+        ("state", text(&request["state"])),
+        ("approval", approval(request)),
+        ("error", text(&request["error"])),
+        ("needs review", if request["needs_review"] == true { "yes".to_owned() } else { String::new() }),
+        ("next", next(request)),
+    ]);
+}
+
+fn approval(request: &Json) -> String {
+    match text(&request["approval"]) {
+        plain if plain == "NotRequired" => String::new(),
+        other => other,
+    }
+}
+
+/// What a person can do about it.
+fn next(request: &Json) -> String {
+    let id = text(&request["id"]);
+    let waits = request["approval"] == "Required";
+    match text(&request["state"]).as_str() {
+        "New" | "Analyzed" if waits => format!("gatehouse request approve {id}, or deny"),
+        "Analyzed" => format!("gatehouse request commit {id}"),
+        "Failed" => format!("gatehouse request show {id} --log; then retry {id}, or complete {id} --note …"),
+        _ => String::new(),
+    }
+}

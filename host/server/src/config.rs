@@ -1,0 +1,185 @@
+//! How a host is to run: flags before environment before `gatehouse.toml`. It never holds a secret longer than it
+//! takes to hand it on, and never prints one.
+
+use anyhow::{Context, Result, anyhow, bail};
+use clap::{Args, ValueEnum};
+use gatehouse_store::MasterKey;
+use serde::Deserialize;
+use std::fs;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The file that is read if it is there and no other is named.
+const FILE: &str = "gatehouse.toml";
+
+/// How to run a host. Each of these is also a key of the configuration file, with `_` for `-`.
+#[derive(Debug, Default, Args)]
+pub struct ServeArgs {
+    /// A file of TOML with the keys below [default: gatehouse.toml, if it is there]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The directory for the store and what belongs to it [default: gatehouse-data]
+    #[arg(long, value_name = "DIR", env = "GATEHOUSE_DATA", hide_env_values = true)]
+    data: Option<PathBuf>,
+    /// Where to listen [default: 127.0.0.1:7070]
+    #[arg(long, value_name = "ADDRESS", env = "GATEHOUSE_LISTEN", hide_env_values = true)]
+    listen: Option<String>,
+    /// A PEM file with the certificate chain to show: TLS instead of plain HTTP
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// A PEM file with its key
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// A file with the master key, 64 hexadecimal digits (GATEHOUSE_MASTER_KEY holds the key itself); one is made
+    /// in the data directory if none is given
+    #[arg(long, value_name = "FILE", env = "GATEHOUSE_MASTER_KEY_FILE", hide_env_values = true)]
+    master_key_file: Option<PathBuf>,
+    /// A PEM file with a certificate authority that targets may be signed by, besides the system's (repeat for more)
+    #[arg(long, value_name = "FILE")]
+    target_ca: Vec<PathBuf>,
+    /// Write the first token to this file (readable by its owner alone) instead of printing it
+    #[arg(long, value_name = "FILE")]
+    print_token_to: Option<PathBuf>,
+    /// How to write the log
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
+}
+
+/// How to write the log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: one JSON object a line
+    Json,
+}
+
+/// The keys of the configuration file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileKeys {
+    data: Option<PathBuf>,
+    listen: Option<String>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
+    master_key_file: Option<PathBuf>,
+    #[serde(default)]
+    target_ca: Vec<PathBuf>,
+    print_token_to: Option<PathBuf>,
+    log_format: Option<LogFormat>,
+}
+
+/// How a host runs.
+#[derive(Debug)]
+pub struct ServeConfig {
+    /// The directory for the store and what belongs to it.
+    pub data: PathBuf,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Certificate chain and key, both PEM files.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// Where the master key is, if not in the data directory.
+    pub master_key_file: Option<PathBuf>,
+    /// Certificate authorities for targets, besides the system's.
+    pub target_ca: Vec<PathBuf>,
+    /// Where the first token goes, if not to stdout.
+    pub print_token_to: Option<PathBuf>,
+    /// How to write the log.
+    pub log_format: LogFormat,
+}
+
+impl ServeConfig {
+    /// What the flags, the environment and the file come to.
+    ///
+    /// # Errors
+    /// The file cannot be read or has an unknown key, or a value makes no sense.
+    pub fn read(args: ServeArgs) -> Result<Self> {
+        let file = file_keys(args.config.as_deref())?;
+        let listen = args.listen.or(file.listen).unwrap_or_else(|| "127.0.0.1:7070".to_owned());
+        let listen = listen.parse().map_err(|_| {
+            anyhow!("`{listen}` is no address to listen on: it takes an IP address and a port, such as 127.0.0.1:7070")
+        })?;
+        let tls = match (args.tls_cert.or(file.tls_cert), args.tls_key.or(file.tls_key)) {
+            (Some(cert), Some(key)) => Some((cert, key)),
+            (None, None) => None,
+            _ => bail!("TLS takes both a certificate and its key: tls_cert and tls_key"),
+        };
+        let target_ca = if args.target_ca.is_empty() { file.target_ca } else { args.target_ca };
+        Ok(Self {
+            data: args.data.or(file.data).unwrap_or_else(|| PathBuf::from("gatehouse-data")),
+            listen,
+            tls,
+            master_key_file: args.master_key_file.or(file.master_key_file),
+            target_ca,
+            print_token_to: args.print_token_to.or(file.print_token_to),
+            log_format: args.log_format.or(file.log_format).unwrap_or_default(),
+        })
+    }
+
+    /// The master key: from the environment, the file named, or the data directory, where one is made if there is
+    /// none.
+    ///
+    /// # Errors
+    /// It cannot be read, made, or is malformed.
+    pub fn master_key(&self) -> Result<MasterKey> {
+        if let Ok(text) = std::env::var("GATEHOUSE_MASTER_KEY") {
+            return parse_key(&text).context("GATEHOUSE_MASTER_KEY");
+        }
+        if let Some(file) = &self.master_key_file {
+            let text = fs::read_to_string(file).with_context(|| format!("the master key {}", file.display()))?;
+            return parse_key(&text).with_context(|| format!("the master key {}", file.display()));
+        }
+        let file = self.data.join("master.key");
+        match fs::read_to_string(&file) {
+            Ok(text) => parse_key(&text).with_context(|| format!("the master key {}", file.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_key(&file, &self.data),
+            Err(error) => Err(error).with_context(|| format!("the master key {}", file.display())),
+        }
+    }
+}
+
+fn file_keys(named: Option<&Path>) -> Result<FileKeys> {
+    let path = named.unwrap_or(Path::new(FILE));
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => return Ok(FileKeys::default()),
+        Err(error) => return Err(error).with_context(|| format!("the configuration {}", path.display())),
+    };
+    toml::from_str(&text).with_context(|| format!("the configuration {}", path.display()))
+}
+
+fn parse_key(text: &str) -> Result<MasterKey> {
+    let bytes = hex::decode(text.trim()).ok().and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+    bytes.map(MasterKey::new).context("a master key is 64 hexadecimal digits")
+}
+
+/// A new key, unless a store is there that must have had another one.
+fn make_key(file: &Path, data: &Path) -> Result<MasterKey> {
+    if data.join(crate::serve::STORE).exists() {
+        bail!(
+            "{} is missing, and without the key the store beside it was made with its credentials cannot be read; put \
+             it back, or name it with --master-key-file",
+            file.display()
+        );
+    }
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow!("no randomness to be had: {error}"))?;
+    write_private(file, &format!("{}\n", hex::encode(bytes)))?;
+    Ok(MasterKey::new(bytes))
+}
+
+/// Writes a new file that its owner alone can read.
+///
+/// # Errors
+/// It cannot be written, or is there already.
+pub fn write_private(path: &Path, text: &str) -> Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).with_context(|| format!("{} cannot be made", path.display()))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(|| format!("{}", path.display()))
+}

@@ -1,0 +1,259 @@
+//! `gatehouse serve`: wires store, sandbox, engine and API together, and takes them down in order. The only place
+//! that names the implementations.
+
+use crate::api::{Api, router};
+use crate::config::{LogFormat, ServeArgs, ServeConfig, write_private};
+use crate::service::{Background, Services};
+use anyhow::{Context, Result, anyhow};
+use async_trait::async_trait;
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use gatehouse_core::App;
+use gatehouse_core::ports::{CallReport, Finding, Store};
+use gatehouse_engine::{Engine, EngineConfig, SystemClock};
+use gatehouse_sandbox::{CompileChild, Limits, Sandbox, SandboxConfig};
+use gatehouse_store::{OpenOptions, RedbStore};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use secrecy::SecretBox;
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::watch;
+
+/// The store, in the data directory.
+pub const STORE: &str = "gatehouse.redb";
+
+/// How long calls of the API may take to end when the host is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How often metrics are tidied up.
+const TIDY: Duration = Duration::from_secs(5);
+
+/// Runs a host until it is told to stop.
+///
+/// # Errors
+/// Something it needs is not to be had: the text says what, and what to do.
+pub fn run(args: ServeArgs) -> Result<()> {
+    let config = ServeConfig::read(args)?;
+    log_to_stderr(config.log_format);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: ServeConfig) -> Result<()> {
+    // Several libraries bring a provider; the process has to choose one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    make_private_directory(&config.data)?;
+    let store: Arc<dyn Store> = Arc::new(open_store(&config)?);
+    let listener = listen(config.listen)?;
+    let tls = tls(&config).await?;
+    let sandbox = Arc::new(sandbox(&config)?);
+    let clock = Arc::new(SystemClock);
+    let engine = Engine::new(store.clone(), sandbox.clone(), clock.clone(), EngineConfig::new(incarnation()?))?;
+    let services = Services::new(store, sandbox, clock, Arc::new(Behind(engine.clone())));
+    first_token(&services, config.print_token_to.as_deref()).await?;
+
+    let (close, closing) = watch::channel(false);
+    let api = router(Api::new(services, metrics()?, closing.clone()));
+    let address = listener.local_addr().context("no address")?;
+    let handle = Handle::new();
+    tokio::spawn(stop_on_signal(close, handle.clone()));
+    let working = tokio::spawn(async move { engine.run(until(closing)).await });
+    tracing::info!(%address, tls = tls.is_some(), data = %config.data.display(), "serving");
+    if tls.is_none() && !address.ip().is_loopback() {
+        tracing::warn!("tokens and personal data cross the network in the clear: give a certificate (--tls-cert)");
+    }
+    let service = api.into_make_service();
+    let served = match tls {
+        Some(tls) => axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(service).await,
+        None => axum_server::from_tcp(listener)?.handle(handle).serve(service).await,
+    };
+    served.context("the API stopped")?;
+    working.await.context("the engine stopped")?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The engine, as the API sees it.
+struct Behind(Engine);
+
+#[async_trait]
+impl Background for Behind {
+    fn wake(&self) {
+        self.0.wake();
+    }
+
+    async fn probe(&self, app: &App) -> CallReport<Vec<Finding>> {
+        self.0.probe(app).await
+    }
+}
+
+fn open_store(config: &ServeConfig) -> Result<RedbStore> {
+    let options = OpenOptions::new(config.data.join(STORE), config.master_key()?);
+    RedbStore::open(&options).map_err(|error| anyhow!("{error}"))
+}
+
+fn listen(address: SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            anyhow!("{address} is in use by another program; stop that one, or choose another with --listen")
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            anyhow!("{address} may not be listened on (ports below 1024 take privileges); choose another with --listen")
+        }
+        std::io::ErrorKind::AddrNotAvailable => {
+            anyhow!("{} is no address of this machine; choose another with --listen", address.ip())
+        }
+        _ => anyhow!("{address} cannot be listened on: {error}"),
+    })?;
+    listener.set_nonblocking(true).context("the listener")?;
+    Ok(listener)
+}
+
+async fn tls(config: &ServeConfig) -> Result<Option<RustlsConfig>> {
+    let Some((cert, key)) = &config.tls else { return Ok(None) };
+    let loaded = RustlsConfig::from_pem_file(cert, key).await;
+    let named = || format!("the certificate {} with the key {}", cert.display(), key.display());
+    Ok(Some(loaded.with_context(named)?))
+}
+
+fn sandbox(config: &ServeConfig) -> Result<Sandbox> {
+    let cache_dir = config.data.join("compiled");
+    let mac_key = mac_key(&config.data.join("compiled.key"))?;
+    let sandbox = SandboxConfig {
+        cache_dir,
+        mac_key,
+        compile_child: compile_child()?,
+        limits: Limits::default(),
+        extra_ca_files: config.target_ca.clone(),
+        hosts: BTreeMap::new(),
+    };
+    Sandbox::new(sandbox).context("the sandbox")
+}
+
+/// A sandbox for `connector check`: its cache goes when the returned directory is dropped.
+///
+/// # Errors
+/// It cannot be set up.
+pub fn sandbox_for_checks() -> Result<(Sandbox, TempDir)> {
+    let cache = tempfile::tempdir().context("a temporary directory")?;
+    let config = SandboxConfig {
+        cache_dir: cache.path().to_owned(),
+        mac_key: SecretBox::new(Box::new(random()?)),
+        compile_child: compile_child()?,
+        limits: Limits::default(),
+        extra_ca_files: Vec::new(),
+        hosts: BTreeMap::new(),
+    };
+    Ok((Sandbox::new(config).context("the sandbox")?, cache))
+}
+
+/// This very program, under its hidden verb.
+fn compile_child() -> Result<CompileChild> {
+    let program = std::env::current_exe().context("the path of this program")?;
+    Ok(CompileChild { program, args: vec!["__compile".into()] })
+}
+
+/// What authenticates the cache of compiled components. Whoever can replace it can make the host run any machine
+/// code, as whoever can write into the data directory can anyway.
+fn mac_key(file: &Path) -> Result<SecretBox<[u8; 32]>> {
+    let read = || -> Option<[u8; 32]> { hex::decode(fs::read_to_string(file).ok()?.trim()).ok()?.try_into().ok() };
+    if let Some(key) = read() {
+        return Ok(SecretBox::new(Box::new(key)));
+    }
+    let key: [u8; 32] = random()?;
+    // One that cannot be read is as good as none: everything is compiled anew.
+    let _ = fs::remove_file(file);
+    write_private(file, &hex::encode(key))?;
+    Ok(SecretBox::new(Box::new(key)))
+}
+
+fn random() -> Result<[u8; 32]> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow!("no randomness to be had: {error}"))?;
+    Ok(bytes)
+}
+
+fn incarnation() -> Result<String> {
+    Ok(hex::encode(&random()?[..8]))
+}
+
+/// Prints the first token of a new store, or writes it to a file: the only time it is shown.
+#[allow(clippy::print_stdout)]
+async fn first_token(services: &Services, file: Option<&Path>) -> Result<()> {
+    let Some(first) = services.first_token().await? else { return Ok(()) };
+    match file {
+        Some(file) => write_private(file, &format!("{}\n", first.token)),
+        None => {
+            println!("first token (shown once): {}", first.token);
+            Ok(())
+        }
+    }
+}
+
+fn make_private_directory(path: &PathBuf) -> Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).with_context(|| format!("the data directory {} cannot be made", path.display()))
+}
+
+fn metrics() -> Result<Option<PrometheusHandle>> {
+    let handle = PrometheusBuilder::new().install_recorder().context("the metrics")?;
+    let tidied = handle.clone();
+    tokio::spawn(async move {
+        let mut tick = tokio::time::interval(TIDY);
+        loop {
+            tick.tick().await;
+            tidied.run_upkeep();
+        }
+    });
+    Ok(Some(handle))
+}
+
+fn log_to_stderr(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("GATEHOUSE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+async fn stop_on_signal(close: watch::Sender<bool>, handle: Handle<SocketAddr>) {
+    signal().await;
+    tracing::info!("stopping");
+    // Streams end and the engine takes nothing new; then calls under way are waited for.
+    let _ = close.send(true);
+    handle.graceful_shutdown(Some(GRACE));
+}
+
+async fn until(mut closing: watch::Receiver<bool>) {
+    let _ = closing.wait_for(|closing| *closing).await;
+}
+
+#[cfg(unix)]
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut stream) => drop(stream.recv().await),
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = terminated => {}
+    }
+}
+
+#[cfg(not(unix))]
+async fn signal() {
+    let _ = tokio::signal::ctrl_c().await;
+}
