@@ -60,7 +60,7 @@ impl Edit {
         if field.definition().mutability == Mutability::ReadOnly {
             return Err(Failure::invalid(field.name, "the service sets this attribute by itself"));
         }
-        let values: Vec<&Value> = values.iter().filter(|value| !value.text.trim().is_empty()).collect();
+        let values = distinct(values, field.definition().case_exact);
         if let Place::Each(list, key) = field.place {
             let merged = merge(items(member(&self.after, list)), key, &values);
             put(&mut self.after, list, (!merged.is_empty()).then_some(Json::Array(merged)));
@@ -71,7 +71,7 @@ impl Edit {
         Ok(())
     }
 
-    fn set_single(&mut self, field: &Field, values: &[&Value]) -> Result<(), Failure> {
+    fn set_single(&mut self, field: &Field, values: &[Value]) -> Result<(), Failure> {
         let value = match values {
             [] => None,
             [one] => Some(Json::from(one.text.as_str())),
@@ -126,50 +126,75 @@ fn put_within(object: &mut Json, parent: &str, name: &str, value: Option<Json>) 
     put(object, parent, (!empty).then_some(inner));
 }
 
+/// The values that say something, each once; those with a label first, since those without take what is left.
+fn distinct(values: &[Value], case_exact: bool) -> Vec<Value> {
+    let spelt = |text: &str| if case_exact { text.trim().to_owned() } else { text.trim().to_lowercase() };
+    let label = |value: &Value| value.kind.as_ref().map(|kind| kind.to_lowercase());
+    let mut distinct: Vec<Value> = Vec::with_capacity(values.len());
+    for value in values.iter().filter(|value| !value.text.trim().is_empty()) {
+        let same = |other: &&mut Value| spelt(&other.text) == spelt(&value.text) && label(other) == label(value);
+        match distinct.iter_mut().find(same) {
+            Some(other) => other.primary |= value.primary,
+            None => distinct.push(value.clone()),
+        }
+    }
+    distinct.sort_by_key(|value| value.kind.is_none());
+    distinct
+}
+
 /// Members that label an item and do not by themselves keep it alive.
 const LABELS: [&str; 4] = ["type", "primary", "display", "$ref"];
 
-/// The items of a list, with the wanted values under `key`. Each wanted value takes over the item that has it
-/// already, or else the one with its label, or else (if it has none) the next that is free; what nobody takes over
-/// loses its value.
-fn merge(current: &[Json], key: &str, wanted: &[&Value]) -> Vec<Json> {
+/// The items of a list, with the wanted values under `key`. What nobody takes over loses its value, and goes if
+/// nothing else is left in it.
+fn merge(current: &[Json], key: &str, wanted: &[Value]) -> Vec<Json> {
     let mut items: Vec<Json> =
         current.iter().map(|item| if item.is_object() { item.clone() } else { json!({ "value": item }) }).collect();
-    let mut owner: Vec<Option<usize>> = vec![None; items.len()];
-    let mut placed = vec![false; wanted.len()];
-    let rules: [fn(&Json, &str, &Value) -> bool; 3] = [
-        |item, key, value| has_text(item, key, &value.text) && (value.kind.is_none() || has_kind(item, value)),
-        |item, _, value| value.kind.is_some() && has_kind(item, value),
-        |_, _, value| value.kind.is_none(),
-    ];
-    for rule in rules {
-        for (index, value) in wanted.iter().enumerate() {
-            if placed[index] {
-                continue;
-            }
-            let free = (0..items.len()).find(|at| owner[*at].is_none() && rule(&items[*at], key, value));
-            if let Some(at) = free {
-                owner[at] = Some(index);
-                placed[index] = true;
-            }
-        }
-    }
+    let owner = owners(&items, key, wanted);
     for (item, owner) in items.iter_mut().zip(&owner) {
         match owner {
-            Some(index) => write(item, key, wanted[*index]),
+            Some(index) => write(item, key, &wanted[*index]),
             None => put(item, key, None),
         }
     }
     let is_alive = |item: &Json| item.as_object().is_some_and(|i| i.keys().any(|k| !LABELS.contains(&k.as_str())));
+    let taken = owner.clone();
     let kept = items.into_iter().zip(owner).filter(|(item, _)| is_alive(item));
     let mut result: Vec<(Json, Option<usize>)> = kept.collect();
-    for (index, value) in wanted.iter().enumerate().filter(|(index, _)| !placed[*index]) {
+    for (index, value) in wanted.iter().enumerate().filter(|(index, _)| !taken.contains(&Some(*index))) {
         let mut item = Json::Object(Map::new());
         write(&mut item, key, value);
         result.push((item, Some(index)));
     }
     prefer(&mut result, wanted);
     result.into_iter().map(|(item, _)| item).collect()
+}
+
+/// Which wanted value takes over which item: the one that is there already, or else the one with the same label; one
+/// value without a label, and no others beside it, takes over whatever is there.
+fn owners(items: &[Json], key: &str, wanted: &[Value]) -> Vec<Option<usize>> {
+    let spelt = |value: &Value| value.text.trim().to_lowercase();
+    let alone = |value: &Value| wanted.iter().filter(|other| spelt(other) == spelt(value)).count() == 1;
+    let unlabelled = |item: &Json| member(item, "type").and_then(text_of).is_none();
+    let there = |item: &Json, value: &Value| {
+        let label = if value.kind.is_some() { has_kind(item, value) } else { alone(value) || unlabelled(item) };
+        has_text(item, key, &value.text) && label
+    };
+    let labelled = |item: &Json, value: &Value| has_kind(item, value);
+    let only = |_: &Json, value: &Value| value.kind.is_none() && wanted.len() == 1;
+    let rules: [&dyn Fn(&Json, &Value) -> bool; 3] = [&there, &labelled, &only];
+    let mut owner: Vec<Option<usize>> = vec![None; items.len()];
+    for rule in rules {
+        for (index, value) in wanted.iter().enumerate() {
+            if owner.contains(&Some(index)) {
+                continue;
+            }
+            if let Some(at) = (0..items.len()).find(|at| owner[*at].is_none() && rule(&items[*at], value)) {
+                owner[at] = Some(index);
+            }
+        }
+    }
+    owner
 }
 
 fn has_text(item: &Json, key: &str, text: &str) -> bool {
@@ -196,7 +221,7 @@ fn write(item: &mut Json, key: &str, value: &Value) {
 }
 
 /// Marks the preferred value, if one is stated, and unmarks all others (RFC 7643 section 2.4: at most one).
-fn prefer(items: &mut [(Json, Option<usize>)], wanted: &[&Value]) {
+fn prefer(items: &mut [(Json, Option<usize>)], wanted: &[Value]) {
     if !wanted.iter().any(|value| value.primary) {
         return;
     }

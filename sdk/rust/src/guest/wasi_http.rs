@@ -99,8 +99,27 @@ fn error(code: ErrorCode) -> TransportError {
         | ErrorCode::HttpRequestUriInvalid
         | ErrorCode::HttpRequestUriTooLong
         | ErrorCode::HttpRequestHeaderSectionSize(_)
-        | ErrorCode::HttpRequestHeaderSize(_) => TransportError::Refused(code.to_string()),
+        | ErrorCode::HttpRequestHeaderSize(_) => {
+            TransportError::Refused("the host does not take a request of this shape or size".to_owned())
+        }
         ErrorCode::InternalError(Some(why)) => TransportError::Unreachable(why),
-        other => TransportError::Unreachable(other.to_string()),
+        other => TransportError::Unreachable(unreachable(&other).to_owned()),
+    }
+}
+
+fn unreachable(code: &ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::DnsTimeout | ErrorCode::DnsError(_) | ErrorCode::DestinationNotFound => "its name is not known",
+        ErrorCode::ConnectionRefused => "the connection was refused",
+        ErrorCode::ConnectionTerminated => "the connection was broken off",
+        ErrorCode::DestinationUnavailable | ErrorCode::DestinationIpUnroutable => "it cannot be reached",
+        ErrorCode::ConnectionTimeout
+        | ErrorCode::ConnectionReadTimeout
+        | ErrorCode::ConnectionWriteTimeout
+        | ErrorCode::HttpResponseTimeout => "it did not answer in time",
+        ErrorCode::TlsProtocolError | ErrorCode::TlsAlertReceived(_) => "no secure connection could be made",
+        ErrorCode::TlsCertificateError => "its certificate is not trusted",
+        ErrorCode::HttpResponseIncomplete => "the answer broke off",
+        _ => "it did not answer as HTTP asks",
     }
 }
