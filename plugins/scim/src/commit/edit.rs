@@ -170,6 +170,8 @@ fn merge(current: &[Json], key: &str, wanted: &[Value]) -> Vec<Json> {
     result.into_iter().map(|(item, _)| item).collect()
 }
 
+type Rule<'a> = &'a dyn Fn(&Json, &Value) -> bool;
+
 /// Which wanted value takes over which item: the one that is there already, or else the one with the same label; one
 /// value without a label, and no others beside it, takes over whatever is there.
 fn owners(items: &[Json], key: &str, wanted: &[Value]) -> Vec<Option<usize>> {
@@ -182,7 +184,7 @@ fn owners(items: &[Json], key: &str, wanted: &[Value]) -> Vec<Option<usize>> {
     };
     let labelled = |item: &Json, value: &Value| has_kind(item, value);
     let only = |_: &Json, value: &Value| value.kind.is_none() && wanted.len() == 1;
-    let rules: [&dyn Fn(&Json, &Value) -> bool; 3] = [&there, &labelled, &only];
+    let rules: [Rule<'_>; 3] = [&there, &labelled, &only];
     let mut owner: Vec<Option<usize>> = vec![None; items.len()];
     for rule in rules {
         for (index, value) in wanted.iter().enumerate() {
