@@ -64,8 +64,7 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
     pool.total_core_instances(calls.saturating_mul(8).max(count(limits.core_instances)));
     pool.max_memory_size(limits.memory_bytes as usize);
     pool.table_elements(limits.table_elements as usize);
-    pool.linear_memory_keep_resident(1 << 20);
-    pool.table_keep_resident(64 << 10);
+    // Nothing is kept resident between calls: the kernel, not a copy loop, wipes what the last guest left.
     pool
 }
 

@@ -50,6 +50,9 @@ fn limit_behind(error: &wasmtime::Error, limits: &Limits) -> Option<LimitHit> {
     if says("fuel allocated for hostcalls") {
         return hit("host_call_bytes", "the connector has to pass less at once, in smaller pages");
     }
+    if says("requested len") && says("exceeds limit") {
+        return hit("random_bytes", "the connector has to ask for fewer random bytes at once");
+    }
     if says("instance count too high") {
         return hit("core_instances", "the component is made of too many modules");
     }

@@ -235,7 +235,11 @@ async fn answers_are_bounded_in_size_one_by_one_and_together() {
     let scene =
         Scene::with(Limits { response_body_bytes: 3 << 20, response_total_bytes: 5 << 20, ..Limits::default() }).await;
     assert!(scene.answer(&scene.fetch("GET", "/large").setting("times", "2")).await.len() > 2 << 20);
-    for (path, times, name) in [("/endless", "1", "response_body_bytes"), ("/large", "3", "response_total_bytes")] {
+    for (path, times, name) in [
+        ("/endless", "1", "response_body_bytes"),
+        ("/large", "3", "response_total_bytes"),
+        ("/large-header", "1", "header_bytes"),
+    ] {
         let report = scene.check(&scene.fetch("GET", path).setting("times", times)).await;
         let failure = report.result.unwrap_err();
         assert_eq!(failure.kind, FailureKind::Limit, "{failure}");

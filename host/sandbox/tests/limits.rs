@@ -113,8 +113,7 @@ async fn a_huge_argument_of_a_host_function_is_refused_by_name_of_the_limit() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn random_bytes_without_measure_are_not_made() {
-    let failure = failure(Limits::default(), "random").await;
-    assert_eq!(failure.kind, FailureKind::Trap, "{failure}");
+    assert_limit(&failure(Limits::default(), "random").await, "random_bytes", "64 KiB");
 }
 
 #[tokio::test(flavor = "multi_thread")]

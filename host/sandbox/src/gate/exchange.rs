@@ -152,6 +152,13 @@ async fn inspect(
         let detail = format!("{origin} answered {} with a Location; redirects are never followed", parts.status);
         return Err(Refusal::new("redirect", detail).into());
     }
+    let limits = &gate.network.limits;
+    let size: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if size as u64 > limits.header_bytes {
+        gate.notes.hit(LimitHit::of(limits, "header_bytes", "the target answers with too many headers"));
+        let detail = "the headers of the answer go beyond the limit `header_bytes`";
+        return Err(Refusal::new("response-too-large", detail).into());
+    }
     let identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
     if *method != Method::HEAD && !parts.headers.get_all(CONTENT_ENCODING).iter().all(identity) {
         let detail = format!("{origin} compresses its answer although asked not to; it cannot be searched for secrets");

@@ -106,6 +106,7 @@ async fn answer(request: Request<Incoming>, notes: Arc<Mutex<Vec<Asked>>>) -> Re
         "/reflect-header" => response.header("x-echo", secret).body(plain("ok".into())),
         "/reflect-body" => response.body(plain(format!("you sent {secret}"))),
         "/reflect-in-pieces" => response.body(in_pieces(&secret)),
+        "/large-header" => response.header("x-large", "x".repeat(100 << 10)).body(plain("ok".into())),
         "/gzip" => response.header("content-encoding", "gzip").body(plain("not really".into())),
         "/large" => response.body(plain("x".repeat(2 << 20))),
         "/endless" => response.body(endless()),
