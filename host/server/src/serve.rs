@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 /// The store, in the data directory.
-pub const STORE: &str = "gatehouse.redb";
+pub const STORE: &str = "gatehouse.db";
 
 /// How long calls of the API may take to end when the host is told to stop.
 const GRACE: Duration = Duration::from_secs(10);

@@ -173,7 +173,7 @@ impl World {
 
     /// Over the embedded store, in a file in this folder.
     pub async fn embedded(folder: &std::path::Path) -> Self {
-        let options = OpenOptions::new(folder.join("gatehouse.redb"), MasterKey::new([7; 32]));
+        let options = OpenOptions::new(folder.join("gatehouse.db"), MasterKey::new([7; 32]));
         Self::over(Arc::new(RedbStore::open(&options).unwrap())).await
     }
 

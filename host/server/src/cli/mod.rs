@@ -29,7 +29,6 @@ use std::process::ExitCode;
 #[command(
     name = "gatehouse",
     version,
-    about,
     arg_required_else_help = true,
     max_term_width = 100,
     after_help = "Start a host with `gatehouse serve`; it prints the first token. Everything else asks that host: \
@@ -45,7 +44,7 @@ pub struct Cli {
 /// How to reach the host, and how to print.
 #[derive(Debug, Args)]
 struct Global {
-    /// How to print what is found
+    /// How to print: tables for people, the API's own JSON for programs
     #[arg(long, global = true, value_enum, default_value_t = Format::Table, help_heading = "Everywhere")]
     output: Format,
     /// Where the host listens
@@ -80,9 +79,7 @@ struct Global {
 /// How to print.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
     Table,
-    /// For programs: the API's own JSON
     Json,
 }
 

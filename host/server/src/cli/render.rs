@@ -2,7 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // the one place that prints
 
 use comfy_table::Table;
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use comfy_table::presets::NOTHING;
 use serde_json::Value as Json;
 use std::io::Write as _;
 
@@ -57,11 +57,13 @@ pub(super) fn table(headers: &[&str], rows: Vec<Vec<String>>) {
         return line("(none)");
     }
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(headers.iter().copied());
+    table.load_style(NOTHING).set_header(headers.iter().copied());
     for row in rows {
         table.add_row(row.into_iter().map(|cell| cut(&cell)));
     }
-    line(&table.trim_fmt());
+    // Columns alone are told apart: what is copied from a table is what stands in it.
+    let lines = table.lines().map(|row| row.strip_prefix(' ').unwrap_or(&row).trim_end().to_owned());
+    line(&lines.collect::<Vec<_>>().join("\n"));
 }
 
 fn cut(cell: &str) -> String {
@@ -90,8 +92,7 @@ pub(super) fn text(value: &Json) -> String {
         Json::Object(members) => {
             members.iter().map(|(name, value)| format!("{name}={}", text(value))).collect::<Vec<_>>().join(", ")
         }
-        Json::Bool(true) => "yes".to_owned(),
-        Json::Bool(false) => "no".to_owned(),
+        Json::Bool(truth) => truth.to_string(),
         Json::Number(number) => number.to_string(),
     }
 }
