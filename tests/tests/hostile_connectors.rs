@@ -139,7 +139,9 @@ fn what_the_gate_refuses_is_recorded_and_reaches_nobody() {
     h.app("honest", &[("behaviour", "fetch"), ("url", &url)], Some(&url));
     let honest = h.reconcile("honest");
     assert_ne!(h.ended(&honest)["state"], "Failed");
-    assert_eq!((target.requests().len(), h.denials(&honest).len()), (1, 0));
+    // Its collect gets through; its analyze tries the same, and nothing leaves in that phase.
+    assert_eq!(target.requests().len(), 1);
+    assert_eq!(h.denials(&honest), ["no-egress-in-phase"]);
 
     let denied = |name: &str, settings: &[(&str, &str)], private: Option<&str>, rule: &str| {
         h.app(name, settings, private);

@@ -205,9 +205,9 @@ fn an_empty_answer_of_the_target_deactivates_nobody() {
     for user in server.users().unwrap() {
         server.http().delete(&format!("/Users/{}", user["id"].as_str().unwrap())).unwrap();
     }
-    let run = s.try_run(&["app", "reconcile", "hr", "--output", "json"]);
-    let text = format!("{}{}", run.stdout, run.stderr);
-    assert!(text.contains("3"), "it says how many accounts are known: {text}");
+    let run = s.json(&["app", "reconcile", "hr"]);
+    let why = run["run"]["completeness"]["partial"].as_str().unwrap_or_else(|| panic!("{run:#}"));
+    assert!(why.contains("no account at all, and 3 are known"), "{why}");
     let list = s.json(&["account", "list", "hr"]);
     for account in list["items"].as_array().unwrap() {
         assert_eq!((&account["link_state"], &account["status"]), (&json!("Linked"), &json!("Active")), "{account:#}");

@@ -142,11 +142,11 @@ impl Scenario {
         items[0].clone()
     }
 
-    /// The words of a request's log, in order.
+    /// A request's log as text, a line for each entry, its fields behind it.
     pub fn log(&self, id: &str) -> String {
         let shown = self.json(&["request", "show", id, "--log"]);
         let lines = shown["log"].as_array().unwrap_or_else(|| panic!("no log in {shown:#}"));
-        lines.iter().filter_map(|line| line["message"].as_str()).collect::<Vec<_>>().join("\n")
+        lines.iter().map(|line| format!("{} {}\n", line["message"].as_str().unwrap(), line["fields"])).collect()
     }
 }
 
