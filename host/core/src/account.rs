@@ -122,6 +122,33 @@ pub struct Account {
 }
 
 impl Account {
+    /// A record of which nothing is known yet: nobody's, and not to be used.
+    pub(crate) fn blank(id: AccountId, app: AppId, now: Timestamp) -> Self {
+        Self {
+            id,
+            app,
+            external_id: None,
+            user: None,
+            username: String::new(),
+            email: None,
+            first_name: None,
+            last_name: None,
+            attributes: Attributes::new(),
+            status: Status::Deactivated,
+            frozen: false,
+            link_state: LinkState::Orphaned,
+            situation: Situation::Unassigned,
+            why: None,
+            is_known_link: false,
+            revision: None,
+            fingerprint: None,
+            last_seen: None,
+            last_run: None,
+            version: 0,
+            updated_at: now,
+        }
+    }
+
     /// The status the target should show: a frozen account is unusable there.
     pub fn expected_status(&self) -> Status {
         if self.frozen && self.status == Status::Active { Status::Deactivated } else { self.status }

@@ -2,10 +2,9 @@
 
 use crate::lifecycle::NameAttributes;
 use crate::{
-    Account, AccountId, App, AppId, LinkState, RequestId, Situation, StagingRow, StagingSource, UserId, Verdict,
-    fingerprint,
+    Account, AccountId, App, AppId, LinkState, RequestId, Situation, StagingRow, StagingSource, Verdict, fingerprint,
 };
-use gatehouse_schema::{Account as RemoteAccount, Attributes, Status};
+use gatehouse_schema::{Account as RemoteAccount, Status};
 use jiff::Timestamp;
 
 /// What is the same for all rows of a run that are committed together.
@@ -36,12 +35,14 @@ pub fn apply_verdict(
     let verdict = row.verdict.as_ref()?;
     let mut account = match &row.source {
         StagingSource::Account(remote) | StagingSource::Absent { read: Some(remote), .. } => {
-            let mut account = known.cloned().unwrap_or_else(|| blank(context, new_id));
+            let mut account = known.cloned().unwrap_or_else(|| Account::blank(new_id, context.app, context.now));
             show(&mut account, remote, context);
             account
         }
         StagingSource::Absent { read: None, .. } => Account { status: Status::Deleted, ..known?.clone() },
-        StagingSource::MissingUser(_) => known.cloned().unwrap_or_else(|| blank(context, new_id)),
+        StagingSource::MissingUser(_) => {
+            known.cloned().unwrap_or_else(|| Account::blank(new_id, context.app, context.now))
+        }
         StagingSource::Fault { .. } => return None,
     };
     account.is_known_link = known.is_some_and(|known| stays_decided(known, verdict));
@@ -73,31 +74,4 @@ fn show(account: &mut Account, remote: &RemoteAccount, context: &CommitContext) 
         account.status = remote.status;
     }
     context.names.fill(account, remote);
-}
-
-fn blank(context: &CommitContext, id: AccountId) -> Account {
-    Account {
-        id,
-        app: context.app,
-        external_id: None,
-        user: None::<UserId>,
-        username: String::new(),
-        email: None,
-        first_name: None,
-        last_name: None,
-        attributes: Attributes::new(),
-        // The place of a missing account lets nobody in.
-        status: Status::Deactivated,
-        frozen: false,
-        link_state: LinkState::Orphaned,
-        situation: Situation::Unassigned,
-        why: None,
-        is_known_link: false,
-        revision: None,
-        fingerprint: None,
-        last_seen: None,
-        last_run: None,
-        version: 0,
-        updated_at: context.now,
-    }
 }

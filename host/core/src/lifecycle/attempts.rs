@@ -348,27 +348,5 @@ fn blank(draft: &Draft, id: AccountId) -> Account {
         Subject::User(user) => Some(user),
         _ => None,
     };
-    Account {
-        id,
-        app: draft.after.app,
-        external_id: None,
-        user,
-        username: String::new(),
-        email: None,
-        first_name: None,
-        last_name: None,
-        attributes: gatehouse_schema::Attributes::new(),
-        status: Status::Active,
-        frozen: false,
-        link_state: Situation::Confirmed.link_state(),
-        situation: Situation::Confirmed,
-        why: None,
-        is_known_link: false,
-        revision: None,
-        fingerprint: None,
-        last_seen: None,
-        last_run: None,
-        version: 0,
-        updated_at: draft.now(),
-    }
+    Account { user, ..Account::blank(id, draft.after.app, draft.now()) }
 }
