@@ -41,8 +41,8 @@ pub struct ServeArgs {
     /// Write the first token to this file (readable by its owner alone) instead of printing it
     #[arg(long, value_name = "FILE")]
     print_token_to: Option<PathBuf>,
-    /// How to write the log
-    #[arg(long, value_enum)]
+    /// How to write the log: `text`, or `json` with one object a line (GATEHOUSE_LOG says how much: `info`)
+    #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     log_format: Option<LogFormat>,
 }
 
@@ -50,10 +50,10 @@ pub struct ServeArgs {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
-    /// For people
     #[default]
+    #[allow(missing_docs)] // the compiler's word for clap's: a text here would unfold every `--help`
     Text,
-    /// For programs: one JSON object a line
+    #[allow(missing_docs)]
     Json,
 }
 
@@ -129,14 +129,14 @@ impl ServeConfig {
             return parse_key(&text).context("GATEHOUSE_MASTER_KEY");
         }
         if let Some(file) = &self.master_key_file {
-            let text = fs::read_to_string(file).with_context(|| format!("the master key {}", file.display()))?;
-            return parse_key(&text).with_context(|| format!("the master key {}", file.display()));
+            let text = fs::read_to_string(file).with_context(|| format!("the master key file {}", file.display()))?;
+            return parse_key(&text).with_context(|| format!("the master key file {}", file.display()));
         }
         let file = self.data.join("master.key");
         match fs::read_to_string(&file) {
-            Ok(text) => parse_key(&text).with_context(|| format!("the master key {}", file.display())),
+            Ok(text) => parse_key(&text).with_context(|| format!("the master key file {}", file.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_key(&file, &self.data),
-            Err(error) => Err(error).with_context(|| format!("the master key {}", file.display())),
+            Err(error) => Err(error).with_context(|| format!("the master key file {}", file.display())),
         }
     }
 }

@@ -16,9 +16,10 @@ use utoipa::{IntoResponses, PartialSchema, ToSchema};
 pub struct Problem {
     /// The case, stable: `urn:gatehouse:problem:not-found`.
     #[serde(rename = "type")]
-    pub kind: String,
+    #[schema(value_type = String)]
+    pub kind: Box<str>,
     /// The case in words.
-    pub title: String,
+    pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
     /// What was wrong this time, where, and what to do.
@@ -29,7 +30,8 @@ pub struct Problem {
     pub errors: Vec<FieldProblem>,
     /// The digest that a consent is asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub digest: Option<String>,
+    #[schema(value_type = Option<String>)]
+    pub digest: Option<Box<str>>,
     #[serde(skip)]
     challenge: Option<&'static str>,
 }
@@ -45,10 +47,10 @@ pub struct FieldProblem {
 
 impl Problem {
     /// A problem of this case.
-    pub fn new(status: StatusCode, case: &str, title: &str, detail: impl Into<String>) -> Self {
+    pub fn new(status: StatusCode, case: &str, title: &'static str, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("urn:gatehouse:problem:{case}"),
-            title: title.to_owned(),
+            kind: format!("urn:gatehouse:problem:{case}").into(),
+            title,
             status: status.as_u16(),
             detail: detail.into(),
             errors: Vec::new(),
@@ -102,7 +104,7 @@ impl From<ServiceError> for Problem {
             ServiceError::ConsentNeeded { digest } => {
                 let problem =
                     Self::new(StatusCode::FORBIDDEN, "consent-needed", "Not signed, and nobody consented", text);
-                Self { digest: Some(digest.to_string()), ..problem }
+                Self { digest: Some(digest.to_string().into()), ..problem }
             }
             ServiceError::Admission(error) => {
                 let case = format!("connector-{}", error.case);

@@ -55,7 +55,7 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
     let changed = |id: &str, verb: &str, body: Json| -> Result<Outcome> {
         let asked = session.client.post(&format!("/api/v1/accounts/{}/{verb}", escape(id)), body)?;
         let (request, outcome) = wait::until_rest(session, &asked)?;
-        session.out.show(&request, |request| wait::tell(request));
+        session.out.show(&request, wait::tell);
         Ok(outcome)
     };
     match verb {

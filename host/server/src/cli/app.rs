@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use gatehouse_core::Origin;
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -278,7 +278,7 @@ fn reconcile(session: &Session, reconcile: Reconcile) -> Result<Outcome> {
     }
     let asked = session.client.post(&format!("/api/v1/apps/{}/reconcile", escape(&reconcile.name)), body)?;
     if reconcile.no_wait {
-        session.out.show(&asked, |asked| wait::tell(asked));
+        session.out.show(&asked, wait::tell);
         return Ok(Outcome::Done);
     }
     let (run, outcome) = wait::until_rest(session, &asked)?;
@@ -291,7 +291,7 @@ fn reconcile(session: &Session, reconcile: Reconcile) -> Result<Outcome> {
 }
 
 /// Accounts from a file, one JSON object a line.
-fn staged(file: &PathBuf) -> Result<Json> {
+fn staged(file: &Path) -> Result<Json> {
     let bytes = values::file(file)?;
     let lines = (1..).zip(bytes.split(|byte| *byte == b'\n')).filter(|(_, line)| !line.trim_ascii().is_empty());
     let parse = |(no, line): (usize, &[u8])| {

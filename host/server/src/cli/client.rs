@@ -29,7 +29,7 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(server: &str, token: Option<String>, file: Option<&Path>, ca: Option<&Path>) -> Result<Self> {
         let base = server.trim_end_matches('/').to_owned();
-        base.parse::<gatehouse_core::Origin>().with_context(|| format!("--server {server}"))?;
+        base.parse::<gatehouse_core::Origin>().context("--server takes a URL such as http://127.0.0.1:7070")?;
         let token = match (token, file) {
             (Some(token), _) => Some(token.trim().to_owned()),
             (None, Some(file)) => {

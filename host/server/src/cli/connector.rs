@@ -8,7 +8,7 @@ use anyhow::{Context, Result, anyhow};
 use clap::Subcommand;
 use gatehouse_core::ports::Connectors as _;
 use serde_json::{Value as Json, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -75,7 +75,7 @@ fn row(connector: &Json) -> Vec<String> {
     vec![text(&description["name"]), text(&description["version"]), short, text(&description["summary"])]
 }
 
-fn install(session: &Session, file: &PathBuf, allow_unsigned: bool) -> Result<()> {
+fn install(session: &Session, file: &Path, allow_unsigned: bool) -> Result<()> {
     let component = values::file(file)?;
     let path = format!("/api/v1/connectors?allow_unsigned={allow_unsigned}");
     let installed = session
@@ -89,7 +89,7 @@ fn install(session: &Session, file: &PathBuf, allow_unsigned: bool) -> Result<()
 }
 
 /// The same admission as the host's, in this process: with a sandbox of its own that leaves nothing behind.
-fn check(file: &PathBuf, out: Output) -> Result<()> {
+fn check(file: &Path, out: Output) -> Result<()> {
     let component = values::file(file)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let (sandbox, _cache) = sandbox_for_checks()?;

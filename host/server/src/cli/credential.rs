@@ -10,11 +10,8 @@ use std::path::PathBuf;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(super) enum Scheme {
-    /// Authorization: Bearer SECRET
     Bearer,
-    /// Authorization: Basic; the secret is user:password
     Basic,
-    /// The secret in a header of its own, see --header
     Header,
 }
 
@@ -28,7 +25,7 @@ pub(super) enum Verb {
         /// The only origin it is ever sent to: scheme, host and port
         #[arg(long, value_name = "URL")]
         origin: String,
-        /// How it is added to a request
+        /// How it is added to a request; for `basic` the secret is user:password
         #[arg(long, value_enum)]
         scheme: Scheme,
         /// The header, for scheme `header`

@@ -119,18 +119,29 @@ fn csv_rows(bytes: &[u8]) -> Result<Rows> {
     let mut record = csv::ByteRecord::new();
     let mut cuts = Vec::new();
     while reader.read_byte_record(&mut record).context("it cannot be read as CSV")? {
-        let position = record.position().context("a row without a place")?;
-        cuts.push((position.line(), usize::try_from(position.byte())?));
+        cuts.push(usize::try_from(record.position().context("a row without a place")?.byte())?);
     }
-    let ends = cuts.iter().skip(1).map(|(_, at)| *at).chain(std::iter::once(bytes.len()));
-    let mut rows: Vec<(u64, Vec<u8>)> =
-        cuts.iter().zip(ends).map(|((line, from), to)| (*line, bytes[*from..to].trim_ascii().to_vec())).collect();
+    let ends = cuts.iter().skip(1).copied().chain(std::iter::once(bytes.len()));
+    let mut line = 1;
+    let mut rows = Vec::with_capacity(cuts.len());
+    for (from, to) in cuts.iter().copied().zip(ends) {
+        // Blank lines before a row are skipped with it, and counted.
+        let row = bytes[from..to].trim_ascii_start();
+        let begins = to - row.len();
+        line += breaks(&bytes[from..begins]);
+        rows.push((line, row.trim_ascii_end().to_vec()));
+        line += breaks(&bytes[begins..to]);
+    }
     if rows.is_empty() {
         bail!("the file is empty; its first row names the columns");
     }
     let mut header = rows.remove(0).1;
     header.push(b'\n');
     Ok(Rows { kind: "text/csv", header, first: 2, rows })
+}
+
+fn breaks(bytes: &[u8]) -> u64 {
+    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
 fn json_rows(bytes: &[u8]) -> Rows {
@@ -154,9 +165,11 @@ fn tell(report: &ImportReport, file: &Path, all_or_nothing: bool, dry_run: bool)
         report.created, report.updated, report.unchanged, report.failed
     );
     line(&match (all_or_nothing && report.failed > 0, dry_run) {
-        (true, _) => format!("{name}: {} of {} rows are wrong, so nothing was imported", report.failed, report.rows),
-        (false, true) => format!("{name}: {} rows: {counts}; a dry run, nothing was imported", report.rows),
-        (false, false) => format!("{name}: {} rows: {counts}", report.rows),
+        (true, _) => {
+            format!("{name}: nothing was imported, because {} of {} rows are wrong", report.failed, report.rows)
+        }
+        (false, true) => format!("{name}: {counts}; a dry run, nothing was imported"),
+        (false, false) => format!("{name}: {counts}"),
     });
 }
 

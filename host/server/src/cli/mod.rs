@@ -41,11 +41,12 @@ pub struct Cli {
     noun: Noun,
 }
 
-/// How to reach the host, and how to print.
+/// How to reach the host, and how to print. Each on one line of the help, which every verb shows.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Everywhere")]
 struct Global {
-    /// How to print: tables for people, the API's own JSON for programs
-    #[arg(long, global = true, value_enum, default_value_t = Format::Table, help_heading = "Everywhere")]
+    /// `table` for people, or `json` for programs: the API's own
+    #[arg(long, global = true, value_enum, default_value_t = Format::Table, value_name = "FORMAT", hide_possible_values = true)]
     output: Format,
     /// Where the host listens
     #[arg(
@@ -54,25 +55,17 @@ struct Global {
         value_name = "URL",
         env = "GATEHOUSE_SERVER",
         default_value = "http://127.0.0.1:7070",
-        hide_env_values = true,
-        help_heading = "Everywhere"
+        hide_env_values = true
     )]
     server: String,
-    /// The token to call with (better in the environment, where other users do not see it)
-    #[arg(long, global = true, env = "GATEHOUSE_TOKEN", hide_env_values = true, help_heading = "Everywhere")]
+    /// The token to call with (in the environment other users do not see it)
+    #[arg(long, global = true, env = "GATEHOUSE_TOKEN", hide_env_values = true)]
     token: Option<String>,
     /// A file with the token
-    #[arg(
-        long,
-        global = true,
-        value_name = "FILE",
-        env = "GATEHOUSE_TOKEN_FILE",
-        hide_env_values = true,
-        help_heading = "Everywhere"
-    )]
+    #[arg(long, global = true, value_name = "FILE", env = "GATEHOUSE_TOKEN_FILE", hide_env_values = true)]
     token_file: Option<PathBuf>,
-    /// A PEM file with the certificate authority to trust for --server, instead of the usual ones
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Everywhere")]
+    /// A PEM file with the authority that signed the host's certificate
+    #[arg(long, global = true, value_name = "FILE")]
     ca: Option<PathBuf>,
 }
 

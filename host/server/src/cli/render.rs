@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use std::io::Write as _;
 
 /// The widest cell of a list, in characters: longer texts are cut, and `show` has them whole.
-const WIDEST: usize = 60;
+const WIDEST: usize = 100;
 
 /// Where output goes, and how it looks.
 #[derive(Clone, Copy, Debug)]

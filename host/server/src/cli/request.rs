@@ -161,7 +161,7 @@ fn spelled(operation: &str) -> Result<String> {
 /// Waits for a request, unless that is not wanted, and shows it.
 fn finish(session: &Session, asked: &Json, no_wait: bool) -> Result<Outcome> {
     let (request, outcome) = if no_wait { (asked.clone(), Outcome::Done) } else { wait::until_rest(session, asked)? };
-    session.out.show(&request, |request| wait::tell(request));
+    session.out.show(&request, wait::tell);
     complain(&request, outcome);
     Ok(outcome)
 }
@@ -174,7 +174,7 @@ fn complain(request: &Json, outcome: Outcome) {
 
 fn decide(session: &Session, id: &str, verb: &str, body: Json) -> Result<Outcome> {
     let decided = session.client.post(&path(id, verb), body)?;
-    session.out.show(&decided, |decided| wait::tell(decided));
+    session.out.show(&decided, wait::tell);
     Ok(Outcome::Done)
 }
 
@@ -202,7 +202,7 @@ fn commit(session: &Session, id: &str, no_wait: bool) -> Result<Outcome> {
     }
     let (mut run, outcome) = wait::until_rest(session, &asked)?;
     if outcome == Outcome::Failed {
-        session.out.show(&run, |run| wait::tell(run));
+        session.out.show(&run, wait::tell);
         complain(&run, outcome);
         return Ok(outcome);
     }

@@ -84,8 +84,7 @@ pub(super) fn until_rest(session: &Session, asked: &Json) -> Result<(Json, Outco
             note(&format!("App {app} is paused, so {id} waits; `gatehouse app resume {app}` lets it go on."));
             return Ok((request, Outcome::Done));
         }
-        std::thread::sleep(pause);
-        pause = (pause * 3 / 2).min(most);
+        pause = rest(pause, most);
         request = session.client.get(&path)?;
     }
     progress.end();
@@ -110,10 +109,16 @@ pub(super) fn until_children_rest(session: &Session, run: &Json) -> Result<(Json
             let failed = all.iter().any(|child| child["state"] == "Failed");
             return Ok((children, if failed { Outcome::Failed } else { Outcome::Done }));
         }
-        std::thread::sleep(pause);
-        pause = (pause * 3 / 2).min(most);
+        pause = rest(pause, most);
     }
     Ok((Json::Null, Outcome::Failed))
+}
+
+/// Waits, and says how long to wait the next time.
+#[allow(clippy::disallowed_methods, reason = "the command line has nothing else to do meanwhile")]
+fn rest(pause: Duration, most: Duration) -> Duration {
+    std::thread::sleep(pause);
+    (pause * 3 / 2).min(most)
 }
 
 fn is_paused(session: &Session, request: &Json) -> Result<bool> {

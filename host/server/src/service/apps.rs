@@ -240,16 +240,6 @@ impl Services {
         let mut problems = validate_settings(description, &app.settings);
         problems.extend(validate_credentials(app, description, &self.store.credentials().await?));
         problems.extend(validate_config(&app.config, description).into_iter().map(in_config));
-        let granted = effective_grants(app, description);
-        for origin in &app.private_origins {
-            if !granted.iter().any(|grant| grant.origin == *origin) {
-                let have: Vec<_> = granted.iter().map(|grant| grant.origin.to_string()).collect();
-                let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
-                let why =
-                    format!("{origin} is not granted by any URL setting, so nothing goes there (granted: {have})");
-                problems.push(Problem::new("private_origins", why));
-            }
-        }
         for profile in &app.profiles {
             problems.extend(self.profile_problem(profile).await?.map(|why| Problem::new("profiles", why)));
         }

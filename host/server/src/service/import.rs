@@ -7,6 +7,7 @@ use super::{Caller, ServiceError, Services};
 use crate::wire::{ImportError, ImportReport};
 use gatehouse_core::ports::{ChangeSet, Sequence, Versioned};
 use gatehouse_core::{User, UserId};
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 /// Users written in one commit.
@@ -143,16 +144,7 @@ impl Services {
         mut planned: Vec<Planned>,
         errors: &mut Vec<ImportError>,
     ) -> Result<Vec<Planned>, ServiceError> {
-        let mut known: HashMap<String, Option<UserId>> = HashMap::new();
-        for plan in &planned {
-            if let Some(Some(manager)) = &plan.manager {
-                let name = manager.to_lowercase();
-                if !known.contains_key(&name) {
-                    let id = self.store.user_by_username(manager).await?.map(|user| user.id);
-                    known.insert(name, id);
-                }
-            }
-        }
+        let known = self.known_managers(&planned).await?;
         loop {
             let names: HashSet<String> = planned.iter().map(|plan| plan.after.username.to_lowercase()).collect();
             let before = planned.len();
@@ -166,10 +158,9 @@ impl Services {
             }
         }
         let new = planned.iter().filter(|plan| plan.before.is_none()).count() as u64;
-        let mut next = if new > 0 { self.store.allocate(Sequence::User, new) } else { 0 };
-        for plan in planned.iter_mut().filter(|plan| plan.before.is_none()) {
-            plan.after.id = UserId(next);
-            next += 1;
+        let first = if new > 0 { self.store.allocate(Sequence::User, new) } else { 0 };
+        for (no, plan) in (first..).zip(planned.iter_mut().filter(|plan| plan.before.is_none())) {
+            plan.after.id = UserId(no);
         }
         let ids: HashMap<String, UserId> =
             planned.iter().map(|plan| (plan.after.username.to_lowercase(), plan.after.id)).collect();
@@ -181,6 +172,17 @@ impl Services {
             }
         }
         Ok(planned)
+    }
+
+    /// The managers that rows name, as far as they are in the directory.
+    async fn known_managers(&self, planned: &[Planned]) -> Result<HashMap<String, Option<UserId>>, ServiceError> {
+        let mut known = HashMap::new();
+        for manager in planned.iter().filter_map(|plan| plan.manager.as_ref()?.as_ref()) {
+            if let Entry::Vacant(place) = known.entry(manager.to_lowercase()) {
+                place.insert(self.store.user_by_username(manager).await?.map(|user| user.id));
+            }
+        }
+        Ok(known)
     }
 
     async fn write_import(&self, caller: &Caller, planned: Vec<Planned>, size: usize) -> Result<(), ServiceError> {

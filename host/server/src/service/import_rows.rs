@@ -145,7 +145,9 @@ fn json_row(no: u64, line: &[u8]) -> Read {
     let mut change: UserChange = serde_path_to_error::deserialize(&mut deserializer).map_err(|bad| {
         let path = bad.path().to_string();
         let column = (path != ".").then_some(path);
-        ImportError { row: no, column, why: crate::api::json_reason(bad.inner()) }
+        let reason = crate::api::json_reason(bad.inner());
+        let why = if bad.inner().is_data() { reason } else { "the line is no JSON object".to_owned() };
+        ImportError { row: no, column, why }
     })?;
     deserializer.end().map_err(|_| error(no, None, "there is something after the object"))?;
     let username = change.username.take().unwrap_or_default().trim().to_owned();

@@ -1,0 +1,328 @@
+//! A host in this process: the real routes on a real listener, over the in-memory store, with connectors and an
+//! engine that only pretend. And the real `gatehouse` binary to call it with.
+#![allow(clippy::unwrap_used, dead_code, missing_docs)]
+
+use async_trait::async_trait;
+use gatehouse_core::ports::{
+    AccountPage, Admission, AdmissionError, AnalysisItem, Call, CallContext, CallReport, CommitCommand, Connectors,
+    Finding, Receipt, RowVerdict, Store,
+};
+use gatehouse_core::schema::{Account as RemoteAccount, AttributeDefinition};
+use gatehouse_core::{
+    App, AuthScheme, CallFailure, Capability, Connector, CredentialSlot, Description, Digest, FailureKind, Interface,
+    SettingDefinition, SettingType,
+};
+use gatehouse_engine::SystemClock;
+use gatehouse_server::api::{Api, router};
+use gatehouse_server::service::{Background, Services};
+use gatehouse_store::MemoryStore;
+use serde_json::Value as Json;
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+use ureq::http::{Method, Request};
+
+/// How a component begins. What follows is the JSON of the description that the pretended `describe` gives.
+const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
+
+/// How long a command may take at most; none of these takes more than a second.
+const GENEROUS: Duration = Duration::from_secs(60);
+
+pub struct Host {
+    pub address: SocketAddr,
+    pub token: String,
+    pub store: Arc<MemoryStore>,
+    pub background: Arc<Pretended>,
+    pub services: Services,
+    runtime: tokio::runtime::Runtime,
+    _close: watch::Sender<bool>,
+}
+
+/// An engine that does nothing but count.
+#[derive(Default)]
+pub struct Pretended {
+    pub woken: AtomicUsize,
+    pub probe: Mutex<Option<CallFailure>>,
+}
+
+#[async_trait]
+impl Background for Pretended {
+    fn wake(&self) {
+        self.woken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn probe(&self, _: &App) -> CallReport<Vec<Finding>> {
+        let result = match self.probe.lock().unwrap().clone() {
+            Some(failure) => Err(failure),
+            None => Ok(vec![Finding { name: "sign-in".to_owned(), detail: "accepted".to_owned() }]),
+        };
+        CallReport { result, call: Call::default() }
+    }
+}
+
+struct Admitting;
+
+fn unsupported<T>() -> CallReport<T> {
+    CallReport { result: Err(CallFailure::new(FailureKind::Host, "only pretended")), call: Call::default() }
+}
+
+#[async_trait]
+impl Connectors for Admitting {
+    async fn admit(&self, component: &[u8]) -> Result<Admission, AdmissionError> {
+        let refused = |message: &str| AdmissionError { case: "not-wasm".to_owned(), message: message.to_owned() };
+        let rest = component.strip_prefix(COMPONENT).ok_or_else(|| refused("this is not WebAssembly"))?;
+        let description: Description = serde_json::from_slice(rest).map_err(|error| refused(&error.to_string()))?;
+        let connector = Connector {
+            description,
+            digest: Digest::of(component),
+            size: component.len() as u64,
+            interfaces: BTreeSet::from([Interface::Descriptor, Interface::Collector, Interface::Committer]),
+            imports: Vec::new(),
+            installed_at: "2026-01-01T00:00:00Z".parse().unwrap(),
+            installed_by: String::new(),
+        };
+        Ok(Admission { connector, warnings: Vec::new() })
+    }
+
+    async fn load(&self, _: Digest, _: &[u8]) -> Result<(), AdmissionError> {
+        Ok(())
+    }
+
+    fn is_loaded(&self, _: Digest) -> bool {
+        false
+    }
+
+    fn unload(&self, _: Digest) {}
+
+    async fn check(&self, _: &CallContext) -> CallReport<Vec<Finding>> {
+        unsupported()
+    }
+
+    async fn collect(
+        &self,
+        _: &CallContext,
+        _: Option<&str>,
+        _: Option<&str>,
+        _: &[String],
+        _: u32,
+    ) -> CallReport<AccountPage> {
+        unsupported()
+    }
+
+    async fn read(&self, _: &CallContext, _: &str) -> CallReport<RemoteAccount> {
+        unsupported()
+    }
+
+    async fn find(&self, _: &CallContext, _: &str, _: &str) -> CallReport<Vec<RemoteAccount>> {
+        unsupported()
+    }
+
+    async fn analyze(&self, _: &CallContext, _: &[AnalysisItem]) -> CallReport<Vec<RowVerdict>> {
+        unsupported()
+    }
+
+    async fn commit(&self, _: &CallContext, _: &CommitCommand) -> CallReport<Receipt> {
+        unsupported()
+    }
+}
+
+/// A component of the pretended kind.
+pub fn component(version: &str) -> Vec<u8> {
+    let setting = |name: &str, kind, required, choices: &[&str]| SettingDefinition {
+        name: name.to_owned(),
+        description: String::new(),
+        kind,
+        required,
+        default: None,
+        choices: choices.iter().map(|choice| (*choice).to_owned()).collect(),
+    };
+    let description = Description {
+        name: "sample".to_owned(),
+        version: version.to_owned(),
+        summary: "A sample".to_owned(),
+        capabilities: BTreeSet::from([
+            Capability::Create,
+            Capability::Read,
+            Capability::Update,
+            Capability::Deactivate,
+            Capability::Activate,
+            Capability::Reconcile,
+        ]),
+        attributes: vec![
+            AttributeDefinition::text("displayName", "").suggested("{first_name} {last_name}"),
+            AttributeDefinition::text("emails", "").multi_valued().suggested("{email}"),
+            AttributeDefinition::text("ssn", "").sensitive(),
+        ],
+        settings: vec![
+            setting("base_url", SettingType::Url, true, &[]),
+            setting("page_size", SettingType::Integer, false, &[]),
+            setting("patch", SettingType::Choice, false, &["auto", "never"]),
+        ],
+        credentials: vec![CredentialSlot {
+            name: "token".to_owned(),
+            description: String::new(),
+            schemes: vec![AuthScheme::Bearer],
+            header: None,
+            setting: "base_url".to_owned(),
+            required: false,
+        }],
+        searchable: vec!["username".to_owned()],
+        search_paths: Vec::new(),
+    };
+    [COMPONENT, &serde_json::to_vec(&description).unwrap()].concat()
+}
+
+/// An answer, read.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: ureq::http::HeaderMap,
+    pub body: Json,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The case of the problem, after the namespace.
+    pub fn case(&self) -> &str {
+        self.body["type"].as_str().unwrap_or_default().trim_start_matches("urn:gatehouse:problem:")
+    }
+}
+
+impl Host {
+    pub fn start() -> Self {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let store = Arc::new(MemoryStore::new());
+        let background = Arc::new(Pretended::default());
+        let services = Services::new(store.clone(), Arc::new(Admitting), Arc::new(SystemClock), background.clone());
+        let token = runtime.block_on(services.first_token()).unwrap().unwrap().token;
+        let (close, closing) = watch::channel(false);
+        let api = router(Api::new(services.clone(), None, closing));
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let address = listener.local_addr().unwrap();
+        runtime.spawn(async move { axum::serve(listener, api).await.unwrap() });
+        Self { address, token, store, background, services, runtime, _close: close }
+    }
+
+    pub fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    pub fn wait<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
+        let mut request =
+            Request::builder().method(method.parse::<Method>().unwrap()).uri(format!("{}{path}", self.url()));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut answer = agent.run(request.body(body.to_vec()).unwrap()).unwrap();
+        let text = answer.body_mut().read_to_string().unwrap();
+        let body = serde_json::from_str(&text).unwrap_or(Json::Null);
+        Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body, text }
+    }
+
+    /// Calls with the token, and JSON where there is some.
+    pub fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Json>) -> Answer {
+        let bearer = format!("Bearer {}", self.token);
+        let mut all = vec![("authorization", bearer.as_str())];
+        if body.is_some() {
+            all.push(("content-type", "application/json"));
+        }
+        all.extend_from_slice(headers);
+        let bytes = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        self.send(method, &format!("/api/v1{path}"), &all, &bytes)
+    }
+
+    pub fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, &[], None)
+    }
+
+    pub fn post(&self, path: &str, body: &Json) -> Answer {
+        self.call("POST", path, &[], Some(body))
+    }
+
+    pub fn upload(&self, path: &str, kind: &str, bytes: &[u8]) -> Answer {
+        let bearer = format!("Bearer {}", self.token);
+        let headers = [("authorization", bearer.as_str()), ("content-type", kind)];
+        self.send("POST", &format!("/api/v1{path}"), &headers, bytes)
+    }
+
+    /// The sample connector, and app `hr` on it.
+    pub fn with_app(self) -> Self {
+        let installed = self.upload("/connectors?allow_unsigned=true", "application/wasm", &component("1.0.0"));
+        assert_eq!(installed.status, 201, "{installed:?}");
+        let made = self.post("/profiles", &serde_json::json!({"name": "staff"}));
+        assert_eq!(made.status, 201, "{made:?}");
+        let app = serde_json::json!({
+            "name": "hr", "connector": "sample", "settings": {"base_url": "https://hr.example.com/api"},
+            "profiles": ["staff"],
+        });
+        let made = self.post("/apps", &app);
+        assert_eq!(made.status, 201, "{made:?}");
+        self
+    }
+
+    /// Runs the real binary against this host, in a directory: its exit code, stdout and stderr.
+    pub fn cli(&self, directory: &Path, arguments: &[&str]) -> (i32, String, String) {
+        let mut command = gatehouse(directory, arguments);
+        command.env("GATEHOUSE_SERVER", self.url()).env("GATEHOUSE_TOKEN", &self.token);
+        output(command)
+    }
+}
+
+/// The real binary, with nothing of this process's environment that it reads.
+pub fn gatehouse(directory: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gatehouse"));
+    command.args(arguments).current_dir(directory).stdin(Stdio::null());
+    for variable in ["SERVER", "TOKEN", "TOKEN_FILE", "DATA", "LISTEN", "MASTER_KEY", "MASTER_KEY_FILE", "LOG"] {
+        command.env_remove(format!("GATEHOUSE_{variable}"));
+    }
+    command
+}
+
+/// Runs a command to its end: exit code, stdout and stderr. One that does not end (a host that starts where it should
+/// have been refused) is ended, with a code of -1.
+#[allow(clippy::disallowed_methods, reason = "it polls, with a deadline")]
+pub fn output(mut command: Command) -> (i32, String, String) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let drain = |mut pipe: Box<dyn Read + Send>| {
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            pipe.read_to_string(&mut text).unwrap();
+            text
+        })
+    };
+    let stdout = drain(Box::new(child.stdout.take().unwrap()));
+    let stderr = drain(Box::new(child.stderr.take().unwrap()));
+    let deadline = Instant::now() + GENEROUS;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break Some(status);
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            break None;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let code = status.and_then(|status| status.code()).unwrap_or(-1);
+    (code, stdout.join().unwrap(), stderr.join().unwrap())
+}
