@@ -173,3 +173,47 @@ impl Default for RetryPolicy {
         Self { max_attempts: 5, base_seconds: 2, max_seconds: 300, settle_seconds: 5 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn app() -> App {
+        let at = Timestamp::UNIX_EPOCH;
+        App {
+            id: AppId(1),
+            name: "hr".to_owned(),
+            connector: ConnectorRef {
+                name: "scim".to_owned(),
+                version: "1.0.0".to_owned(),
+                digest: Digest::of(b"scim"),
+            },
+            settings: BTreeMap::new(),
+            credentials: BTreeMap::new(),
+            private_origins: BTreeSet::new(),
+            profiles: BTreeSet::new(),
+            config: ProvisioningConfig::default(),
+            paused: false,
+            link_epoch: 0,
+            last_reconcile: None,
+            version: 1,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+
+    #[test]
+    fn a_plan_holds_until_people_links_access_or_configuration_change() {
+        let app = app();
+        let run = Run { basis: Some(app.analysis_basis(7)), ..Run::default() };
+        assert_eq!(app.plan_holds(&run, 7), Ok(()));
+        assert!(App { paused: true, version: 2, ..app.clone() }.plan_holds(&run, 7).is_ok());
+        assert!(app.plan_holds(&run, 8).unwrap_err().contains("reconcile again"));
+        assert!(App { link_epoch: 1, ..app.clone() }.plan_holds(&run, 7).is_err());
+        assert!(App { profiles: BTreeSet::from(["staff".to_owned()]), ..app.clone() }.plan_holds(&run, 7).is_err());
+        let config = ProvisioningConfig { page_size: 1, ..ProvisioningConfig::default() };
+        assert!(App { config, ..app.clone() }.plan_holds(&run, 7).is_err());
+        assert!(app.plan_holds(&Run::default(), 7).is_err(), "a run that was not analysed has no plan");
+    }
+}

@@ -1,0 +1,78 @@
+//! A reconciliation's plan between its analysis and its commit: what is committed is what was analysed.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use common::Host;
+use gatehouse_core::lifecycle::{AnalysisReport, Event, Moment, step};
+use gatehouse_core::ports::Store as _;
+use gatehouse_core::{Digest, RequestId};
+use serde_json::json;
+
+/// Host with app `hr`, and a supplied run of it that has been analysed, as the engine would.
+fn analysed() -> (Host, String) {
+    let host = Host::start().with_app();
+    let run = host.post("/apps/hr/reconcile", &json!({"staged": [{"external_id": "1"}]}));
+    let id = run.body["id"].as_str().unwrap().to_owned();
+    let number: RequestId = id.parse().unwrap();
+    host.wait(async {
+        let app = host.store.app_by_name("hr").await.unwrap().unwrap();
+        let basis = app.analysis_basis(host.store.directory_epoch().await.unwrap());
+        let analysis = AnalysisReport { through: 1, rows: 1, ..AnalysisReport::default() };
+        for event in [
+            Event::AnalysisBegan { basis },
+            Event::RowsAnalyzed(analysis),
+            Event::PlanSealed { plan: Digest::of(b"plan"), auto_commit: false },
+        ] {
+            let request = host.store.request(number).await.unwrap().unwrap();
+            let moment = Moment { now: request.created_at, jitter: 0, retry: app.config.retry.clone() };
+            let transition = step(&request, event, &moment).unwrap();
+            host.store.commit(transition.into_changes(None)).await.unwrap();
+        }
+    });
+    assert_eq!(host.get(&format!("/requests/{id}")).body["state"], "Analyzed");
+    (host, id)
+}
+
+#[test]
+fn a_plan_is_committed_as_long_as_what_it_was_made_of_stands() {
+    let (host, id) = analysed();
+    let committed = host.call("POST", &format!("/requests/{id}/commit"), &[], None);
+    assert_eq!((committed.status, &committed.body["state"]), (202, &json!("Committing")), "{committed:?}");
+}
+
+#[test]
+fn a_plan_made_before_a_change_of_users_or_configuration_is_not_committed() {
+    let changes: [fn(&Host); 2] = [
+        |host| drop(host.post("/users", &json!({"username": "ada"}))),
+        |host| drop(host.call("PATCH", "/apps/hr", &[], Some(&json!({"config": {"protected": ["root"]}})))),
+    ];
+    for change in changes {
+        let (host, id) = analysed();
+        change(&host);
+        let refused = host.call("POST", &format!("/requests/{id}/commit"), &[], None);
+        assert_eq!((refused.status, refused.case()), (409, "conflict"));
+        assert!(refused.text.contains("reconcile again"), "{}", refused.text);
+        assert_eq!(host.get(&format!("/requests/{id}")).body["state"], "Analyzed");
+    }
+}
+
+#[test]
+fn a_plan_that_nobody_committed_gives_way_to_a_new_run() {
+    let (host, id) = analysed();
+    let next = host.call("POST", "/apps/hr/reconcile", &[], None);
+    assert_eq!(next.status, 202, "{next:?}");
+    let before = host.get(&format!("/requests/{id}")).body;
+    assert_eq!(before["state"], "Cancelled");
+    let log = host.get(&format!("/requests/{id}/log")).text;
+    assert!(log.contains(&format!("superseded by {}", next.body["id"].as_str().unwrap())), "{log}");
+}
+
+#[test]
+fn approving_a_plan_names_its_digest() {
+    let (host, id) = analysed();
+    let shown = host.get(&format!("/requests/{id}")).body;
+    assert_eq!(shown["digest"], shown["run"]["plan"]);
+    let unasked = host.post(&format!("/requests/{id}/approve"), &json!({"digest": shown["digest"]}));
+    assert_eq!(unasked.case(), "wrong-state", "no approval is asked for");
+}
