@@ -76,8 +76,9 @@ fn cut(cell: &str) -> String {
 
 /// Facts, one a line, those that are there.
 pub(super) fn facts(facts: &[(&str, String)]) {
-    let width = facts.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
-    for (name, fact) in facts.iter().filter(|(_, fact)| !fact.is_empty()) {
+    let there: Vec<_> = facts.iter().filter(|(_, fact)| !fact.is_empty()).collect();
+    let width = there.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    for (name, fact) in there {
         let indented = fact.replace('\n', &format!("\n{}", " ".repeat(width + 2)));
         line(&format!("{name:width$}  {indented}"));
     }
