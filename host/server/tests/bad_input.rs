@@ -172,6 +172,9 @@ fn a_host_that_cannot_start() {
     fs::write(at.join("key"), &key).unwrap();
     serve("not_a_store", "notastore", &["--master-key-file", "key"]);
     serve("wrong_master_key", "taken", &["--master-key-file", "key"]);
+    gatehouse_store::testing::pretend_format(&at.join(format!("taken/{STORE}")), 9).unwrap();
+    serve("store_from_the_future", "taken", &[]);
+    gatehouse_store::testing::pretend_format(&at.join(format!("taken/{STORE}")), 1).unwrap();
     fs::remove_file(at.join("taken/master.key")).unwrap();
     serve("master_key_missing", "taken", &[]);
     fs::write(at.join("key"), "short").unwrap();

@@ -11,3 +11,6 @@ mod vault;
 pub use file::{OpenOptions, RedbStore};
 pub use memory::MemoryStore;
 pub use vault::MasterKey;
+
+#[cfg(feature = "testing")]
+pub mod testing;
