@@ -1,9 +1,11 @@
-//! What people and programs see: tables, lists of facts, JSON. Never a decision, never a call.
+//! What people and programs see: tables, lists of facts, JSON. Whatever people see goes through [`visible`], because
+//! names and errors come from targets, which are not trusted with a terminal. Never a decision, never a call.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // the one place that prints
 
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 use serde_json::Value as Json;
+use std::borrow::Cow;
 use std::io::Write as _;
 
 /// The widest cell of a list, in characters: longer texts are cut, and `show` has them whole.
@@ -26,7 +28,7 @@ impl Output {
 
     /// The API's answer as it is, or else what `table` makes of it.
     pub(super) fn show(self, answer: &Json, table: impl FnOnce(&Json)) {
-        if self.json { line(&format!("{answer:#}")) } else { table(answer) }
+        if self.json { raw(&format!("{answer:#}")) } else { table(answer) }
     }
 
     /// A sentence for people; nothing for programs, who get `answer`.
@@ -35,14 +37,41 @@ impl Output {
     }
 }
 
-/// A reader that has gone away is no reason to panic.
-pub(super) fn line(text: &str) {
+/// A reader that has gone away is no reason to panic. For JSON alone: it escapes in its own way, or is read by programs.
+fn raw(text: &str) {
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
-/// A line beside the output: progress, hints.
+/// A line for people.
+pub(super) fn line(text: &str) {
+    raw(&visible(text));
+}
+
+/// A line beside the output: progress, hints, errors.
 pub(super) fn note(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", visible(text));
+}
+
+/// A text without anything that moves the cursor, colours, reorders or hides: such characters are spelled out, as
+/// `\u{1b}`. Line breaks stay: they are what the callers made of the text, and flattened where they must be.
+fn visible(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unseen) {
+        return Cow::Borrowed(text);
+    }
+    let spelled = |c: char| if is_unseen(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(spelled).collect())
+}
+
+/// Control characters (Unicode's Cc, the line break excepted), separators of lines, and what Unicode calls
+/// `Default_Ignorable_Code_Point` (UAX #44): bidirectional controls, joiners, zero-width and other invisible characters.
+fn is_unseen(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// What went wrong: where, what, and what to do.
@@ -67,7 +96,8 @@ pub(super) fn table(headers: &[&str], rows: Vec<Vec<String>>) {
 }
 
 fn cut(cell: &str) -> String {
-    let flat = cell.replace('\n', " ");
+    // Spelled out before it is measured, so that the columns stay in line.
+    let flat = visible(cell).replace('\n', " ");
     if flat.chars().count() <= WIDEST {
         return flat;
     }
@@ -110,4 +140,28 @@ pub(super) fn time(value: &Json) -> String {
 /// The items of a list, each as a row of these members.
 pub(super) fn rows(list: &Json, row: impl Fn(&Json) -> Vec<String>) -> Vec<Vec<String>> {
     list["items"].as_array().map(|items| items.iter().map(row).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_steer_a_terminal_is_spelled_out() {
+        for (text, shown) in [
+            ("evil\u{1b}[2J", "evil\\u{1b}[2J"),
+            ("a\u{202e}b\u{200b}c\u{2066}", "a\\u{202e}b\\u{200b}c\\u{2066}"),
+            ("one\rtwo\u{9b}31m\u{7}\u{7f}", "one\\u{d}two\\u{9b}31m\\u{7}\\u{7f}"),
+        ] {
+            assert_eq!(visible(text), shown);
+            assert_eq!(visible(shown), shown, "spelling out again changes nothing");
+        }
+    }
+
+    #[test]
+    fn texts_of_any_script_stay_as_they_are() {
+        for text in ["Ada Lovelace", "Łukasz, 花子, Зоя, عمر, \u{1f600}", "two\nlines"] {
+            assert_eq!(visible(text), text);
+        }
+    }
 }
