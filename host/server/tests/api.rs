@@ -309,3 +309,29 @@ fn answers_name_the_call_that_the_log_speaks_of() {
     let bad = host.call("GET", "/apps", &[("x-request-id", "not mine!")], None);
     assert!(bad.header("x-request-id").len() == 16, "one of the host's own");
 }
+
+#[test]
+fn a_list_is_never_taken_for_an_object() {
+    let host = Host::start().with_app();
+    assert_eq!(host.post("/users", &json!({"username": "ada"})).status, 201);
+    let value = json!({"external_id": "1", "attributes": {"displayName": [["Ada"]]}});
+    for (method, path, body, at) in [
+        ("POST", "/users", json!(["bob"]), ""),
+        ("PATCH", "/users/ada", json!(["renamed"]), ""),
+        ("PATCH", "/users/ada", json!("renamed"), ""),
+        ("POST", "/apps/hr/reconcile", json!([null, true]), ""),
+        ("POST", "/apps/hr/reconcile", json!({"staged": [["1", "ada"]]}), "/staged/0"),
+        ("POST", "/apps/hr/reconcile", json!({"staged": [value]}), "/staged/0/attributes/displayName/0"),
+        ("PATCH", "/apps/hr", json!({"config": {"mapping": [["displayName", "x"]]}}), "/config/mapping/0"),
+        ("PATCH", "/apps/hr", json!({"config": {"retry": [1]}}), "/config/retry"),
+    ] {
+        let refused = host.call(method, path, &[], Some(&body));
+        assert_eq!((refused.status, refused.case()), (422, "invalid"), "{body}: {refused:?}");
+        assert_eq!(refused.body["errors"][0]["pointer"], at, "{refused:?}");
+        assert!(refused.text.contains("object"), "{refused:?}");
+    }
+    let report = host.upload("/users/import?mode=each", "application/jsonl", b"[\"j9\"]\n{\"username\": \"jo\"}").body;
+    assert_eq!((&report["failed"], &report["created"]), (&json!(1), &json!(1)), "{report}");
+    assert_eq!(host.get("/users/ada").status, 200);
+    assert_eq!(host.get("/users/j9").status, 404);
+}

@@ -2,6 +2,7 @@
 
 use super::Problem;
 use super::problem::pointer;
+use crate::wire::Object;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
@@ -76,7 +77,7 @@ fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let read = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+    let Object(read) = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let at = pointer(&error.path().to_string());
         let inner = error.into_inner();
         if !inner.is_data() {

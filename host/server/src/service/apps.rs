@@ -275,6 +275,26 @@ fn origins(texts: &[String]) -> (BTreeSet<Origin>, Vec<Problem>) {
     (origins, problems)
 }
 
+/// What is a struct must be written as an object: serde would take an array for it, by position.
+fn written_as_objects(config: &serde_json::Map<String, Json>) -> Result<(), ServiceError> {
+    let mut problems = Vec::new();
+    let mut check = |at: String, value: &Json| {
+        if value.is_array() {
+            problems.push(Problem::new(format!("config.{at}"), "a list stands where an object is expected"));
+        }
+    };
+    for (name, value) in config {
+        match (name.as_str(), value) {
+            ("reconcile" | "retry", value) => check(name.clone(), value),
+            ("mapping" | "linking", Json::Array(items)) => {
+                items.iter().enumerate().for_each(|(at, item)| check(format!("{name}[{at}]"), item));
+            }
+            _ => {}
+        }
+    }
+    ServiceError::unless_empty(problems)
+}
+
 /// The configuration given, over what the connector suggests.
 fn config_of(given: Option<Json>, description: &Description) -> Result<ProvisioningConfig, ServiceError> {
     let suggested = suggested_config(description);
@@ -283,6 +303,7 @@ fn config_of(given: Option<Json>, description: &Description) -> Result<Provision
         Some(Json::Object(given)) => given,
         Some(other) => return Err(ServiceError::invalid("config", format!("{other} is no JSON object"))),
     };
+    written_as_objects(&given)?;
     let mut whole = serde_json::to_value(suggested).unwrap_or_default();
     if let Json::Object(whole) = &mut whole {
         whole.extend(given);

@@ -1,7 +1,7 @@
 //! Rows of an import, read from CSV (RFC 4180) or JSON lines. A row that cannot be read is an error with its row and
 //! column, and harms no other row. It never looks at what is stored.
 
-use crate::wire::{ImportError, UserChange};
+use crate::wire::{ImportError, Object, UserChange};
 use gatehouse_core::nearest;
 
 /// How the rows are written.
@@ -142,13 +142,14 @@ fn json_rows(bytes: &[u8]) -> Vec<Read> {
 
 fn json_row(no: u64, line: &[u8]) -> Read {
     let mut deserializer = serde_json::Deserializer::from_slice(line);
-    let mut change: UserChange = serde_path_to_error::deserialize(&mut deserializer).map_err(|bad| {
-        let path = bad.path().to_string();
-        let column = (path != ".").then_some(path);
-        let reason = crate::api::json_reason(bad.inner());
-        let why = if bad.inner().is_data() { reason } else { "the line is no JSON object".to_owned() };
-        ImportError { row: no, column, why }
-    })?;
+    let Object(mut change): Object<UserChange> =
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|bad| {
+            let path = bad.path().to_string();
+            let column = (path != ".").then_some(path);
+            let reason = crate::api::json_reason(bad.inner());
+            let why = if bad.inner().is_data() { reason } else { "the line is no JSON object".to_owned() };
+            ImportError { row: no, column, why }
+        })?;
     deserializer.end().map_err(|_| error(no, None, "there is something after the object"))?;
     let username = change.username.take().unwrap_or_default().trim().to_owned();
     named(Row { no, username, change })
@@ -215,5 +216,14 @@ mod tests {
         let bad = rows[1].as_ref().unwrap_err();
         assert_eq!((bad.row, bad.column.as_deref()), (3, Some("active")));
         assert_eq!(rows[2].as_ref().unwrap_err().row, 4);
+    }
+
+    #[test]
+    fn a_line_that_is_no_object_is_no_row() {
+        for line in ["[\"j9\"]", "\"j9\"", "9", "null"] {
+            let rows = read(Format::JsonLines, line.as_bytes()).unwrap();
+            let bad = rows[0].as_ref().unwrap_err();
+            assert!(bad.why.contains("expected an object"), "{line}: {bad:?}");
+        }
     }
 }

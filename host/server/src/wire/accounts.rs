@@ -113,7 +113,7 @@ pub struct StagedAccount {
     #[schema(value_type = StatusSpelling)]
     pub status: Status,
     /// Attributes by name, as the connector's schema names them.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::object::lists_by_name")]
     pub attributes: BTreeMap<String, Vec<ValueView>>,
     /// The target's mark of this version.
     #[serde(default)]

@@ -115,7 +115,7 @@ pub struct AppChange {
 #[serde(deny_unknown_fields)]
 pub struct ReconcileBody {
     /// Accounts that a custom process supplies: the run starts at Analyzing with these, and collects nothing.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::object::optional_list")]
     pub staged: Option<Vec<StagedAccount>>,
     /// Whether the supplied accounts are all there are. Only then does the absence of one mean anything.
     #[serde(default)]

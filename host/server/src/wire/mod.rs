@@ -5,6 +5,7 @@
 mod accounts;
 mod apps;
 mod connectors;
+mod object;
 mod people;
 mod requests;
 mod spelling;
@@ -19,6 +20,7 @@ pub use connectors::{
     AttributeView, CheckReport, ConnectorRefView, ConnectorView, CredentialSlotView, DescriptionView, FindingView,
     SettingView,
 };
+pub(crate) use object::Object;
 pub use people::{ImportError, ImportReport, NewProfile, NewUser, ProfileView, UserChange, UserView};
 pub use requests::{
     ApproveBody, AttemptView, CancelBody, CompleteBody, DenyBody, LogEntryView, NewRequestBody, RequestView, RunView,
