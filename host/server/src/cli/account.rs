@@ -1,8 +1,8 @@
 //! `gatehouse account`.
 
 use super::client::{escape, query};
-use super::render::{facts, line, rows, table, text, time};
-use super::{Outcome, Session, wait};
+use super::render::{facts, line, table, text, time};
+use super::{Outcome, Session, values, wait};
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Value as Json, json};
@@ -22,6 +22,8 @@ pub(super) enum Verb {
         /// Of this user: username or number
         #[arg(long)]
         user: Option<String>,
+        #[command(flatten)]
+        limit: values::Limit,
         /// Only count them, by link state and situation
         #[arg(long, conflicts_with_all = ["link_state", "situation", "user"])]
         summary: bool,
@@ -60,11 +62,11 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
     };
     match verb {
         Verb::List { app, summary: true, .. } => summary(session, &app)?,
-        Verb::List { app, link_state, situation, user, .. } => {
+        Verb::List { app, link_state, situation, user, limit, .. } => {
             let filter = [("app", Some(app)), ("link_state", link_state), ("situation", situation), ("user", user)];
-            let list = session.client.list(&format!("/api/v1/accounts{}", query(&filter)), usize::MAX)?;
+            let list = session.client.list(&format!("/api/v1/accounts{}", query(&filter)), limit.most())?;
             let headers = ["ID", "USERNAME", "USER", "STATUS", "LINK STATE", "SITUATION", "WHY"];
-            session.out.show(&list, |list| table(&headers, rows(list, row)));
+            session.out.list(&list, &headers, row);
         }
         Verb::Show { id } => {
             let shown = session.client.get(&format!("/api/v1/accounts/{}", escape(&id)))?;

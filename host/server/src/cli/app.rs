@@ -1,7 +1,7 @@
 //! `gatehouse app`.
 
 use super::client::escape;
-use super::render::{facts, line, rows, table, text, time};
+use super::render::{facts, line, table, text, time};
 use super::{Outcome, Session, request, values, wait};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
@@ -15,7 +15,7 @@ pub(super) enum Verb {
     /// Connects an app: a connector, its settings and credentials
     Create(Box<Create>),
     /// Lists apps
-    List,
+    List(values::Limit),
     /// Shows an app (its configuration: --output json, member `config`)
     Show {
         /// The app
@@ -127,9 +127,9 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
     let out = session.out;
     match verb {
         Verb::Create(create) => self::create(session, *create)?,
-        Verb::List => {
-            let list = session.client.list("/api/v1/apps", usize::MAX)?;
-            out.show(&list, |list| table(&["NAME", "CONNECTOR", "REACHES", "PROFILES", "PAUSED"], rows(list, row)));
+        Verb::List(limit) => {
+            let list = session.client.list("/api/v1/apps", limit.most())?;
+            out.list(&list, &["NAME", "CONNECTOR", "REACHES", "PROFILES", "PAUSED"], row);
         }
         Verb::Show { name } => out.show(&session.client.get(&path(&name))?, show),
         Verb::Probe { name } => return probe(session, &name),

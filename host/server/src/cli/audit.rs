@@ -1,7 +1,7 @@
 //! `gatehouse audit`.
 
-use super::render::{rows, table, text, time};
-use super::{Outcome, Session};
+use super::render::{text, time};
+use super::{Outcome, Session, values};
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::Value as Json;
@@ -11,16 +11,16 @@ pub(super) enum Verb {
     /// Lists what was done, decided and denied, newest first
     List {
         /// At most so many records
-        #[arg(long, default_value_t = 50)]
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = values::count)]
         limit: usize,
     },
 }
 
 pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
     let Verb::List { limit } = verb;
-    let list = session.client.list("/api/v1/audit", limit.max(1))?;
+    let list = session.client.list("/api/v1/audit", limit)?;
     let row =
         |r: &Json| vec![time(&r["at"]), text(&r["actor"]), text(&r["action"]), text(&r["subject"]), text(&r["facts"])];
-    session.out.show(&list, |list| table(&["WHEN", "WHO", "WHAT", "TO WHAT", "FACTS"], rows(list, row)));
+    session.out.list(&list, &["WHEN", "WHO", "WHAT", "TO WHAT", "FACTS"], row);
     Ok(Outcome::Done)
 }

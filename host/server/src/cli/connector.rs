@@ -1,7 +1,7 @@
 //! `gatehouse connector`.
 
 use super::client::escape;
-use super::render::{Output, facts, line, note, rows, table, text, time};
+use super::render::{Output, facts, line, note, table, text, time};
 use super::{Outcome, Session, skeleton, values};
 use crate::serve::sandbox_for_checks;
 use anyhow::{Context, Result, anyhow};
@@ -34,7 +34,7 @@ pub(super) enum Verb {
         allow_unsigned: bool,
     },
     /// Lists installed connectors
-    List,
+    List(values::Limit),
     /// Shows an installed connector: its operations, settings, credentials and attributes
     Show {
         /// NAME, NAME@VERSION or digest
@@ -52,9 +52,9 @@ pub(super) fn run(verb: Verb, out: Output, session: impl FnOnce() -> Result<Sess
         Verb::New { name, path } => skeleton::write(&name, path, out)?,
         Verb::Check { file } => check(&file, out)?,
         Verb::Install { file, allow_unsigned } => install(&session()?, &file, allow_unsigned)?,
-        Verb::List => {
-            let list = session()?.client.list("/api/v1/connectors", usize::MAX)?;
-            out.show(&list, |list| table(&["NAME", "VERSION", "DIGEST", "SUMMARY"], rows(list, row)));
+        Verb::List(limit) => {
+            let list = session()?.client.list("/api/v1/connectors", limit.most())?;
+            out.list(&list, &["NAME", "VERSION", "DIGEST", "SUMMARY"], row);
         }
         Verb::Show { connector } => {
             let shown = session()?.client.get(&format!("/api/v1/connectors/{}", escape(&connector)))?;

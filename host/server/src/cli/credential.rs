@@ -1,7 +1,7 @@
 //! `gatehouse credential`.
 
 use super::client::escape;
-use super::render::{rows, table, text, time};
+use super::render::{text, time};
 use super::{Outcome, Session, values};
 use anyhow::Result;
 use clap::{ArgGroup, Subcommand, ValueEnum};
@@ -39,7 +39,7 @@ pub(super) enum Verb {
         secret_stdin: bool,
     },
     /// Lists credentials, without their secrets
-    List,
+    List(values::Limit),
     /// Deletes a credential that no app uses
     Delete {
         /// What it is called
@@ -61,8 +61,8 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             let set = session.client.put(&format!("/api/v1/credentials/{}", escape(&name)), body)?;
             out.say(&set, &format!("Credential {name} is set, for {} alone.", text(&set["origin"])));
         }
-        Verb::List => {
-            let list = session.client.list("/api/v1/credentials", usize::MAX)?;
+        Verb::List(limit) => {
+            let list = session.client.list("/api/v1/credentials", limit.most())?;
             let row = |c: &Json| {
                 vec![
                     text(&c["name"]),
@@ -72,7 +72,7 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
                     time(&c["updated_at"]),
                 ]
             };
-            out.show(&list, |list| table(&["NAME", "ORIGIN", "SCHEME", "HEADER", "SET"], rows(list, row)));
+            out.list(&list, &["NAME", "ORIGIN", "SCHEME", "HEADER", "SET"], row);
         }
         Verb::Delete { name } => {
             session.client.delete(&format!("/api/v1/credentials/{}", escape(&name)))?;

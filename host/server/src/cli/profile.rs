@@ -1,8 +1,8 @@
 //! `gatehouse profile`.
 
 use super::client::escape;
-use super::render::{facts, rows, table, text};
-use super::{Outcome, Session};
+use super::render::{facts, text};
+use super::{Outcome, Session, values};
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Value as Json, json};
@@ -18,7 +18,7 @@ pub(super) enum Verb {
         description: String,
     },
     /// Lists profiles
-    List,
+    List(values::Limit),
     /// Shows a profile
     Show {
         /// What it is called
@@ -33,10 +33,10 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             let made = session.client.post("/api/v1/profiles", json!({"name": name, "description": description}))?;
             out.say(&made, &format!("Made profile {name}."));
         }
-        Verb::List => {
-            let list = session.client.list("/api/v1/profiles", usize::MAX)?;
+        Verb::List(limit) => {
+            let list = session.client.list("/api/v1/profiles", limit.most())?;
             let row = |p: &Json| vec![text(&p["name"]), text(&p["description"])];
-            out.show(&list, |list| table(&["NAME", "DESCRIPTION"], rows(list, row)));
+            out.list(&list, &["NAME", "DESCRIPTION"], row);
         }
         Verb::Show { name } => {
             let shown = session.client.get(&format!("/api/v1/profiles/{}", escape(&name)))?;

@@ -31,6 +31,15 @@ impl Output {
         if self.json { raw(&format!("{answer:#}")) } else { table(answer) }
     }
 
+    /// A list as the API gives it, or a row of each item; and that there is more of it, if there is.
+    pub(super) fn list(self, list: &Json, headers: &[&str], row: impl Fn(&Json) -> Vec<String>) {
+        self.show(list, |list| table(headers, rows(list, row)));
+        if !list["next"].is_null() {
+            let shown = list["items"].as_array().map_or(0, Vec::len);
+            note(&format!("… more follow; raise --limit (these are {shown})"));
+        }
+    }
+
     /// A sentence for people; nothing for programs, who get `answer`.
     pub(super) fn say(self, answer: &Json, sentence: &str) {
         self.show(answer, |_| line(sentence));

@@ -2,7 +2,7 @@
 
 use super::client::{escape, query};
 use super::render::{facts, line, note, rows, table, text, time};
-use super::{Outcome, Session, wait};
+use super::{Outcome, Session, values, wait};
 use anyhow::{Result, bail};
 use clap::{ArgGroup, Subcommand};
 use serde_json::{Value as Json, json};
@@ -50,7 +50,7 @@ pub(super) enum Verb {
         #[arg(long, value_name = "ID")]
         raised_by: Option<String>,
         /// At most so many
-        #[arg(long, default_value_t = 1000)]
+        #[arg(long, value_name = "N", default_value_t = 1000, value_parser = values::count)]
         limit: usize,
     },
     /// Shows a request
@@ -65,6 +65,8 @@ pub(super) enum Verb {
     Staged {
         /// Its number
         id: String,
+        #[command(flatten)]
+        limit: values::Limit,
     },
     /// Commits a reconciliation's plan: makes its links, raises its requests, and waits for them
     Commit {
@@ -124,14 +126,14 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
         Verb::List { app, state, operation, user, raised_by, limit } => {
             let filter =
                 [("app", app), ("state", state), ("operation", operation), ("user", user), ("raised_by", raised_by)];
-            let list = session.client.list(&format!("/api/v1/requests{}", query(&filter)), limit.max(1))?;
-            session.out.show(&list, tell_list);
+            let list = session.client.list(&format!("/api/v1/requests{}", query(&filter)), limit)?;
+            session.out.list(&list, &LISTED, listed);
             Ok(Outcome::Done)
         }
         Verb::Show { id, log } => show(session, &id, log),
-        Verb::Staged { id } => {
-            let list = session.client.list(&format!("/api/v1/requests/{}/staging", escape(&id)), usize::MAX)?;
-            session.out.show(&list, |list| table(&STAGED, rows(list, staged)));
+        Verb::Staged { id, limit } => {
+            let list = session.client.list(&path(&id, "staging"), limit.most())?;
+            session.out.list(&list, &STAGED, staged);
             Ok(Outcome::Done)
         }
         Verb::Commit { id, no_wait } => commit(session, &id, no_wait),
@@ -218,24 +220,15 @@ fn commit(session: &Session, id: &str, no_wait: bool) -> Result<Outcome> {
             text(&run["run"]["committed"])
         ));
         line("\nRequests it raised");
-        tell_list(&children);
+        table(&LISTED, rows(&children, listed));
     }
     Ok(outcome)
 }
 
-fn tell_list(list: &Json) {
-    let row = |r: &Json| {
-        vec![
-            text(&r["id"]),
-            text(&r["app"]),
-            text(&r["operation"]),
-            text(&r["user_name"]),
-            text(&r["account"]),
-            text(&r["state"]),
-            text(&r["error"]),
-        ]
-    };
-    table(&["ID", "APP", "OPERATION", "USER", "ACCOUNT", "STATE", "ERROR"], rows(list, row));
+const LISTED: [&str; 7] = ["ID", "APP", "OPERATION", "USER", "ACCOUNT", "STATE", "ERROR"];
+
+fn listed(request: &Json) -> Vec<String> {
+    ["id", "app", "operation", "user_name", "account", "state", "error"].map(|name| text(&request[name])).into()
 }
 
 fn show(session: &Session, id: &str, log: bool) -> Result<Outcome> {

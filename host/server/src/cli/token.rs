@@ -1,8 +1,8 @@
 //! `gatehouse token`.
 
 use super::client::escape;
-use super::render::{line, note, rows, table, text, time};
-use super::{Outcome, Session};
+use super::render::{line, note, text, time};
+use super::{Outcome, Session, values};
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Value as Json, json};
@@ -15,7 +15,7 @@ pub(super) enum Verb {
         name: String,
     },
     /// Lists tokens, without themselves
-    List,
+    List(values::Limit),
     /// Makes a token worthless, at once
     Revoke {
         /// What it is called
@@ -33,10 +33,10 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
                 line(&text(&made["token"]));
             });
         }
-        Verb::List => {
-            let list = session.client.list("/api/v1/tokens", usize::MAX)?;
+        Verb::List(limit) => {
+            let list = session.client.list("/api/v1/tokens", limit.most())?;
             let row = |t: &Json| vec![text(&t["name"]), time(&t["created_at"]), time(&t["revoked_at"])];
-            out.show(&list, |list| table(&["NAME", "MADE", "REVOKED"], rows(list, row)));
+            out.list(&list, &["NAME", "MADE", "REVOKED"], row);
         }
         Verb::Revoke { name } => {
             session.client.delete(&format!("/api/v1/tokens/{}", escape(&name)))?;

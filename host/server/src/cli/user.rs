@@ -1,7 +1,7 @@
 //! `gatehouse user`.
 
 use super::client::{escape, query};
-use super::render::{facts, rows, table, text, time};
+use super::render::{facts, text, time};
 use super::{Outcome, Session, import, values};
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -41,6 +41,8 @@ pub(super) enum Verb {
         /// Of this profile
         #[arg(long)]
         profile: Option<String>,
+        #[command(flatten)]
+        limit: values::Limit,
     },
     /// Marks a user as frozen (accounts follow by requests)
     Freeze {
@@ -142,11 +144,11 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             session.out.show(&session.client.patch(&path(&user), body, None)?, show);
         }
         Verb::Show { user } => session.out.show(&session.client.get(&path(&user))?, show),
-        Verb::List { profile } => {
+        Verb::List { profile, limit } => {
             let filter = query(&[("profile", profile)]);
-            let list = session.client.list(&format!("/api/v1/users{filter}"), usize::MAX)?;
+            let list = session.client.list(&format!("/api/v1/users{filter}"), limit.most())?;
             let headers = ["ID", "USERNAME", "NAME", "EMAIL", "PROFILE", "ACTIVE", "FROZEN"];
-            session.out.show(&list, |list| table(&headers, rows(list, row)));
+            session.out.list(&list, &headers, row);
         }
         Verb::Freeze { user } => flag(&user, "freeze")?,
         Verb::Unfreeze { user } => flag(&user, "unfreeze")?,

@@ -12,6 +12,28 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// How much of a list, where the verb has no default of its own.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct Limit {
+    /// At most so many [default: all]
+    #[arg(long, value_name = "N", value_parser = count)]
+    limit: Option<usize>,
+}
+
+impl Limit {
+    pub(super) fn most(self) -> usize {
+        self.limit.unwrap_or(usize::MAX)
+    }
+}
+
+/// A number of things, one at least.
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(format!("`{text}` is no number from 1 up")),
+    }
+}
+
 /// Reads a file, and names it if that fails.
 pub(super) fn file(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
