@@ -2,14 +2,21 @@
 //! names and errors come from targets, which are not trusted with a terminal. Never a decision, never a call.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // the one place that prints
 
-use comfy_table::Table;
 use comfy_table::presets::NOTHING;
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
+use console::Term;
 use serde_json::Value as Json;
 use std::borrow::Cow;
 use std::io::Write as _;
 
 /// The widest cell of a list, in characters: longer texts are cut, and `show` has them whole.
 const WIDEST: usize = 100;
+
+/// Columns whose texts are never cut: half a reason is none. On a terminal they are wrapped.
+const WHOLE: [&str; 7] = ["ERROR", "WHY", "WHAT", "WHAT IS WRONG", "FACTS", "FOUND", "SITUATION"];
+
+/// The narrowest that such a column becomes, in characters.
+const NARROWEST: u16 = 24;
 
 /// Where output goes, and how it looks.
 #[derive(Clone, Copy, Debug)]
@@ -94,20 +101,44 @@ pub(super) fn table(headers: &[&str], rows: Vec<Vec<String>>) {
     if rows.is_empty() {
         return line("(none)");
     }
+    line(&laid_out(headers, rows, Term::stdout().size_checked().map(|(_, width)| width)));
+}
+
+/// A table in so many columns of a terminal; as wide as it comes where there is none.
+fn laid_out(headers: &[&str], rows: Vec<Vec<String>>, width: Option<u16>) -> String {
     let mut table = Table::new();
     table.load_style(NOTHING).set_header(headers.iter().copied());
+    let mut widest = vec![0; headers.len()];
     for row in rows {
-        table.add_row(row.into_iter().map(|cell| cut(&cell)));
+        let cells: Vec<String> = row
+            .iter()
+            .enumerate()
+            .map(|(at, cell)| cell_text(cell, headers.get(at).is_some_and(|name| WHOLE.contains(name))))
+            .collect();
+        for (most, cell) in widest.iter_mut().zip(&cells) {
+            *most = cell.chars().count().max(*most);
+        }
+        table.add_row(cells);
+    }
+    if let Some(width) = width {
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
+        table.set_constraints(headers.iter().zip(widest).map(|(name, widest)| {
+            if WHOLE.contains(name) && widest > usize::from(NARROWEST) {
+                ColumnConstraint::LowerBoundary(Width::Fixed(NARROWEST))
+            } else {
+                ColumnConstraint::ContentWidth
+            }
+        }));
     }
     // Columns alone are told apart: what is copied from a table is what stands in it.
     let lines = table.lines().map(|row| row.strip_prefix(' ').unwrap_or(&row).trim_end().to_owned());
-    line(&lines.collect::<Vec<_>>().join("\n"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
-fn cut(cell: &str) -> String {
+fn cell_text(cell: &str, whole: bool) -> String {
     // Spelled out before it is measured, so that the columns stay in line.
     let flat = visible(cell).replace('\n', " ");
-    if flat.chars().count() <= WIDEST {
+    if whole || flat.chars().count() <= WIDEST {
         return flat;
     }
     flat.chars().take(WIDEST - 1).chain(std::iter::once('…')).collect()
@@ -165,6 +196,21 @@ mod tests {
             assert_eq!(visible(text), shown);
             assert_eq!(visible(shown), shown, "spelling out again changes nothing");
         }
+    }
+
+    #[test]
+    fn reasons_are_whole_and_wrapped_on_a_terminal() {
+        let why = "because ".repeat(30).trim_end().to_owned();
+        let rows = || vec![vec!["UPR-000001".to_owned(), "x".repeat(150), why.clone()]];
+        let piped = laid_out(&["ID", "NAME", "WHY"], rows(), None);
+        assert!(piped.contains(&why) && !piped.contains(&"x".repeat(150)), "{piped}");
+        let rows = || vec![vec!["UPR-000001".to_owned(), "Ada".to_owned(), why.clone()]];
+        let shown = laid_out(&["ID", "NAME", "WHY"], rows(), Some(60));
+        assert!(shown.lines().all(|line| line.chars().count() <= 60), "{shown}");
+        assert_eq!(shown.matches("because").count(), 30, "{shown}");
+        assert!(shown.contains("UPR-000001"), "{shown}");
+        let narrow = laid_out(&["ID", "NAME", "WHY"], rows(), Some(10));
+        assert!(narrow.contains("UPR-000001") && narrow.matches("because").count() == 30, "{narrow}");
     }
 
     #[test]
