@@ -13,6 +13,9 @@ use std::path::{Path, PathBuf};
 /// The file that is read if it is there and no other is named.
 const FILE: &str = "gatehouse.toml";
 
+/// The master key that a host makes for itself, in the data directory.
+pub(crate) const MASTER_KEY: &str = "master.key";
+
 /// How to run a host. Each of these is also a key of the configuration file, with `_` for `-`.
 #[derive(Debug, Default, Args)]
 pub struct ServeArgs {
@@ -31,6 +34,9 @@ pub struct ServeArgs {
     /// A PEM file with its key
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Serve plain HTTP also where others can listen in: something else protects the way to it
+    #[arg(long)]
+    plain_http: bool,
     /// A file with the master key, 64 hexadecimal digits (GATEHOUSE_MASTER_KEY holds the key itself); one is made
     /// in the data directory if none is given
     #[arg(long, value_name = "FILE", env = "GATEHOUSE_MASTER_KEY_FILE", hide_env_values = true)]
@@ -65,6 +71,8 @@ struct FileKeys {
     listen: Option<String>,
     tls_cert: Option<PathBuf>,
     tls_key: Option<PathBuf>,
+    #[serde(default)]
+    plain_http: bool,
     master_key_file: Option<PathBuf>,
     #[serde(default)]
     target_ca: Vec<PathBuf>,
@@ -95,11 +103,12 @@ impl ServeConfig {
     /// What the flags, the environment and the file come to.
     ///
     /// # Errors
-    /// The file cannot be read or has an unknown key, or a value makes no sense.
+    /// The file cannot be read or has an unknown key, a value makes no sense, or tokens would cross a network in the
+    /// clear without consent.
     pub fn read(args: ServeArgs) -> Result<Self> {
         let file = file_keys(args.config.as_deref())?;
         let listen = args.listen.or(file.listen).unwrap_or_else(|| "127.0.0.1:7070".to_owned());
-        let listen = listen.parse().map_err(|_| {
+        let listen: SocketAddr = listen.parse().map_err(|_| {
             anyhow!("`{listen}` is no address to listen on: it takes an IP address and a port, such as 127.0.0.1:7070")
         })?;
         let tls = match (args.tls_cert.or(file.tls_cert), args.tls_key.or(file.tls_key)) {
@@ -107,6 +116,13 @@ impl ServeConfig {
             (None, None) => None,
             _ => bail!("TLS takes both a certificate and its key: tls_cert and tls_key"),
         };
+        if tls.is_none() && !listen.ip().is_loopback() && !args.plain_http && !file.plain_http {
+            bail!(
+                "{listen} is not loopback, and without TLS tokens and personal data would cross the network in the \
+                 clear; give a certificate (--tls-cert and --tls-key), or say --plain-http if something else protects \
+                 the way to it"
+            );
+        }
         let target_ca = if args.target_ca.is_empty() { file.target_ca } else { args.target_ca };
         Ok(Self {
             data: args.data.or(file.data).unwrap_or_else(|| PathBuf::from("gatehouse-data")),
@@ -132,7 +148,7 @@ impl ServeConfig {
             let text = fs::read_to_string(file).with_context(|| format!("the master key file {}", file.display()))?;
             return parse_key(&text).with_context(|| format!("the master key file {}", file.display()));
         }
-        let file = self.data.join("master.key");
+        let file = self.data.join(MASTER_KEY);
         match fs::read_to_string(&file) {
             Ok(text) => parse_key(&text).with_context(|| format!("the master key file {}", file.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => make_key(&file, &self.data),
@@ -182,4 +198,43 @@ pub fn write_private(path: &Path, text: &str) -> Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).with_context(|| format!("{} cannot be made", path.display()))?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).with_context(|| format!("{}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn at(listen: &str) -> ServeArgs {
+        ServeArgs { listen: Some(listen.to_owned()), ..ServeArgs::default() }
+    }
+
+    #[test]
+    fn plain_http_beyond_loopback_is_refused() {
+        for listen in ["0.0.0.0:7070", "[::]:7070", "192.0.2.1:7070", "[::ffff:192.0.2.1]:7070"] {
+            let refused = ServeConfig::read(at(listen)).unwrap_err().to_string();
+            assert!(refused.contains("--tls-cert") && refused.contains("--plain-http"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn plain_http_beyond_loopback_takes_consent_and_tls_or_loopback_take_none() {
+        assert!(ServeConfig::read(ServeArgs { plain_http: true, ..at("0.0.0.0:7070") }).is_ok());
+        let (tls_cert, tls_key) = (Some("cert.pem".into()), Some("key.pem".into()));
+        assert!(ServeConfig::read(ServeArgs { tls_cert, tls_key, ..at("0.0.0.0:7070") }).is_ok());
+        for listen in ["127.0.0.1:7070", "127.1.2.3:7070", "[::1]:7070"] {
+            assert!(ServeConfig::read(at(listen)).is_ok(), "{listen}");
+        }
+    }
+
+    #[test]
+    fn the_file_can_consent_to_plain_http() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("own.toml");
+        for (text, taken) in [("plain_http = true", true), ("plain_http = false", false)] {
+            fs::write(&file, text).unwrap();
+            let args = ServeArgs { config: Some(file.clone()), ..at("0.0.0.0:7070") };
+            assert_eq!(ServeConfig::read(args).is_ok(), taken, "{text}");
+        }
+    }
 }
