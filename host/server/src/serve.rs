@@ -2,7 +2,7 @@
 //! that names the implementations.
 
 use crate::api::{Api, router};
-use crate::config::{LogFormat, ServeArgs, ServeConfig, write_private};
+use crate::config::{LogFormat, MASTER_KEY, ServeArgs, ServeConfig, write_private};
 use crate::service::{Background, Services};
 use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
@@ -93,8 +93,25 @@ impl Background for Behind {
 }
 
 fn open_store(config: &ServeConfig) -> Result<RedbStore> {
+    store_must_be_there(config)?;
     let options = OpenOptions::new(config.data.join(STORE), config.master_key()?);
     RedbStore::open(&options).map_err(|error| anyhow!("{error}"))
+}
+
+/// A key that was made here was made for a store: without that, a new one would pass for it, empty and unnoticed.
+fn store_must_be_there(config: &ServeConfig) -> Result<()> {
+    let (store, key) = (config.data.join(STORE), config.data.join(MASTER_KEY));
+    let there = fs::metadata(&store).is_ok_and(|found| found.len() > 0);
+    if there || !key.exists() {
+        return Ok(());
+    }
+    Err(anyhow!(
+        "{} is missing or empty, and {} says that there was a store: put the store back from a backup, or, for a new \
+         installation or after a first start that was interrupted, delete {}",
+        store.display(),
+        key.display(),
+        if store.exists() { "both" } else { "the key" }
+    ))
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener> {

@@ -177,6 +177,12 @@ fn a_host_that_cannot_start() {
     gatehouse_store::testing::pretend_format(&at.join(format!("taken/{STORE}")), 1).unwrap();
     fs::remove_file(at.join("taken/master.key")).unwrap();
     serve("master_key_missing", "taken", &[]);
+    fs::create_dir(at.join("lost")).unwrap();
+    fs::write(at.join("lost/master.key"), &key).unwrap();
+    serve("store_missing", "lost", &[]);
+    fs::write(at.join(format!("lost/{STORE}")), "").unwrap();
+    serve("store_empty", "lost", &[]);
+    assert_eq!(fs::read(at.join(format!("lost/{STORE}"))).unwrap(), b"", "nothing was made of it");
     fs::write(at.join("key"), "short").unwrap();
     serve("master_key_malformed", "taken", &["--master-key-file", "key"]);
     refused("listen_malformed", output(gatehouse(at, &["serve", "--listen", "localhost"])), &[]);
