@@ -337,15 +337,60 @@ pub(super) fn tell_run(session: &Session, run: &Json) -> Result<()> {
         row["source"] == "fault"
             || (verdict.is_object() && (verdict["situation"] != "confirmed" || !verdict["raises"].is_null()))
     };
-    let all: Vec<&Json> = list["items"].as_array().into_iter().flatten().filter(differs).collect();
+    let mut all: Vec<&Json> = list["items"].as_array().into_iter().flatten().filter(differs).collect();
     if all.is_empty() {
-        line("\nNothing differs from what is known.");
+        line(&format!("\n{}", nothing_differs(&run["run"])));
         return Ok(());
     }
+    all.sort_by_key(|row| (weight(row), row["no"].as_u64()));
     line("\nDifferences");
     table(&STAGED, all.iter().take(SHOWN).map(|row| staged(row)).collect());
     if all.len() > SHOWN {
         line(&format!("… and {} more: gatehouse request staged {id}", all.len() - SHOWN));
     }
     Ok(())
+}
+
+/// What matters first: rows that raise requests, then those that a person must decide.
+fn weight(row: &Json) -> u8 {
+    match &row["verdict"] {
+        verdict if !verdict["raises"].is_null() => 0,
+        verdict if verdict["link_state"] == "Duplicate" => 1,
+        _ => 2,
+    }
+}
+
+/// Nothing may be said of what was not collected.
+fn nothing_differs(run: &Json) -> String {
+    match run["completeness"].get("partial") {
+        Some(why) => format!("Nothing differs in what was collected, which was not everything: {}", text(why)),
+        None => "Nothing differs from what is known.".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_that_raise_requests_come_first_then_duplicates() {
+        let row = |no: u64, verdict: Json| json!({"no": no, "verdict": verdict});
+        let mut rows = [
+            row(0, json!({"link_state": "Orphaned", "raises": null})),
+            row(1, json!({"link_state": "Duplicate", "raises": null})),
+            row(2, json!({"link_state": "Linked", "raises": "Update"})),
+            row(3, Json::Null),
+            row(4, json!({"link_state": "Linked", "raises": "Create"})),
+        ];
+        rows.sort_by_key(|row| (weight(row), row["no"].as_u64()));
+        assert_eq!(rows.map(|row| row["no"].as_u64()), [2, 4, 1, 0, 3].map(Some));
+    }
+
+    #[test]
+    fn what_was_not_collected_is_not_said_to_be_the_same() {
+        let partial = nothing_differs(&json!({"completeness": {"partial": "page 3 was refused"}}));
+        assert_eq!(partial, "Nothing differs in what was collected, which was not everything: page 3 was refused");
+        let complete = nothing_differs(&json!({"completeness": "complete"}));
+        assert_eq!(complete, "Nothing differs from what is known.");
+    }
 }
