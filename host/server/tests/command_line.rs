@@ -3,8 +3,10 @@
 
 mod common;
 
-use common::Host;
+use common::{Host, gatehouse, output};
 use serde_json::json;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 
 #[test]
 fn names_and_errors_cannot_steer_the_terminal_of_who_reads_them() {
@@ -49,4 +51,45 @@ fn a_list_that_stops_before_its_end_says_so() {
     let page: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert!(page["items"].as_array().unwrap().len() == 2 && page["next"].is_string(), "{page}");
     assert_eq!(host.cli(directory.path(), &["user", "list", "--limit", "0"]).0, 2);
+}
+
+/// Answers one import of so many rows, and is gone before the next.
+fn host_that_goes_away(listener: &TcpListener, rows: u64) {
+    let (stream, _) = listener.accept().unwrap();
+    let mut reader = BufReader::new(stream);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    std::io::copy(&mut reader.by_ref().take(length), &mut std::io::sink()).unwrap();
+    let report = json!({"rows": rows, "created": rows - 1, "updated": 1, "unchanged": 0, "failed": 0, "errors": [],
+        "nothing_written": false})
+    .to_string();
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close";
+    write!(reader.get_mut(), "{head}\r\ncontent-length: {}\r\n\r\n{report}", report.len()).unwrap();
+}
+
+#[test]
+fn an_interrupted_import_says_how_far_it_got_and_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let rows: String = (0..600).map(|no| format!("u{no}\n")).collect();
+    std::fs::write(directory.path().join("people.csv"), format!("username\n{rows}")).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let host = std::thread::spawn(move || host_that_goes_away(&listener, 500));
+    let mut command = gatehouse(directory.path(), &["user", "import", "people.csv"]);
+    command.env("GATEHOUSE_SERVER", format!("http://{address}")).env("GATEHOUSE_TOKEN", "x");
+    let (code, _, stderr) = output(command);
+    host.join().unwrap();
+    assert_eq!(code, 1, "{stderr}");
+    for said in ["Imported up to row 501 (499 made, 1 changed, 0 wrong so far)", "again is safe", "cannot be reached"] {
+        assert!(stderr.contains(said), "{said}: {stderr}");
+    }
 }

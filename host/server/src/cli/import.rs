@@ -47,9 +47,11 @@ fn in_parts(session: &Session, rows: &Rows) -> Result<ImportReport> {
     let mut total = ImportReport { rows: rows.rows.len() as u64, nothing_written: true, ..ImportReport::default() };
     let mut later: Vec<&(u64, Vec<u8>)> = Vec::new();
     let mut done = 0;
+    let mut last = None;
     for part in rows.rows.chunks(PART) {
         let part: Vec<_> = part.iter().collect();
-        let report = send(session, rows, &part, "each", false)?;
+        let report = send(session, rows, &part, "each", false).with_context(|| interrupted(&total, last))?;
+        last = part.last().map(|(no, _)| *no).or(last);
         done += part.len() as u64;
         progress.count("rows imported", done, Some(rows.rows.len() as u64));
         let (managers, errors): (Vec<_>, Vec<_>) =
@@ -62,7 +64,10 @@ fn in_parts(session: &Session, rows: &Rows) -> Result<ImportReport> {
         let before = later.len();
         let mut errors = Vec::new();
         for part in later.chunks(PART) {
-            let report = send(session, rows, part, "each", false)?;
+            let report = send(session, rows, part, "each", false).with_context(|| {
+                let first = later.first().map(|(no, _)| *no);
+                format!("{}, but some from row {} on", interrupted(&total, last), first.unwrap_or_default())
+            })?;
             add(&mut total, &report, Vec::new());
             errors.extend(report.errors);
         }
@@ -76,6 +81,20 @@ fn in_parts(session: &Session, rows: &Rows) -> Result<ImportReport> {
     total.errors.sort_by_key(|error| error.row);
     total.failed = total.errors.len() as u64;
     Ok(total)
+}
+
+/// What has been done when an import comes to no end: up to which row, and what to do.
+fn interrupted(total: &ImportReport, last: Option<u64>) -> String {
+    let again = "importing the file again is safe: what is imported already stays as it is";
+    match last {
+        None => format!("the import was interrupted in its first rows; {again}"),
+        Some(row) => format!(
+            "the import was interrupted; {again}. Imported up to row {row} ({} made, {} changed, {} wrong so far)",
+            total.created,
+            total.updated,
+            total.errors.len()
+        ),
+    }
 }
 
 fn add(total: &mut ImportReport, part: &ImportReport, errors: Vec<ImportError>) {
