@@ -221,6 +221,9 @@ fn commit(session: &Session, id: &str, no_wait: bool) -> Result<Outcome> {
         ));
         line("\nRequests it raised");
         table(&LISTED, rows(&children, listed));
+        if let Some(told) = wait::told_of_waiting(&wait::awaiting_approval(&children)) {
+            line(&format!("\n{told}"));
+        }
     }
     Ok(outcome)
 }

@@ -101,8 +101,13 @@ pub(super) fn until_children_rest(session: &Session, run: &Json) -> Result<(Json
         let children = session.client.list(&path, usize::MAX)?;
         let all = children["items"].as_array().cloned().unwrap_or_default();
         let resting = all.iter().filter(|child| rests(child)).count();
-        progress.count("requests done", resting as u64, Some(all.len() as u64));
-        progress.step(format!("{resting} of {} requests done", all.len()));
+        let waiting = awaiting_approval(&children);
+        let done = resting.saturating_sub(waiting.len());
+        progress.count("requests done", done as u64, Some(all.len() as u64));
+        if !all.is_empty() {
+            let wait = told_of_waiting(&waiting).map(|told| format!(", {told}")).unwrap_or_default();
+            progress.step(format!("{done} of {} requests done{wait}", all.len()));
+        }
         let paused = look % PAUSED == 0 && is_paused(session, run)?;
         if resting == all.len() || paused {
             progress.end();
@@ -112,6 +117,25 @@ pub(super) fn until_children_rest(session: &Session, run: &Json) -> Result<(Json
         pause = rest(pause, most);
     }
     Ok((Json::Null, Outcome::Failed))
+}
+
+/// The numbers of those requests that somebody has to approve: they rest, and are not done.
+pub(super) fn awaiting_approval(requests: &Json) -> Vec<String> {
+    let all = requests["items"].as_array().into_iter().flatten();
+    all.filter(|one| rests(one) && waits_for_approval(one)).map(|one| text(&one["id"])).collect()
+}
+
+/// How many those are, and which; nothing if there are none.
+pub(super) fn told_of_waiting(waiting: &[String]) -> Option<String> {
+    match waiting {
+        [] => None,
+        [one] => Some(format!("1 waits for approval: {one}")),
+        more => Some(format!("{} wait for approval: {}", more.len(), more.join(", "))),
+    }
+}
+
+fn waits_for_approval(request: &Json) -> bool {
+    request["approval"] == "Required" && !SETTLED.contains(&text(&request["state"]).as_str())
 }
 
 /// Waits, and says how long to wait the next time.
@@ -182,5 +206,24 @@ fn next(request: &Json) -> String {
         "Analyzed" => format!("gatehouse request commit {id}"),
         "Failed" => format!("gatehouse request show {id} --log; then retry {id}, or complete {id} --note …"),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_request_that_waits_for_approval_is_told_from_one_that_is_done() {
+        let requests = json!({"items": [
+            {"id": "UPR-000001", "state": "New", "approval": "Required", "due": null},
+            {"id": "UPR-000002", "state": "Completed", "approval": "Approved", "due": null},
+            {"id": "UPR-000003", "state": "Cancelled", "approval": "Required", "due": null},
+            {"id": "UPR-000004", "state": "Committing", "approval": "NotRequired", "due": "2026-01-01T00:00:00Z"},
+        ]});
+        let waiting = awaiting_approval(&requests);
+        assert_eq!(told_of_waiting(&waiting).as_deref(), Some("1 waits for approval: UPR-000001"));
+        assert_eq!(told_of_waiting(&[]), None);
     }
 }
