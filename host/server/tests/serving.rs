@@ -133,3 +133,16 @@ fn a_file_configures_what_no_flag_does() {
     Serving::start(at, &["--print-token-to", "from-flag"]).stop();
     assert!(at.join("from-flag").exists(), "a flag comes before the file");
 }
+
+#[test]
+fn a_log_that_is_no_terminal_has_no_colours() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let mut command = gatehouse(at, &["serve", "--data", "data", "--listen", "127.0.0.1:0"]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let serving = lines.find(|line| line.contains("serving"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(serving.as_ref().is_some_and(|line| !line.contains('\u{1b}')), "{serving:?}");
+}
