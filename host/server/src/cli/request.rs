@@ -288,6 +288,11 @@ fn details(request: &Json) {
     }
 }
 
+/// `1 page`, `2 pages`.
+fn counted(number: &Json, thing: &str) -> String {
+    format!("{} {thing}{}", text(number), if *number == 1 { "" } else { "s" })
+}
+
 fn tell_counts(run: &Json) {
     let complete = match &run["completeness"] {
         Json::String(_) => "complete".to_owned(),
@@ -295,7 +300,10 @@ fn tell_counts(run: &Json) {
         _ => "under way".to_owned(),
     };
     facts(&[
-        ("collected", format!("{} accounts in {} pages, {complete}", text(&run["collected"]), text(&run["pages"]))),
+        (
+            "collected",
+            format!("{} in {}, {complete}", counted(&run["collected"], "account"), counted(&run["pages"], "page")),
+        ),
         ("changed", text(&run["changed"])),
         ("situations", text(&run["situations"])),
         ("would raise", text(&run["planned"])),
@@ -387,6 +395,11 @@ mod tests {
         ];
         rows.sort_by_key(|row| (weight(row), row["no"].as_u64()));
         assert_eq!(rows.map(|row| row["no"].as_u64()), [2, 4, 1, 0, 3].map(Some));
+    }
+
+    #[test]
+    fn one_thing_is_no_things() {
+        assert_eq!([0, 1, 2].map(|no| counted(&json!(no), "page")), ["0 pages", "1 page", "2 pages"]);
     }
 
     #[test]
