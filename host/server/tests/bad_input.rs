@@ -103,6 +103,14 @@ fn what_administrators_get_wrong() {
     let set = ["credential", "set", "hr", "--origin", "ftp://x", "--scheme", "basic", "--secret-file", "secret"];
     cli("credential_malformed", &set);
     cli("user_malformed", &["user", "create", "ada lovelace", "--email", "ada", "--manager", "nobody"]);
+    host.post("/users", &json!({"username": "ada", "attributes": {"desk": ["4"]}}));
+    cli("clear_unknown", &["user", "change", "ada", "--clear", "email", "--clear", "nonsense"]);
+    assert_eq!(host.cli(at, &["user", "change", "ada", "--clear", "first-name", "--clear", "attr.desk"]).0, 0);
+    assert_eq!(host.get("/users/ada").body["attributes"], json!({}));
+    create("setting_twice", &["--set", url, "--set", "base_url=https://other.example.com"]);
+    cli("note_empty", &["request", "complete", "UPR-000012", "--note", " "]);
+    fs::write(at.join("config.json"), r#"{"page_size": -1}"#).unwrap();
+    create("config_of_the_wrong_type", &["--set", url, "--config", "config.json"]);
     cli("operation_unknown", &["request", "create", "hr", "destroy", "--user", "ada"]);
     cli("request_malformed", &["request", "show", "twelve"]);
     cli("request_unknown", &["request", "show", "UPR-000012"]);

@@ -100,7 +100,50 @@ fn malformed(error: &serde_json::Error) -> Problem {
 pub(crate) fn json_reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {
-        Some(end) if error.is_data() => text[..end].to_owned(),
-        _ => text,
+        Some(end) if error.is_data() => in_terms_of_json(&text[..end]),
+        _ => in_terms_of_json(&text),
+    }
+}
+
+/// The same in terms of JSON: callers know nothing of the types that it is read into.
+fn in_terms_of_json(text: &str) -> String {
+    let Some((found, expected)) = text.rsplit_once(", expected ") else { return text.to_owned() };
+    let found = match found {
+        "invalid type: sequence" => "invalid type: list",
+        "invalid type: map" => "invalid type: object",
+        other => other,
+    };
+    let expected = match expected {
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" => "a whole number from 0 to 4294967295",
+        "u64" | "usize" => "a whole number from 0 up",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a map" => "an object",
+        "a sequence" => "a list",
+        "a boolean" => "true or false",
+        other if other.starts_with("struct ") => "an object",
+        other => other,
+    };
+    format!("{found}, expected {expected}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_name_no_types_of_rust() {
+        let reason = |error: Result<(), serde_json::Error>| error.map_err(|error| json_reason(&error)).unwrap_err();
+        let of = |text: &str, kind: &str| match kind {
+            "u8" => reason(serde_json::from_str::<u8>(text).map(drop)),
+            "bool" => reason(serde_json::from_str::<bool>(text).map(drop)),
+            _ => reason(serde_json::from_str::<Vec<String>>(text).map(drop)),
+        };
+        assert_eq!(of("300", "u8"), "invalid value: integer `300`, expected a whole number from 0 to 255");
+        assert_eq!(of("[]", "bool"), "invalid type: list, expected true or false");
+        assert_eq!(of("{}", "list"), "invalid type: object, expected a list");
+        assert_eq!(of("[1]", "list"), "invalid type: integer `1`, expected a string");
     }
 }

@@ -158,6 +158,8 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
 }
 
 fn create(session: &Session, create: Create) -> Result<()> {
+    values::each_once("--set", &create.set)?;
+    values::each_once("--credential", &create.credential)?;
     let mut body = json!({
         "name": create.name,
         "connector": create.connector,
@@ -197,6 +199,11 @@ fn settings(session: &Session, connector: &str, typed: &[(String, String)]) -> R
 
 /// Reads the app, changes what was named, and writes it back only if nobody else has meanwhile.
 fn configure(session: &Session, configure: &Configure) -> Result<()> {
+    values::each_once("--set", &configure.set)?;
+    values::each_once("--credential", &configure.credential)?;
+    if let Some((name, _)) = configure.set.iter().find(|(name, _)| configure.unset.contains(name)) {
+        bail!("`{name}` is both to be set and to be unset");
+    }
     let path = format!("/api/v1/apps/{}", escape(&configure.name));
     let app = session.client.get(&path)?;
     let mut body = Map::new();

@@ -3,7 +3,7 @@
 use super::client::{escape, query};
 use super::render::{facts, text, time};
 use super::{Outcome, Session, import, values};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
@@ -140,6 +140,7 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             session.out.show(&made, show);
         }
         Verb::Change { user, fields, rename, clear } => {
+            can_be_cleared(session, &user, &clear)?;
             let body = change(fields, rename, clear);
             session.out.show(&session.client.patch(&path(&user), body, None)?, show);
         }
@@ -157,6 +158,25 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
         Verb::Import { file, all_or_nothing, dry_run } => return import::run(session, &file, all_or_nothing, dry_run),
     }
     Ok(Outcome::Done)
+}
+
+/// Fields of every user, as flags spell them.
+const OWN: [&str; 5] = ["email", "first-name", "last-name", "profile", "manager"];
+
+/// Refuses to clear what is no field, nor a free attribute that the user has: it may be misspelt.
+fn can_be_cleared(session: &Session, user: &str, clear: &[String]) -> Result<()> {
+    let free: Vec<&String> = clear.iter().filter(|field| !OWN.contains(&field.replace('_', "-").as_str())).collect();
+    if free.is_empty() {
+        return Ok(());
+    }
+    let found = session.client.get(&format!("/api/v1/users/{}", escape(user)))?;
+    let has = |name: &str| found["attributes"].get(name.strip_prefix("attr.").unwrap_or(name)).is_some();
+    if let Some(field) = free.into_iter().find(|field| !has(field)) {
+        let own = found["attributes"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+        let all: Vec<&str> = OWN.into_iter().chain(own).collect();
+        bail!("user `{user}` has no field `{field}` to clear; there are {}", all.join(", "));
+    }
+    Ok(())
 }
 
 fn change(fields: Fields, rename: Option<String>, clear: Vec<String>) -> Json {

@@ -12,6 +12,16 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// That no name stands twice: it would not be clear which value is meant.
+pub(super) fn each_once(flag: &str, pairs: &[(String, String)]) -> Result<()> {
+    for (at, (name, _)) in pairs.iter().enumerate() {
+        if pairs[..at].iter().any(|(earlier, _)| earlier == name) {
+            bail!("{flag} names `{name}` twice; name it once");
+        }
+    }
+    Ok(())
+}
+
 /// How much of a list, where the verb has no default of its own.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(super) struct Limit {

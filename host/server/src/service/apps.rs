@@ -308,6 +308,7 @@ fn config_of(given: Option<Json>, description: &Description) -> Result<Provision
     if let Json::Object(whole) = &mut whole {
         whole.extend(given);
     }
-    serde_path_to_error::deserialize(whole)
-        .map_err(|error| ServiceError::invalid(format!("config.{}", error.path()), error.inner().to_string()))
+    serde_path_to_error::deserialize(whole).map_err(|error| {
+        ServiceError::invalid(format!("config.{}", error.path()), crate::api::json_reason(error.inner()))
+    })
 }

@@ -183,6 +183,15 @@ impl Services {
     /// # Errors
     /// The request is in no state for that, or has changed meanwhile.
     pub async fn decide(&self, caller: &Caller, id: RequestId, decision: Decision) -> Result<Answer, ServiceError> {
+        match &decision {
+            Decision::Complete(text) if text.trim().is_empty() => {
+                return Err(ServiceError::invalid("note", "it is empty: say what was done by hand"));
+            }
+            Decision::Deny(text) if text.trim().is_empty() => {
+                return Err(ServiceError::invalid("reason", "it is empty: say why"));
+            }
+            _ => {}
+        }
         let _turn = self.turn.lock().await;
         let request = self.find_request(id).await?;
         caller.has_seen(id.to_string(), request.version)?;
