@@ -205,8 +205,7 @@ fn an_empty_answer_of_the_target_deactivates_nobody() {
     for user in server.users().unwrap() {
         server.http().delete(&format!("/Users/{}", user["id"].as_str().unwrap())).unwrap();
     }
-    let run = s.json(&["app", "reconcile", "hr"]);
-    let why = run["run"]["completeness"]["partial"].as_str().unwrap_or_else(|| panic!("{run:#}"));
+    let why = s.refused(&["app", "reconcile", "hr"]);
     assert!(why.contains("no account at all, and 3 are known"), "{why}");
     let list = s.json(&["account", "list", "hr"]);
     for account in list["items"].as_array().unwrap() {

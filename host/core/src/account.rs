@@ -92,6 +92,9 @@ pub struct Account {
     /// Made unusable for the time being, by a Freeze.
     #[serde(default)]
     pub frozen: bool,
+    /// Whether that Freeze followed its user's, and so ends with it.
+    #[serde(default)]
+    pub frozen_with_user: bool,
     /// Whether and how it is tied to its user. Always `situation.link_state()`.
     pub link_state: LinkState,
     /// The finer verdict.
@@ -136,6 +139,7 @@ impl Account {
             attributes: Attributes::new(),
             status: Status::Deactivated,
             frozen: false,
+            frozen_with_user: false,
             link_state: LinkState::Orphaned,
             situation: Situation::Unassigned,
             why: None,

@@ -15,7 +15,7 @@ pub use commit::{CommitContext, apply_verdict};
 pub use directory::{Candidates, MAX_CANDIDATES, UserFacts, UserIndex, UserIndexBuilder};
 pub use overtaken::overtaken;
 pub(crate) use plan::renames;
-pub use plan::{PlanDigest, absence_guard, is_expected, standard_judgement, with_username};
+pub use plan::{PlanDigest, absence_guard, is_expected, leaves_nothing_open, standard_judgement, with_username};
 
 use crate::linking::{LinkRule, Normalisation, normalise};
 use crate::{Account, App, Operation, ReconcilePolicy, Situation, UserId};

@@ -1,5 +1,6 @@
 //! Connected apps and their provisioning configuration.
 
+use crate::linking::{Normalisation, normalise};
 use crate::{AppId, ConnectorRef, Digest, LinkRule, MappingRule, Operation, Origin, RequestId, Run, User};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -106,6 +107,15 @@ pub struct ProvisioningConfig {
     pub reconcile: ReconcilePolicy,
     /// When to try again.
     pub retry: RetryPolicy,
+}
+
+impl ProvisioningConfig {
+    /// Whether an account of this username is one that nothing is done to, without regard to case and white space.
+    pub fn is_protected(&self, username: &str) -> bool {
+        let folded = |name: &str| normalise(&Normalisation::default(), name);
+        let name = folded(username);
+        name.is_some() && self.protected.iter().any(|protected| folded(protected) == name)
+    }
 }
 
 impl Default for ProvisioningConfig {

@@ -59,6 +59,7 @@ pub fn change_link(change: LinkChange, facts: LinkFacts, now: Timestamp) -> Resu
             // What was frozen is simply unusable once there is nobody to unfreeze it for.
             account.status = account.expected_status();
             account.frozen = false;
+            account.frozen_with_user = false;
             account.set_situation(Situation::Unassigned);
         }
         LinkChange::Ignore { .. } => account.set_situation(Situation::Excluded),

@@ -161,7 +161,7 @@ impl<'a> Planner<'a> {
         let Some(account) = account else {
             let desired = mapping::desired(&self.app.config.mapping, user, &self.schema, Purpose::Create)?;
             let steps = vec![CommitStep::Create(desired)];
-            return Ok(Change::Account { external_id: None, steps, frozen: None });
+            return Ok(Change::Account { external_id: None, steps, frozen: None, with_user: false });
         };
         self.must_be_linked(account)?;
         if account.status == Status::Active && !account.frozen {
@@ -218,7 +218,8 @@ impl<'a> Planner<'a> {
 
     fn steps(&self, account: &Account, steps: Vec<CommitStep>, frozen: Option<bool>) -> Result<Change, Refused> {
         let external_id = account.external_id.clone();
-        Ok(Change::Account { external_id, steps, frozen })
+        let with_user = frozen == Some(true) && self.user.is_some_and(|user| user.frozen);
+        Ok(Change::Account { external_id, steps, frozen, with_user })
     }
 
     /// What an update asserts: every mapped attribute that can be changed, whether or not it is known to differ,
@@ -256,7 +257,12 @@ impl<'a> Planner<'a> {
         Ok(account)
     }
 
+    /// Accounts named in the configuration are protected from now on, not from the next reconciliation on.
     fn must_be_linked(&self, account: &Account) -> Result<(), Refused> {
+        if self.app.config.is_protected(&account.username) {
+            let remedy = "nothing is done to it; take its username out of `protected` first";
+            return Err(account_is(account, "protected by the app's configuration", remedy));
+        }
         if account.is_linked() {
             return Ok(());
         }

@@ -45,6 +45,7 @@ pub(crate) fn account(id: u64, external_id: &str, user: Option<u64>) -> Account 
         attributes: Attributes::new(),
         status: Status::Active,
         frozen: false,
+        frozen_with_user: false,
         link_state: situation.link_state(),
         situation,
         why: None,

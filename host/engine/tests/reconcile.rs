@@ -200,9 +200,15 @@ async fn nothing_is_concluded_from_an_answer_that_is_empty_or_not_complete() {
                 target.incomplete = true;
             }
         });
-        let (run, children) = world.reconcile_and_commit(&engine, &app).await;
-        assert!(children.is_empty(), "{children:#?}");
-        assert!(matches!(run.run.unwrap().completeness, Some(Completeness::Partial(_))));
+        if empty {
+            let run = world.reconcile(&app).await;
+            let failed = world.ends(&engine, run, State::Failed).await;
+            assert!(failed.error.unwrap().contains("returned no account at all"));
+        } else {
+            let (run, children) = world.reconcile_and_commit(&engine, &app).await;
+            assert!(children.is_empty(), "{children:#?}");
+            assert!(matches!(run.run.unwrap().completeness, Some(Completeness::Partial(_))));
+        }
         let after = world.situations(&app).await;
         let of = |all: &std::collections::BTreeMap<Situation, u64>| all.values().sum::<u64>();
         assert_eq!(of(&after), of(&before));
@@ -409,4 +415,58 @@ async fn the_embedded_store_makes_no_difference() {
     let last = world.ends(&engine, last, State::Completed).await;
     assert_eq!(last.run.unwrap().analyzed, 0, "nothing has changed since");
     engine.stop().await;
+}
+
+/// What a run wanted and did not get is wanted by the next one, though no row has changed.
+#[tokio::test]
+async fn a_request_that_failed_is_planned_again_by_the_next_run() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run("one");
+    let ada = world.provisioned(&engine, &app, "ada").await;
+    world.reconcile_and_commit(&engine, &app).await;
+    world.change_user(ada.id, |user| user.active = false).await;
+    world.target(&app, |target| {
+        target.fails("commit", [Fault::Refused(CallFailure::new(FailureKind::Unauthenticated, ""))])
+    });
+    let (_, children) = world.reconcile_and_commit(&engine, &app).await;
+    assert_eq!((children[0].operation, children[0].state), (Operation::Deactivate, State::Failed));
+    let (_, children) = world.reconcile_and_commit(&engine, &app).await;
+    assert_eq!((children[0].operation, children[0].state), (Operation::Deactivate, State::Completed));
+    let last = world.reconcile(&app).await;
+    world.ends(&engine, last, State::Completed).await;
+}
+
+#[tokio::test]
+async fn what_was_asked_for_by_itself_against_the_directory_is_planned_to_be_undone() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run("one");
+    let ada = world.provisioned(&engine, &app, "ada").await;
+    world.reconcile_and_commit(&engine, &app).await;
+    let asked = world.request(&app, Operation::Deactivate, &ada).await;
+    world.ends(&engine, asked, State::Completed).await;
+    let (_, children) = world.reconcile_and_commit(&engine, &app).await;
+    assert_eq!(children[0].operation, Operation::Activate);
+}
+
+#[tokio::test]
+async fn a_freeze_that_followed_its_user_ends_with_it_and_a_leaver_who_was_frozen_is_deactivated() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run("one");
+    let (ada, bob) = (world.provisioned(&engine, &app, "ada").await, world.provisioned(&engine, &app, "bob").await);
+    for user in [&ada, &bob] {
+        world.change_user(user.id, |user| user.frozen = true).await;
+    }
+    world.reconcile_and_commit(&engine, &app).await;
+    assert!(world.account_of(&app, &ada).await.frozen_with_user);
+    world.change_user(ada.id, |user| user.frozen = false).await;
+    world.change_user(bob.id, |user| (user.active, user.frozen) = (false, false)).await;
+    let (_, children) = world.reconcile_and_commit(&engine, &app).await;
+    let mut raised: Vec<_> = children.iter().map(|child| child.operation).collect();
+    raised.sort();
+    assert_eq!(raised, [Operation::Deactivate, Operation::Unfreeze]);
+    let (ada, bob) = (world.account_of(&app, &ada).await, world.account_of(&app, &bob).await);
+    assert_eq!((ada.frozen, ada.status, bob.status), (false, Status::Active, Status::Deactivated));
 }

@@ -272,6 +272,22 @@ fn a_linked_account_gets_one_action_and_its_status_comes_first() {
 }
 
 #[test]
+fn a_freeze_ends_with_the_users_if_it_came_with_it_and_never_lets_a_leaver_in() {
+    let action = |active: bool, with_user: bool, status: Status| {
+        let user = User { active, profile: Some("staff".to_owned()), ..user(1, "ada") };
+        let row = RemoteAccount { status: Status::Deactivated, ..remote("e1", "ada", &["ada@x"]) };
+        let known = Account { frozen: true, frozen_with_user: with_user, status, ..manual(11, "e1", 1) };
+        World::new(vec![user], vec![row], vec![known]).run()[0].verdict.as_ref().unwrap().action
+    };
+    let raise = StagedAction::Raise;
+    assert_eq!(action(true, true, Status::Active), raise(Operation::Unfreeze));
+    assert_eq!(action(true, false, Status::Active), StagedAction::None);
+    assert_eq!(action(false, true, Status::Active), raise(Operation::Deactivate));
+    assert_eq!(action(false, false, Status::Active), raise(Operation::Deactivate));
+    assert_eq!(action(false, true, Status::Deactivated), StagedAction::None);
+}
+
+#[test]
 fn a_create_is_planned_only_for_users_who_can_sign_in_and_where_the_policy_says_so() {
     let off = |world: &mut World| world.app.config.reconcile.create_missing = false;
     let frozen = User { frozen: true, ..user(2, "bob") };

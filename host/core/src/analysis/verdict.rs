@@ -144,11 +144,17 @@ impl Analysis {
     fn action(&self, verdict: &Verdict, account: &RemoteAccount, known: Option<&Account>) -> StagedAction {
         let Some(user) = verdict.user.and_then(|user| self.people.facts(user)) else { return StagedAction::None };
         let frozen = known.is_some_and(|known| known.frozen);
+        let frozen_only = known.is_some_and(|known| known.frozen && known.status == Status::Active);
+        let frozen_with_user = known.is_some_and(|known| known.frozen && known.frozen_with_user);
         let usable = account.status == Status::Active;
         let status = match usable {
             true if !user.has_access() => Some(Operation::Deactivate),
             // Also where the target lets somebody in again behind a Freeze of ours.
             true if user.frozen || frozen => Some(Operation::Freeze),
+            // An Unfreeze must not let in who has left meanwhile.
+            false if !user.has_access() && frozen_only => Some(Operation::Deactivate),
+            // A Freeze that followed the user's ends with it; one of the account alone is for a person to end.
+            false if user.has_access() && !user.frozen && frozen_with_user => Some(Operation::Unfreeze),
             false if user.has_access() && !user.frozen && !frozen => Some(Operation::Activate),
             _ => None,
         };

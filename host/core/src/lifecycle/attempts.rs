@@ -188,8 +188,9 @@ pub(super) fn concluded(draft: Draft, known: Option<Account>) -> Result<Transiti
     if draft.before.state == State::Requested {
         draft = draft.go(State::Committing, &Actor::host(), "")?;
     }
-    if let (Some(mut account), Change::Account { frozen: Some(frozen), .. }) = (known, &draft.after.change.content) {
-        account.frozen = *frozen;
+    if let Some(mut account) = known
+        && freeze(&mut account, &draft.after.change.content)
+    {
         account.updated_at = draft.now();
         draft.accounts.push(Versioned::replacing(account.version, account));
     }
@@ -335,12 +336,20 @@ fn account_after(
         (CommitStep::SetStatus(status), _) => account.status = *status,
         (CommitStep::Update(_), _) => {}
     }
-    if last && let Change::Account { frozen: Some(frozen), .. } = &request.change.content {
-        account.frozen = *frozen;
+    if last {
+        freeze(&mut account, &request.change.content);
     }
     account.last_seen = Some(draft.now());
     account.updated_at = draft.now();
     Some(Versioned { record: account, expected })
+}
+
+/// Sets or lifts our flag, if that is part of the change.
+fn freeze(account: &mut Account, change: &Change) -> bool {
+    let Change::Account { frozen: Some(frozen), with_user, .. } = change else { return false };
+    account.frozen = *frozen;
+    account.frozen_with_user = *frozen && *with_user;
+    true
 }
 
 fn blank(draft: &Draft, id: AccountId) -> Account {

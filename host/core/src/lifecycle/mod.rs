@@ -209,6 +209,8 @@ pub struct PageReport {
     pub estimate: Option<u64>,
     /// What follows.
     pub next: PageNext,
+    /// Why the collection is not to be believed, if it is not: see `analysis::absence_guard`. For the last page.
+    pub objection: Option<String>,
 }
 
 /// What analysed rows add to a run.

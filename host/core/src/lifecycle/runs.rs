@@ -55,7 +55,11 @@ pub(super) fn page_stored(draft: Draft, page: PageReport) -> Result<Transition, 
         }
         _ => format!("{} accounts in {} pages, complete", run.collected, run.pages),
     };
-    Ok(draft.go(State::Collected, &Actor::host(), &summary)?.due_at(now).finish())
+    let draft = draft.go(State::Collected, &Actor::host(), &summary)?;
+    match page.objection {
+        Some(why) => draft.fail(why),
+        None => Ok(draft.due_at(now).finish()),
+    }
 }
 
 /// Transient failures are waited out, an expired cursor starts the collection again, anything else ends it. The

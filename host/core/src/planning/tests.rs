@@ -17,7 +17,7 @@ fn shown(change: &Change) -> String {
         CommitStep::Remove => "remove".to_owned(),
     };
     match change {
-        Change::Account { external_id, steps, frozen } => {
+        Change::Account { external_id, steps, frozen, .. } => {
             let at = external_id.as_deref().unwrap_or("-");
             let steps: Vec<_> = steps.iter().map(step).collect();
             format!("{at}: [{}]{}", steps.join(", "), frozen.map_or(String::new(), |f| format!(" frozen={f}")))
@@ -196,6 +196,17 @@ fn a_mapping_that_fails_for_the_user_is_told_as_it_is() {
     let refused = plan_change(Create, Some(&ada()), None, &app(), &description).unwrap_err();
     let text = "attribute `title` is required, and user `ada` (USR-000007) has nothing to make it of: map it";
     assert_eq!(refused.to_string(), text);
+}
+
+#[test]
+fn nothing_is_planned_for_an_account_that_has_been_protected_since_it_was_linked() {
+    let mut protecting = app();
+    protecting.config.protected.insert(hers().username.to_uppercase());
+    for operation in [Update, Deactivate, Freeze, Delete] {
+        let refused = plan(operation, Some(&ada()), Some(&hers()), &protecting);
+        assert!(refused.contains("protected by the app's configuration"), "{operation:?}: {refused}");
+    }
+    assert_eq!(plan(Read, Some(&ada()), Some(&hers()), &protecting), "read e3");
 }
 
 #[test]

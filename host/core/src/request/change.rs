@@ -38,6 +38,9 @@ pub enum Change {
         steps: Vec<CommitStep>,
         /// The frozen flag that holds afterwards; none: as it was.
         frozen: Option<bool>,
+        /// Whether its user was frozen too when this was planned: then a Freeze ends with the user's.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        with_user: bool,
     },
     /// Read one account.
     Read {

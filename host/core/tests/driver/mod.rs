@@ -44,7 +44,7 @@ pub fn change(operation: Operation) -> Change {
             return Change::Link(LinkChange::Link { account: AccountId(1), user: UserId(1) });
         }
     };
-    Change::Account { external_id: Some("a1".to_owned()), steps, frozen: None }
+    Change::Account { external_id: Some("a1".to_owned()), steps, frozen: None, with_user: false }
 }
 
 fn new_request(operation: Operation, needs_approval: bool) -> NewRequest {
@@ -149,7 +149,7 @@ fn outcome(resolution: Resolution) -> Event {
 
 fn page(request: &Request, next: PageNext) -> Event {
     let cursor = request.run.as_ref().and_then(|run| run.cursor.clone());
-    Event::PageStored(PageReport { cursor, accounts: 2, changed: 1, faults: 0, estimate: None, next })
+    Event::PageStored(PageReport { cursor, accounts: 2, changed: 1, faults: 0, estimate: None, next, objection: None })
 }
 
 fn remote() -> RemoteAccount {

@@ -75,11 +75,11 @@ async fn store_page(
         PageNext::More(_) if sorted.accounts.is_empty() && sorted.repeated > 0 => {
             PageNext::Partial("the target lists the same accounts over and over".to_owned())
         }
-        PageNext::Complete => {
-            let collected = run.collected + ids.len() as u64;
-            guarded(job, around, seen.known + there, collected).await?
-        }
         next => next,
+    };
+    let objection = match next {
+        PageNext::Complete => objection(job, around, seen.known + there, run.collected + ids.len() as u64).await?,
+        _ => None,
     };
     let faults = sorted.faults.len() as u64;
     let rows = sorted.into_rows(run.rows, &known);
@@ -90,6 +90,7 @@ async fn store_page(
         faults,
         estimate: page.estimate,
         next,
+        objection,
     };
     let count = rows.len() as u64;
     let staging = rows.into_iter().map(|row| (job.request.id, row)).collect();
@@ -99,12 +100,16 @@ async fn store_page(
     Ok(())
 }
 
-/// A collection that misses too much of what is known is not believed to be complete.
-async fn guarded(job: &Job, around: &Surroundings, known_seen: u64, collected: u64) -> Result<PageNext, StoreError> {
+/// Why a collection that calls itself complete is not believed: it misses too much of what is known.
+async fn objection(
+    job: &Job,
+    around: &Surroundings,
+    known_seen: u64,
+    collected: u64,
+) -> Result<Option<String>, StoreError> {
     let known = expected_in_all(job).await?;
     let absent = known.saturating_sub(known_seen);
-    let objection = analysis::absence_guard(known, absent, collected, &around.app.config.reconcile);
-    Ok(objection.map_or(PageNext::Complete, PageNext::Partial))
+    Ok(analysis::absence_guard(known, absent, collected, &around.app.config.reconcile))
 }
 
 /// A page's records: the accounts that count, and what could not be read or stands there for a second time.

@@ -96,6 +96,7 @@ pub fn account(id: u64, app: u64, situation: Situation) -> Account {
         attributes: BTreeMap::from([("title".to_owned(), vec!["Dr".into()])]),
         status: gatehouse_core::schema::Status::Active,
         frozen: false,
+        frozen_with_user: false,
         link_state: situation.link_state(),
         situation,
         why: None,
