@@ -19,6 +19,9 @@ pub(crate) struct Journal {
     max_line: usize,
 }
 
+/// What a field costs besides its texts, in bytes of its line.
+const FIELD: usize = 16;
+
 /// Which of the standard streams.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Stdio {
@@ -47,13 +50,15 @@ impl Journal {
             return;
         }
         let mut room = self.max_line;
-        let message = cut(message, &mut room);
+        let message = cut_to_fit(message, &mut room);
         let mut kept = Vec::new();
         for (name, value) in fields {
+            // A field takes room by itself: a million empty ones are megabytes too.
+            room = room.saturating_sub(FIELD);
             if room == 0 {
                 break;
             }
-            kept.push((cut(&name, &mut room), cut(&value, &mut room)));
+            kept.push((cut_to_fit(&name, &mut room), cut_to_fit(&value, &mut room)));
         }
         self.bytes += self.max_line - room + 1;
         self.lines.push(JournalLine { level, message, fields: kept });
@@ -117,15 +122,23 @@ fn line(level: Level, message: String) -> JournalLine {
     JournalLine { level, message, fields: Vec::new() }
 }
 
-/// As much of a text as there is room for, at a character boundary.
-fn cut(text: &str, room: &mut usize) -> String {
-    let end = text.floor_char_boundary(*room);
-    *room -= end;
+/// As much of a text as there is room for.
+fn cut_to_fit(text: &str, room: &mut usize) -> String {
+    let kept = cut(text, *room);
+    *room = room.saturating_sub(text.len());
+    kept
+}
+
+/// A text of a guest as people may get to see it: at most so many bytes of it, cut at a character boundary, and no
+/// control characters, which could rewrite the terminal or the log it is shown in.
+pub(crate) fn cut(text: &str, most: usize) -> String {
+    let end = text.floor_char_boundary(most);
+    let shown = |c: char| if c.is_control() && !matches!(c, '\n' | '\t') { char::REPLACEMENT_CHARACTER } else { c };
+    let mut kept: String = text[..end].chars().map(shown).collect();
     if end < text.len() {
-        *room = 0;
-        return format!("{}…", &text[..end]);
+        kept.push('…');
     }
-    text.to_owned()
+    kept
 }
 
 #[cfg(test)]
@@ -134,6 +147,24 @@ mod tests {
 
     fn small() -> Journal {
         Journal::new(&Limits { journal_lines: 3, journal_line_bytes: 10, ..Limits::default() })
+    }
+
+    #[test]
+    fn fields_without_a_text_count_too() {
+        let mut journal = Journal::new(&Limits { journal_line_bytes: 100, ..Limits::default() });
+        journal.log(Level::Info, "", vec![Default::default(); 1_000]);
+        journal.log(Level::Info, "", vec![Default::default(); 5]);
+        let kept: Vec<_> = journal.finish().iter().map(|line| line.fields.len()).collect();
+        assert_eq!(kept, [6, 5]);
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_a_terminal_and_line_breaks_do() {
+        let mut journal = Journal::new(&Limits::default());
+        journal.log(Level::Info, "a\x1b[2J\u{9b}b\nc\td\r", vec![("k\0".into(), "v\x07".into())]);
+        let lines = journal.finish();
+        assert_eq!(lines[0].message, "a\u{fffd}[2J\u{fffd}b\nc\td\u{fffd}");
+        assert_eq!(lines[0].fields, [("k\u{fffd}".to_owned(), "v\u{fffd}".to_owned())]);
     }
 
     #[test]
@@ -149,7 +180,7 @@ mod tests {
 
     #[test]
     fn lines_within_the_limits_are_kept_as_they_are() {
-        let mut journal = small();
+        let mut journal = Journal::new(&Limits::default());
         journal.log(Level::Warn, "message", vec![("a".into(), "b".into())]);
         let lines = journal.finish();
         assert_eq!(lines[0].message, "message");
