@@ -280,3 +280,51 @@ async fn a_compiling_child_inherits_no_environment() {
     let error = compiled_with(Limits::default(), child).await;
     assert!(error.message.ends_with("seen:"), "{error}");
 }
+
+/// A component whose `describe` gives a type of this definition, `$last`.
+fn describing(types: &str) -> Vec<u8> {
+    wat(&format!(
+        r#"(component {types}
+            (core module $m (memory (export "mem") 1) (func (export "describe") (result i32) i32.const 0))
+            (core instance $i (instantiate $m))
+            (func $describe (result $last) (canon lift (core func $i "describe") (memory (core memory $i "mem"))))
+            (instance $d (export "describe" (func $describe)))
+            (export "gatehouse:connector/descriptor@0.1.0" (instance $d)))"#
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn types_nested_without_end_cost_their_admission_only() {
+    let nested = |depth: u32| {
+        let types: String = (1..=depth).map(|n| format!("(type $t{n} (list $t{}))\n", n - 1)).collect();
+        describing(&format!("(type $t0 (list u8)) {types} (type $last (list $t{depth}))"))
+    };
+    assert_refused(&nested(5), "export-type", &["list<list<list<list<list<list<list<u8>>>>>>>"]).await;
+    assert_refused(&nested(100_000), "invalid", &["nesting"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_type_that_is_small_to_write_and_huge_to_show_is_shown_in_part() {
+    let pairs: String = (1..=18).map(|n| format!("(type $t{n} (tuple $t{0} $t{0}))\n", n - 1)).collect();
+    let component = describing(&format!("(type $t0 (list u8)) {pairs} (type $last (list $t18))"));
+    let error = refused(&component, Limits::default()).await;
+    assert_eq!(error.case, "export-type");
+    assert!(error.message.len() < 10_000 && error.message.contains('…'), "{}", error.message.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compiling_child_that_ends_at_its_own_limit_is_told_by_name_of_it() {
+    let killed = |signal: &str| {
+        let script = format!("kill -s {signal} $$");
+        let child = CompileChild { program: "/bin/sh".into(), args: vec!["-c".into(), script.into()] };
+        compiled_with(Limits { compile_cpu_ms: 7_000, ..Limits::default() }, child)
+    };
+    for signal in ["XCPU", "KILL"] {
+        let error = killed(signal).await;
+        assert_eq!(error.case, "limits", "{error}");
+        let text = "limit `compile_cpu_ms` of 7 s reached; the component is too complex";
+        assert!(error.message.contains(text), "{error}");
+    }
+    let error = killed("TERM").await;
+    assert!(error.case == "compile" && !error.message.contains("compile_cpu_ms"), "{error}");
+}

@@ -4,6 +4,7 @@
 use super::refusal;
 use crate::Limits;
 use crate::bindings::guest::descriptor as wit;
+use crate::journal::cut;
 use gatehouse_core::ports::AdmissionError;
 use gatehouse_core::schema::{AttributeDefinition, AttributeType, Mutability, is_attribute_name};
 use gatehouse_core::{
@@ -14,6 +15,9 @@ use std::collections::BTreeSet;
 
 /// The most things of one sort (attributes, settings, paths) that a description may have.
 const MOST: usize = 1_000;
+
+/// The longest text of a connector's that stands in a refusal, in bytes.
+const SHOWN: usize = 200;
 
 /// The description in domain types.
 pub(super) fn convert(from: wit::Description, limits: &Limits) -> Result<Description, AdmissionError> {
@@ -92,7 +96,8 @@ fn attribute_in(from: wit::AttributeDefinition) -> AttributeDefinition {
 fn setting_in(from: wit::SettingDefinition) -> Result<SettingDefinition, AdmissionError> {
     let parsed = from.default.map(|json| {
         serde_json::from_str::<Value>(&json).map_err(|error| {
-            let text = format!("setting `{}`: its default `{json}` is not JSON: {error}; a text has quotes", from.name);
+            let (name, json) = (cut(&from.name, SHOWN), cut(&json, SHOWN));
+            let text = format!("setting `{name}`: its default `{json}` is not JSON: {error}; a text has quotes");
             refusal("description", text)
         })
     });
@@ -137,7 +142,10 @@ pub(super) fn check(of: &Description, exports: &BTreeSet<Interface>) -> Result<V
     check_settings(of, &mut problems);
     check_credentials(of, &mut problems);
     check_search_paths(of, &mut problems);
+    check_texts(of, &mut problems);
     if !problems.is_empty() {
+        // Each as short as it can be: they quote the connector, which may write what it likes.
+        let problems: Vec<_> = problems.iter().map(|problem| cut(problem, 4 * SHOWN)).collect();
         return Err(refusal("description", format!("the connector's description is wrong: {}", problems.join("; "))));
     }
     Ok(warnings(of))
@@ -170,6 +178,18 @@ fn check_identity(of: &Description, problems: &mut Vec<String>) {
     }
     if let Err(error) = semver::Version::parse(&of.version) {
         problems.push(format!("version `{}` is not semver 2.0.0: {error}", of.version));
+    }
+}
+
+/// Administrators read these in a terminal.
+fn check_texts(of: &Description, problems: &mut Vec<String>) {
+    let attributes = of.attributes.iter().map(|one| &one.description);
+    let settings = of.settings.iter().flat_map(|one| one.choices.iter().chain([&one.description]));
+    let credentials = of.credentials.iter().map(|one| &one.description);
+    let paths = of.search_paths.iter();
+    let mut texts = attributes.chain(settings).chain(credentials).chain(paths).chain([&of.summary]);
+    if let Some(text) = texts.find(|text| text.contains(char::is_control)) {
+        problems.push(format!("`{text}` has control characters; a text takes one line"));
     }
 }
 

@@ -4,6 +4,7 @@
 use super::refusal;
 use gatehouse_core::Interface;
 use gatehouse_core::ports::AdmissionError;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use wit_parser::decoding::{DecodedWasm, decode};
 use wit_parser::{Function, InterfaceId, Resolve, Type, TypeDefKind, WorldItem};
@@ -211,59 +212,79 @@ fn named_pair(wanted: &Resolve, want: Type, found: &Resolve, have: Type) -> Inne
 }
 
 fn show_function(resolve: &Resolve, function: &Function) -> String {
-    let params: Vec<_> = function.params.iter().map(|p| format!("{}: {}", p.name, show(resolve, &p.ty))).collect();
-    let result = function.result.as_ref().map_or_else(String::new, |ty| format!(" -> {}", show(resolve, ty)));
-    format!("`{}: func({}){result}`", function.name, params.join(", "))
-}
-
-/// A type as it stands in a signature: by name if it has one.
-fn show(resolve: &Resolve, of: &Type) -> String {
-    let Type::Id(id) = of else { return format!("{of:?}").to_lowercase() };
-    let definition = &resolve.types[*id];
-    match &definition.name {
-        Some(name) => name.clone(),
-        None => show_kind(resolve, &definition.kind),
-    }
+    Printer::new(resolve).function(function)
 }
 
 /// A named type with its definition.
 fn show_definition(resolve: &Resolve, of: Type) -> String {
-    let Type::Id(id) = of else { return format!("`{}`", show(resolve, &of)) };
-    let definition = &resolve.types[id];
-    let kind = show_kind(resolve, &definition.kind);
-    match (&definition.name, kind.split_once(' ')) {
-        (Some(name), Some((keyword, body))) if body.starts_with('{') => format!("`{keyword} {name} {body}`"),
-        (Some(name), _) => format!("`type {name} = {kind}`"),
-        (None, _) => format!("`{kind}`"),
-    }
+    Printer::new(resolve).definition(of)
 }
 
-fn show_kind(resolve: &Resolve, kind: &TypeDefKind) -> String {
-    let all = |types: &[Type]| types.iter().map(|ty| show(resolve, ty)).collect::<Vec<_>>().join(", ");
-    let or_none = |ty: &Option<Type>| ty.as_ref().map_or_else(|| "_".to_owned(), |ty| show(resolve, ty));
-    match kind {
-        TypeDefKind::Record(record) => {
-            let fields: Vec<_> =
-                record.fields.iter().map(|f| format!("{}: {}", f.name, show(resolve, &f.ty))).collect();
-            format!("record {{ {} }}", fields.join(", "))
+/// Writes WIT, and `…` where it gets long: a type of few bytes can stand for a text of gigabytes.
+struct Printer<'a> {
+    resolve: &'a Resolve,
+    /// So many more types are written out.
+    room: Cell<u32>,
+}
+
+impl<'a> Printer<'a> {
+    fn new(resolve: &'a Resolve) -> Self {
+        Self { resolve, room: Cell::new(100) }
+    }
+
+    fn function(&self, function: &Function) -> String {
+        let params: Vec<_> = function.params.iter().map(|p| format!("{}: {}", p.name, self.show(&p.ty))).collect();
+        let result = function.result.as_ref().map_or_else(String::new, |ty| format!(" -> {}", self.show(ty)));
+        format!("`{}: func({}){result}`", function.name, params.join(", "))
+    }
+
+    fn definition(&self, of: Type) -> String {
+        let Type::Id(id) = of else { return format!("`{}`", self.show(&of)) };
+        let definition = &self.resolve.types[id];
+        let kind = self.kind(&definition.kind);
+        match (&definition.name, kind.split_once(' ')) {
+            (Some(name), Some((keyword, body))) if body.starts_with('{') => format!("`{keyword} {name} {body}`"),
+            (Some(name), _) => format!("`type {name} = {kind}`"),
+            (None, _) => format!("`{kind}`"),
         }
-        TypeDefKind::Variant(variant) => {
-            let case = |name: &str, ty: &Option<Type>| match ty {
-                Some(ty) => format!("{name}({})", show(resolve, ty)),
-                None => name.to_owned(),
-            };
-            let cases: Vec<_> = variant.cases.iter().map(|c| case(&c.name, &c.ty)).collect();
-            format!("variant {{ {} }}", cases.join(", "))
+    }
+
+    /// A type as it stands in a signature: by name if it has one.
+    fn show(&self, of: &Type) -> String {
+        let Type::Id(id) = of else { return format!("{of:?}").to_lowercase() };
+        let Some(room) = self.room.get().checked_sub(1) else { return "…".to_owned() };
+        self.room.set(room);
+        let definition = &self.resolve.types[*id];
+        definition.name.clone().unwrap_or_else(|| self.kind(&definition.kind))
+    }
+
+    fn kind(&self, kind: &TypeDefKind) -> String {
+        let all = |types: &[Type]| types.iter().map(|ty| self.show(ty)).collect::<Vec<_>>().join(", ");
+        let or_none = |ty: &Option<Type>| ty.as_ref().map_or_else(|| "_".to_owned(), |ty| self.show(ty));
+        match kind {
+            TypeDefKind::Record(record) => {
+                let fields: Vec<_> =
+                    record.fields.iter().map(|f| format!("{}: {}", f.name, self.show(&f.ty))).collect();
+                format!("record {{ {} }}", fields.join(", "))
+            }
+            TypeDefKind::Variant(variant) => {
+                let case = |name: &str, ty: &Option<Type>| match ty {
+                    Some(ty) => format!("{name}({})", self.show(ty)),
+                    None => name.to_owned(),
+                };
+                let cases: Vec<_> = variant.cases.iter().map(|c| case(&c.name, &c.ty)).collect();
+                format!("variant {{ {} }}", cases.join(", "))
+            }
+            TypeDefKind::Enum(cases) => {
+                let cases: Vec<_> = cases.cases.iter().map(|case| case.name.as_str()).collect();
+                format!("enum {{ {} }}", cases.join(", "))
+            }
+            TypeDefKind::Tuple(tuple) => format!("tuple<{}>", all(&tuple.types)),
+            TypeDefKind::Option(inner) => format!("option<{}>", self.show(inner)),
+            TypeDefKind::List(inner) => format!("list<{}>", self.show(inner)),
+            TypeDefKind::Result(result) => format!("result<{}, {}>", or_none(&result.ok), or_none(&result.err)),
+            TypeDefKind::Type(inner) => self.show(inner),
+            other => other.as_str().to_owned(),
         }
-        TypeDefKind::Enum(cases) => {
-            let cases: Vec<_> = cases.cases.iter().map(|case| case.name.as_str()).collect();
-            format!("enum {{ {} }}", cases.join(", "))
-        }
-        TypeDefKind::Tuple(tuple) => format!("tuple<{}>", all(&tuple.types)),
-        TypeDefKind::Option(inner) => format!("option<{}>", show(resolve, inner)),
-        TypeDefKind::List(inner) => format!("list<{}>", show(resolve, inner)),
-        TypeDefKind::Result(result) => format!("result<{}, {}>", or_none(&result.ok), or_none(&result.err)),
-        TypeDefKind::Type(inner) => show(resolve, inner),
-        other => other.as_str().to_owned(),
     }
 }
