@@ -23,7 +23,8 @@ pub(crate) fn kind(address: IpAddr) -> Kind {
 
 fn kind_v4(v4: Ipv4Addr) -> Kind {
     match v4.octets() {
-        [169, 254, 169, 254] | [100, 100, 100, 200] | [168, 63, 129, 16] => Kind::Metadata,
+        // AWS and most others; ECS and EKS (169.254.170); Alibaba; Azure; Oracle.
+        [169, 254, 169..=170, _] | [100, 100, 100, 200] | [168, 63, 129, 16] | [192, 0, 0, 192] => Kind::Metadata,
         [0, ..] => Kind::Private("unspecified"),
         [127, ..] => Kind::Private("loopback"),
         [10, ..] | [172, 16..=31, ..] | [192, 168, ..] => Kind::Private("private"),
@@ -43,7 +44,10 @@ fn kind_v6(v6: Ipv6Addr) -> Kind {
         return kind_v4(v4);
     }
     match v6.segments() {
-        [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, 0x0254] => Kind::Metadata,
+        // AWS (IMDS, EKS), Google, Scaleway.
+        [0xfd00, 0x0ec2, 0, 0, 0, 0, 0, _]
+        | [0xfd20, 0x00ce, 0, 0, 0, 0, 0, 0x0254]
+        | [0xfd00, 0x0042, 0, 0, 0, 0, 0, 0x0042] => Kind::Metadata,
         [0, 0, 0, 0, 0, 0, 0, 0] => Kind::Private("unspecified"),
         [0, 0, 0, 0, 0, 0, 0, 1] => Kind::Private("loopback"),
         [first, ..] if first & 0xfe00 == 0xfc00 => Kind::Private("unique local"),
@@ -51,13 +55,14 @@ fn kind_v6(v6: Ipv6Addr) -> Kind {
         [first, ..] if first & 0xffc0 == 0xfec0 => Kind::Private("site-local"),
         [first, ..] if first & 0xff00 == 0xff00 => Kind::Private("multicast"),
         [first, ..] if first & 0xe000 != 0x2000 => Kind::Private("reserved"),
-        [0x2001, 0x0db8, ..] | [0x2001, 0..=0x01ff, ..] => Kind::Private("reserved"),
+        [0x2001, 0x0db8, ..] | [0x2001, 0..=0x01ff, ..] | [0x3fff, 0..=0x0fff, ..] => Kind::Private("reserved"),
         _ => Kind::Public,
     }
 }
 
-/// The IPv4 address behind an IPv6 one: mapped and compatible (RFC 4291, 2.5.5), translated (RFC 6052, RFC 8215) and
-/// 6to4 (RFC 3056).
+/// The IPv4 address behind an IPv6 one: mapped and compatible (RFC 4291, 2.5.5), translated (RFC 6052) and 6to4
+/// (RFC 3056). The local-use prefix of RFC 8215 is not read: where in it an address lies is the network's choice, and
+/// all of it is reserved.
 fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     let [a, b, c, d, e, f, g, h] = v6.segments();
     let join = |high: u16, low: u16| {
@@ -67,7 +72,7 @@ fn embedded_v4(v6: Ipv6Addr) -> Option<Ipv4Addr> {
     match (a, b, c, d, e, f) {
         (0, 0, 0, 0, 0, 0xffff) | (0, 0, 0, 0, 0xffff, 0) => Some(join(g, h)),
         (0, 0, 0, 0, 0, 0) if g != 0 || h > 1 => Some(join(g, h)),
-        (0x0064, 0xff9b, 0 | 1, ..) => Some(join(g, h)),
+        (0x0064, 0xff9b, 0, 0, 0, 0) => Some(join(g, h)),
         (0x2002, high, low, ..) => Some(join(high, low)),
         _ => None,
     }
@@ -87,7 +92,9 @@ mod tests {
         for address in ["1.1.1.1", "93.184.216.34", "172.32.0.1", "100.128.0.1", "2606:4700::1111", "2a00:1450::200e"] {
             assert_eq!(of(address), Kind::Public, "{address}");
         }
-        assert_eq!(of("::ffff:1.1.1.1"), Kind::Public);
+        for address in ["::ffff:1.1.1.1", "64:ff9b::1.1.1.1", "2002:101:101::1"] {
+            assert_eq!(of(address), Kind::Public, "{address}");
+        }
     }
 
     #[test]
@@ -114,6 +121,11 @@ mod tests {
             "ff02::1",
             "2001:db8::1",
             "100::1",
+            "3fff::1",
+            // Local-use translation: what looks like a public address at the end may be one of 10.0.0.0/8 before it.
+            "64:ff9b:1:a00:0:100:101:101",
+            "64:ff9b:1::1.1.1.1",
+            "64:ff9b:0:1::1.1.1.1",
         ] {
             assert!(matches!(of(address), Kind::Private(_)), "{address}: {:?}", of(address));
         }
@@ -129,9 +141,16 @@ mod tests {
 
     #[test]
     fn metadata_services_are_known_in_every_form() {
-        for address in
-            ["169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "fd00:ec2::254", "100.100.100.200"]
-        {
+        for address in [
+            "169.254.169.254",
+            "::ffff:169.254.169.254",
+            "64:ff9b::a9fe:a9fe",
+            "fd00:ec2::254",
+            "100.100.100.200",
+            "169.254.170.2",
+            "fd00:ec2::23",
+            "fd20:ce::254",
+        ] {
             assert_eq!(of(address), Kind::Metadata, "{address}");
         }
     }
