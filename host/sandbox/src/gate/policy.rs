@@ -5,6 +5,15 @@ use gatehouse_core::Origin;
 use gatehouse_core::ports::{CallContext, EgressGrant};
 use http::{Method, Uri};
 
+/// A tunnel would carry what the gate cannot see; the others answer with the credential (RFC 9110, 9.3.8). In any
+/// spelling, since not every server tells them apart.
+const NEVER: [&str; 3] = ["CONNECT", "TRACE", "TRACK"];
+
+/// Query parameters by which a GET becomes a DELETE in frameworks that serve forms (WordPress, Rails, OData), without
+/// case, with `_` for `-` and for what PHP turns into `_`.
+const OVERRIDES: [&str; 6] =
+    ["_method", "_http_method", "http_method_override", "x_http_method", "x_http_method_override", "x_method_override"];
+
 /// What a call is for. It decides what may leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
@@ -88,9 +97,12 @@ impl Policy {
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let search = *method == Method::POST && self.is_search(&grant.origin, uri.path());
         let safe = [Method::GET, Method::HEAD, Method::OPTIONS].contains(method);
-        if [Method::CONNECT, Method::TRACE].contains(method) {
-            // A tunnel would carry what the gate cannot see, and TRACE answers with the credential (RFC 9110, 9.3.8).
+        if NEVER.iter().any(|never| method.as_str().eq_ignore_ascii_case(never)) {
             return Err(Refusal::new("method-in-phase", format!("{method} is never let through")));
+        }
+        if let Some(name) = method_in_query(uri) {
+            let detail = format!("`{name}` in the query asks the target to take {method} for another method");
+            return Err(Refusal::new("method-in-phase", detail));
         }
         if !safe && !search && self.phase != Phase::Commit {
             let detail = format!(
@@ -121,6 +133,15 @@ impl Policy {
     }
 }
 
+/// The name of a query parameter that overrides the method.
+fn method_in_query(uri: &Uri) -> Option<&'static str> {
+    // Some servers part parameters at `;`, too.
+    let query = uri.query()?.replace(';', "&");
+    let mut names = url::form_urlencoded::parse(query.as_bytes())
+        .map(|(name, _)| name.trim_start().to_ascii_lowercase().replace(['-', '.', ' ', '['], "_"));
+    names.find_map(|name| OVERRIDES.into_iter().find(|known| *known == name))
+}
+
 fn base_of(json: &str) -> Option<(Origin, String)> {
     let text: String = serde_json::from_str(json).ok()?;
     let url = url::Url::parse(&text).ok()?;
@@ -129,11 +150,10 @@ fn base_of(json: &str) -> Option<(Origin, String)> {
 }
 
 /// Segment by segment; `*` stands for one non-empty segment. Paths that a server might read otherwise than they are
-/// written (dot segments, encoded separators) match nothing.
+/// written (dot segments, separators, anything encoded, perhaps twice) match nothing.
 fn matches_path(pattern: &str, path: &str) -> bool {
-    let lower = path.to_ascii_lowercase();
-    let ambiguous = ["%2e", "%2f", "%5c", "\\", "//", ";"].iter().any(|part| lower.contains(part));
-    if ambiguous || !path.starts_with('/') {
+    let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'%' | b'\\' | b';');
+    if !path.bytes().all(plain) || path.contains("//") || !path.starts_with('/') {
         return false;
     }
     let wanted: Vec<&str> = pattern.trim_start_matches('/').split('/').collect();

@@ -41,8 +41,31 @@ fn only_a_commit_may_write() {
 
 #[test]
 fn tunnels_and_traces_never_leave() {
-    for method in ["CONNECT", "TRACE"] {
+    for method in ["CONNECT", "TRACE", "TRACK", "trace", "Connect"] {
         assert_eq!(rule(Phase::Commit, method, "https://app.example/"), Some("method-in-phase"));
+    }
+}
+
+#[test]
+fn a_query_that_makes_another_method_of_a_safe_one_never_leaves() {
+    for query in [
+        "_method=DELETE",
+        "a=b&_METHOD=delete",
+        "a=b;_method=DELETE",
+        "%5fmethod=DELETE",
+        ".method=DELETE",
+        "+_method=DELETE",
+        "_method",
+        "X-HTTP-Method-Override=PUT",
+        "x-http-method=PUT",
+    ] {
+        let uri = format!("https://app.example/Users/1?{query}");
+        for phase in [Phase::Collect, Phase::Commit] {
+            assert_eq!(rule(phase, "GET", &uri), Some("method-in-phase"), "{query}");
+        }
+    }
+    for query in ["method=list", "filter=a%20eq%20%22_method%22", "payment_method=card", "startIndex=1&count=2", ""] {
+        assert_eq!(rule(Phase::Collect, "GET", &format!("https://app.example/Users?{query}")), None, "{query}");
     }
 }
 
@@ -68,6 +91,9 @@ fn what_only_looks_like_a_declared_search_may_not_be_posted() {
         "/tenants/a%2Fb/query",
         "/tenants/%2e%2e/query",
         "/tenants/a;x/query",
+        "/tenants/a%252fb/query",
+        "/tenants/a%00/query",
+        "/tenants/\u{e4}/query",
         "/scim/v2",
         "/scim/v2Users/.search",
     ] {
