@@ -58,10 +58,11 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
     pool.max_core_instances_per_component(count(limits.core_instances));
     pool.max_memories_per_component(count(limits.memories));
     pool.max_tables_per_component(count(limits.tables));
-    // A connector has one memory and two or three tables and instances; one that has more takes from the others'.
-    pool.total_memories(calls.saturating_mul(2).max(count(limits.memories)));
-    pool.total_tables(calls.saturating_mul(4).max(count(limits.tables)));
-    pool.total_core_instances(calls.saturating_mul(8).max(count(limits.core_instances)));
+    // As many as all calls together may have: one that takes all it may takes nothing from the others. It is address
+    // space that is kept for them, not memory.
+    pool.total_memories(calls.saturating_mul(count(limits.memories)));
+    pool.total_tables(calls.saturating_mul(count(limits.tables)));
+    pool.total_core_instances(calls.saturating_mul(count(limits.core_instances)));
     pool.max_memory_size(limits.memory_bytes as usize);
     pool.table_elements(limits.table_elements as usize);
     // Nothing is kept resident between calls: the kernel, not a copy loop, wipes what the last guest left.
@@ -80,4 +81,31 @@ fn start_ticking(engine: &Engine) -> std::io::Result<()> {
         }
     })?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use wasmtime::Store;
+    use wasmtime::component::{Component, Linker};
+
+    #[tokio::test]
+    async fn a_call_that_has_all_the_memories_it_may_leaves_the_others_theirs() {
+        let limits = Limits { concurrent_calls: 3, memories: 4, core_instances: 12, ..Limits::default() };
+        let engine = running(&limits).unwrap();
+        let greedy = "(core instance (instantiate $m))".repeat(4);
+        let greedy = format!("(component (core module $m (memory 1) (table 1 funcref)) {greedy})");
+        let greedy = Component::new(&engine, wat::parse_str(greedy).unwrap()).unwrap();
+        let linker = Linker::new(&engine);
+        let mut stores = Vec::new();
+        for _ in 0..limits.concurrent_calls {
+            let mut store = Store::new(&engine, ());
+            store.set_epoch_deadline(1_000);
+            linker.instantiate_async(&mut store, &greedy).await.unwrap();
+            stores.push(store);
+        }
+        let mut one_more = Store::new(&engine, ());
+        assert!(linker.instantiate_async(&mut one_more, &greedy).await.is_err(), "the pool is as large as said");
+    }
 }
