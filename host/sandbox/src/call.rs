@@ -3,7 +3,7 @@
 
 use crate::bindings::guest::{analyzer, collector, committer, descriptor, probe};
 use crate::failure;
-use crate::gate::{Gate, Network, Phase, Policy};
+use crate::gate::{Gate, LONGEST_METHOD, Network, Phase, Policy};
 use crate::limits::{LimitHit, Unit};
 use crate::meter::Metered;
 use crate::notes::Notes;
@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store};
 
@@ -66,7 +67,7 @@ pub(crate) struct Runner {
 impl Runner {
     pub(crate) fn new(engine: Engine, limits: Arc<Limits>, network: Arc<Network>) -> Result<Self, SandboxError> {
         let linker = linker(&engine).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
-        let permits = Semaphore::new((limits.concurrent_calls as usize).min(Semaphore::MAX_PERMITS));
+        let permits = Semaphore::new((limits.concurrent_calls as usize).clamp(1, Semaphore::MAX_PERMITS));
         Ok(Self { engine, limits, linker, network, permits })
     }
 
@@ -117,15 +118,19 @@ impl Runner {
     where
         F: Future<Output = wasmtime::Result<Result<T, CallFailure>>>,
     {
-        let Ok(_permit) = self.permits.acquire().await else {
-            return host_failure("the sandbox is shutting down");
+        let Order { phase, app, settings, gate, notes, within, overtime } = order;
+        // The time of the call includes the wait for a place: who asked holds the request no longer than that.
+        let deadline = tokio::time::Instant::now() + within;
+        let Ok(Ok(_permit)) = timeout_at(deadline, self.permits.acquire()).await else {
+            let hit = LimitHit::of(&self.limits, "concurrent_calls", "no call has ended in time; this one never began");
+            let failure = CallFailure::new(FailureKind::Unavailable, hit.to_string());
+            return CallReport { result: Err(failure), call: Default::default() };
         };
         let started = Instant::now();
-        let Order { phase, app, settings, gate, notes, within, overtime } = order;
         let state = CallState::new(&self.limits, settings, gate, notes.clone());
         let call = work(Fresh { store: self.store(state), ready });
         let metered = Metered::new(call, Duration::from_millis(self.limits.cpu_ms));
-        let result = match tokio::time::timeout(within, metered).await {
+        let result = match timeout_at(deadline, metered).await {
             Ok(Ok(Ok(Ok(value)))) => Ok(value),
             Ok(Ok(Ok(Err(failure)))) => Err(failure::of_guest(failure, &notes)),
             Ok(Ok(Err(error))) => Err(failure::of_error(&error, &notes, &self.limits)),
@@ -135,6 +140,7 @@ impl Runner {
             }
             Err(_) => Err(failure::limit(&overtime(&self.limits, within))),
         };
+        let result = result.map_err(|failure| failure::bounded(failure, &self.limits));
         if let Err(failure) = &result {
             tracing::info!(%app, phase = phase.name(), %failure, "call failed");
         }
@@ -173,10 +179,32 @@ fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    bound_methods(&mut linker)?;
     types::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     settings::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     journal::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     Ok(linker)
+}
+
+/// The method is the one text of a request that `wasmtime-wasi-http` keeps at any length: thousands of requests that
+/// are never sent, each with a method of megabytes, would be more than the host has.
+fn bound_methods(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
+    use wasmtime::component::Resource;
+    use wasmtime_wasi_http::WasiHttpView;
+    use wasmtime_wasi_http::p2::bindings::http::types::{HostOutgoingRequest, Method, OutgoingRequest};
+    linker.allow_shadowing(true);
+    linker.instance("wasi:http/types@0.2.12")?.func_wrap(
+        "[method]outgoing-request.set-method",
+        |mut store: wasmtime::StoreContextMut<'_, CallState>,
+         (request, method): (Resource<OutgoingRequest>, Method)| {
+            if matches!(&method, Method::Other(name) if name.len() > LONGEST_METHOD) {
+                return Ok((Err(()),));
+            }
+            Ok((store.data_mut().http().set_method(request, method)?,))
+        },
+    )?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 /// A call that could not be made.

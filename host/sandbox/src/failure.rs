@@ -2,12 +2,23 @@
 //! with what the host noted, becomes one [`CallFailure`] that names the limit, the trap or the refusal.
 
 use crate::Limits;
+use crate::journal::cut;
 use crate::limits::LimitHit;
 use crate::notes::Notes;
 use gatehouse_core::{CallFailure, FailureKind};
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
+
+/// The longest id of an account that stands in the way, in bytes; a longer one is left out.
+const LONGEST_CONFLICT: usize = 4 << 10;
+
+/// A failure as it may be kept and shown: its text is the guest's, or names a function of the guest's.
+pub(crate) fn bounded(mut failure: CallFailure, limits: &Limits) -> CallFailure {
+    failure.message = cut(&failure.message, limits.journal_line_bytes as usize);
+    failure.conflicting = failure.conflicting.filter(|id| id.len() <= LONGEST_CONFLICT);
+    failure
+}
 
 /// A limit was reached.
 pub(crate) fn limit(hit: &LimitHit) -> CallFailure {
@@ -92,4 +103,22 @@ pub(crate) fn of_guest(mut failure: CallFailure, notes: &Notes) -> CallFailure {
 
 fn joined(first: &str, second: &str) -> String {
     if first.is_empty() || second.is_empty() { format!("{first}{second}") } else { format!("{first}; {second}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_kept_in_part_if_it_is_long_and_whole_if_not() {
+        let limits = Limits { journal_line_bytes: 10, ..Limits::default() };
+        let failure = |text: &str, id: String| CallFailure {
+            conflicting: Some(id),
+            ..CallFailure::new(FailureKind::Conflict, text)
+        };
+        let long = bounded(failure("it is far too long\x1b", "x".repeat(1 << 20)), &limits);
+        assert_eq!((long.message.as_str(), long.conflicting), ("it is far …", None));
+        let short = failure("it is not", "7".to_owned());
+        assert_eq!(bounded(short.clone(), &limits), short);
+    }
 }

@@ -83,6 +83,7 @@ limits! {
 
     requests = 256, Count, "HTTP requests of a call.";
     request_body_bytes = 4 * MIB, Bytes, "Body of a request.";
+    request_total_bytes = 64 * MIB, Bytes, "Bodies of all requests of a call, summed up.";
     header_bytes = 64 * KIB, Bytes, "Header section of a request or a response.";
     response_body_bytes = 16 * MIB, Bytes, "Body of a response.";
     response_total_bytes = 64 * MIB, Bytes, "Bodies of all responses of a call, summed up.";

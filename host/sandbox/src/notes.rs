@@ -27,8 +27,12 @@ pub(crate) struct Egress {
     pub(crate) left: u32,
     /// Whether one of them may have changed the target.
     pub(crate) write_left: bool,
+    /// Bytes of all request bodies.
+    pub(crate) request_bytes: u64,
     /// Bytes of all response bodies.
     pub(crate) response_bytes: u64,
+    /// The report is made: what has not left by now never does.
+    over: bool,
     pub(crate) denials: Vec<Denial>,
 }
 
@@ -63,10 +67,24 @@ impl Notes {
         self.peak_memory.fetch_max(bytes, Ordering::Relaxed);
     }
 
-    /// The notes as the caller gets them.
+    /// Notes, before its first byte, that a request leaves and whether it may write; false once the report is made. A
+    /// request runs in a task of its own, which may still be at work when its call has ended: under one lock with the
+    /// report, nothing leaves that the report does not tell (invariant 3).
+    #[must_use]
+    pub(crate) fn depart(&self, writes: bool) -> bool {
+        let mut egress = self.egress();
+        if !egress.over {
+            egress.left += 1;
+            egress.write_left |= writes;
+        }
+        !egress.over
+    }
+
+    /// The notes as the caller gets them. Nothing leaves any more.
     pub(crate) fn report(&self, elapsed: Duration) -> Call {
         let journal = self.journal().finish();
-        let egress = self.egress();
+        let mut egress = self.egress();
+        egress.over = true;
         Call {
             write_left: egress.write_left,
             requests: egress.left,
@@ -75,5 +93,26 @@ impl Notes {
             elapsed,
             peak_memory: self.peak_memory.load(Ordering::Relaxed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_leaves_is_in_the_report_and_after_the_report_nothing_leaves() {
+        let notes = Notes::new(&Limits::default());
+        assert!(notes.depart(false));
+        assert!(notes.depart(true));
+        assert!(notes.depart(false));
+        let report = notes.report(Duration::ZERO);
+        assert_eq!((report.requests, report.write_left), (3, true));
+
+        let late = Notes::new(&Limits::default());
+        let report = late.report(Duration::ZERO);
+        assert!(!late.depart(true), "the caller was told that no write has left");
+        assert_eq!((report.requests, report.write_left), (0, false));
+        assert!(!late.egress().write_left);
     }
 }

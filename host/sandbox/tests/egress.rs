@@ -297,3 +297,57 @@ async fn an_error_status_is_an_answer_like_any_other() {
     let answer = scene.answer(&scene.fetch("GET", "/missing")).await;
     assert!(answer.starts_with("404") && answer.ends_with("no such user"), "{answer}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn request_bodies_are_bounded_together() {
+    let limits = Limits { request_body_bytes: 1_000, request_total_bytes: 2_500, ..Limits::default() };
+    let scene = Scene::with(limits).await;
+    let setup = |times: &str| scene.fetch("PUT", "/").setting("body", &"x".repeat(1_000)).setting("times", times);
+    assert!(scene.sandbox.commit(&setup("2").0, &command()).await.result.is_ok());
+    let report = scene.sandbox.commit(&setup("3").0, &command()).await;
+    let failure = report.result.unwrap_err();
+    assert!(failure.kind == FailureKind::Limit && failure.message.contains("request_total_bytes"), "{failure}");
+    assert_eq!(report.call.requests, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_method_without_measure_is_not_even_taken() {
+    let scene = Scene::new().await;
+    let (denial, ..) = denied(scene.check(&scene.fetch(&"X".repeat(32), "/")).await);
+    assert_eq!((denial.rule.as_str(), denial.method.len()), ("method-in-phase", 32));
+    let report = scene.check(&scene.fetch(&"X".repeat(33), "/")).await;
+    assert_eq!(report.result.unwrap_err().message, "method", "the guest learns it where it sets it");
+    assert!(report.call.denials.is_empty() && report.call.requests == 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_address_is_noted_in_part() {
+    let scene = Scene::new().await;
+    let mut setup = scene.fetch("GET", &format!("/{}", "x".repeat(10_000)));
+    setup.0.grants.clear();
+    let (denial, ..) = denied(scene.check(&setup).await);
+    assert!(denial.url.len() < 2_100 && denial.url.ends_with("x…"), "{}", denial.url.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_overrides_the_method_is_refused_in_a_commit_too() {
+    let scene = Scene::new().await;
+    let report = scene.sandbox.commit(&scene.fetch("GET", "/Users/1?_method=DELETE").0, &command()).await;
+    let (denial, _, call) = denied(report);
+    assert_eq!(denial.rule, "method-in-phase");
+    assert!(!call.write_left && scene.target.asked().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_transfer_is_encoded_is_refused_and_a_chunked_one_passes() {
+    let scene = Scene::new().await;
+    for (coding, rule) in [("chunked", None), ("gzip, chunked", Some("content-encoding"))] {
+        let answer = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: {coding}\r\n\r\n2\r\nok\r\n0\r\n\r\n");
+        let origin = support::target::canned(answer).await;
+        let setup = Setup::new(scene.digest, "fetch").setting("url", &origin).grant(&origin, true);
+        let report = scene.check(&setup).await;
+        let found = report.call.denials.first().map(|denial| denial.rule.as_str());
+        assert_eq!(found, rule, "{coding}: {report:?}");
+        assert_eq!(report.result.is_ok(), rule.is_none());
+    }
+}

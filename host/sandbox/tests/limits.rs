@@ -229,3 +229,26 @@ async fn where_there_is_no_address_space_for_a_pool_calls_are_made_without_one()
     assert!(check(&sandbox, digest, "benign").await.result.is_ok());
     assert_limit(&check(&sandbox, digest, "grow-memory").await.result.unwrap_err(), "memory_bytes", "256 MiB");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_finds_no_place_in_its_time_never_begins() {
+    let directory = tempfile::tempdir().unwrap();
+    let limits = Limits { concurrent_calls: 1, ..Limits::default() };
+    let sandbox = Sandbox::new(support::config(directory.path(), limits)).unwrap();
+    let digest = sandbox.admit(&hostile()).await.unwrap().connector.digest;
+    let sleeping = Setup::new(digest, "sleep");
+    let mut waiting = Setup::new(digest, "benign");
+    waiting.0.timeout = Duration::from_millis(100);
+    {
+        let mut sleeping = std::pin::pin!(sandbox.check(&sleeping.0));
+        tokio::select! {
+            biased;
+            report = &mut sleeping => panic!("it has the only place, and sleeps: {report:?}"),
+            () = std::future::ready(()) => {}
+        }
+        let failure = sandbox.check(&waiting.0).await.result.unwrap_err();
+        assert!(failure.is_transient(), "{failure}");
+        assert!(failure.message.contains("limit `concurrent_calls` of 1 reached; "), "{failure}");
+    }
+    assert!(check(&sandbox, digest, "benign").await.result.is_ok(), "the place is free again");
+}

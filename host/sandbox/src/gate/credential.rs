@@ -2,7 +2,7 @@
 //! place that sees a secret; the guest never does.
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use gatehouse_core::ports::CredentialBinding;
 use gatehouse_core::{AuthScheme, Origin};
 use http::header::AUTHORIZATION;
@@ -12,6 +12,21 @@ use secrecy::ExposeSecret;
 
 /// Texts shorter than this are not searched for: they would be found in anything.
 const SHORTEST: usize = 6;
+/// The longest HTML entity that is undone, in bytes, its semicolon included (`#x0002B;`).
+const LONGEST_ENTITY: usize = 8;
+/// Headers that route and frame a request. No credential is sent in one, whatever the connector declares.
+const FRAMING: [&str; 10] = [
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "expect",
+    "host",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
 
 /// A secret that no header can carry.
 #[derive(Debug, thiserror::Error)]
@@ -35,32 +50,43 @@ fn header_of(binding: &CredentialBinding) -> Option<(HeaderName, HeaderValue)> {
         AuthScheme::Basic => (AUTHORIZATION, format!("Basic {}", STANDARD.encode(secret))),
         AuthScheme::Header => (binding.header.as_deref()?.parse().ok()?, secret.to_owned()),
     };
-    Some((name, HeaderValue::from_str(&text).ok()?))
+    let sendable = !FRAMING.contains(&name.as_str());
+    Some((name, HeaderValue::from_str(&text).ok().filter(|_| sendable)?))
 }
 
-/// What a response must not contain: the secrets of its origin, in the spellings in which a server may echo them.
-pub(super) struct Needles(Vec<memmem::Finder<'static>>);
+/// What no response may contain: the secrets of the call, whichever origin they are for, in the spellings in which a
+/// server may echo them. Against a target that wants the connector to know its secret nothing helps: it was told the
+/// secret, and can write it as it likes.
+pub(super) struct Needles {
+    spellings: Vec<memmem::Finder<'static>>,
+    /// Whether some server would escape some of it.
+    escapable: bool,
+}
 
 impl Needles {
-    pub(super) fn of(bindings: &[CredentialBinding], origin: &Origin) -> Self {
+    pub(super) fn of(bindings: &[CredentialBinding]) -> Self {
         let mut spellings = Vec::new();
-        for binding in bindings.iter().filter(|binding| binding.origin == *origin) {
+        for binding in bindings {
             let secret = binding.secret.expose_secret();
             spellings.extend(spellings_of(secret));
             if binding.scheme == AuthScheme::Basic {
-                spellings.extend([STANDARD.encode(secret), URL_SAFE_NO_PAD.encode(secret)]);
-                spellings.extend(secret.split_once(':').into_iter().flat_map(|(_, password)| spellings_of(password)));
+                spellings.extend([STANDARD_NO_PAD.encode(secret), URL_SAFE_NO_PAD.encode(secret)]);
+                spellings.extend(spellings_of(secret_part(secret)));
             }
         }
         spellings.retain(|spelling| spelling.len() >= SHORTEST);
         spellings.sort();
         spellings.dedup();
-        Self(spellings.iter().map(|spelling| memmem::Finder::new(spelling.as_bytes()).into_owned()).collect())
+        let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        let escapable = spellings.iter().any(|spelling| !spelling.bytes().all(unreserved));
+        let finder = |spelling: &String| memmem::Finder::new(spelling.as_bytes()).into_owned();
+        Self { spellings: spellings.iter().map(finder).collect(), escapable }
     }
 
     /// Whether some bytes contain a secret.
     pub(super) fn in_bytes(&self, bytes: &[u8]) -> bool {
-        self.0.iter().any(|needle| needle.find(bytes).is_some())
+        let found = |text: &[u8]| self.spellings.iter().any(|needle| needle.find(text).is_some());
+        found(bytes) || (self.escapable && unescaped(bytes).is_some_and(|text| found(&text)))
     }
 
     /// Whether a header contains a secret.
@@ -69,12 +95,63 @@ impl Needles {
     }
 }
 
-/// As it is, as JSON writes it, and as a URL writes it.
+/// What is secret of `user:password`: the password, or the user name where that is the API key and the password a
+/// filler. A user name beside a real password is none: it may well stand in the very accounts that are collected.
+fn secret_part(pair: &str) -> &str {
+    match pair.split_once(':') {
+        Some((user, password)) if password.len() < SHORTEST => user,
+        Some((_, password)) => password,
+        None => pair,
+    }
+}
+
+/// As it is, as JSON writes it, and as a form writes it. Other ways of escaping are undone in the answer.
 fn spellings_of(secret: &str) -> [String; 3] {
     let json = serde_json::Value::from(secret).to_string();
     let json = json[1..json.len() - 1].to_owned();
     let url = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     [secret.to_owned(), json, url]
+}
+
+/// A text with the escapes of URLs, JSON and HTML undone; none if it has none.
+fn unescaped(bytes: &[u8]) -> Option<Vec<u8>> {
+    let next = |text: &[u8]| memchr::memchr3(b'%', b'\\', b'&', text);
+    next(bytes)?;
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = next(rest) {
+        plain.extend_from_slice(&rest[..at]);
+        let (byte, length) = escape(&rest[at..]).unwrap_or((rest[at], 1));
+        plain.push(byte);
+        rest = &rest[at + length..];
+    }
+    plain.extend_from_slice(rest);
+    Some(plain)
+}
+
+/// The byte that an escape stands for, and the length of the escape.
+fn escape(text: &[u8]) -> Option<(u8, usize)> {
+    let number = |digits: &[u8], radix| u8::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok();
+    match text {
+        [b'%', _, _, ..] => Some((number(&text[1..3], 16)?, 3)),
+        [b'\\', b'u', b'0', b'0', _, _, ..] => Some((number(&text[4..6], 16)?, 6)),
+        [b'\\', byte @ (b'/' | b'\\' | b'"' | b'\''), ..] => Some((*byte, 2)),
+        [b'&', entity @ ..] => {
+            let end = entity.iter().take(LONGEST_ENTITY).position(|byte| *byte == b';')?;
+            let byte = match &entity[..end] {
+                b"amp" => b'&',
+                b"lt" => b'<',
+                b"gt" => b'>',
+                b"quot" => b'"',
+                b"apos" => b'\'',
+                [b'#', b'x' | b'X', digits @ ..] => number(digits, 16)?,
+                [b'#', digits @ ..] => number(digits, 10)?,
+                _ => return None,
+            };
+            Some((byte, end + 2))
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -125,14 +202,18 @@ mod tests {
 
     #[test]
     fn a_secret_is_found_in_every_usual_spelling() {
-        let origin = "https://app.example".parse().unwrap();
-        let basic = Needles::of(&[binding(AuthScheme::Basic, "joe:pass\"word/1")], &origin);
+        let basic = Needles::of(&[binding(AuthScheme::Basic, "joe:pass\"word/1")]);
         for text in [
             "joe:pass\"word/1",
             "am9lOnBhc3Mid29yZC8x",
             "x pass\"word/1 y",
             r#"{"p":"pass\"word/1"}"#,
             "p=pass%22word%2F1&",
+            "p=pass%22word%2f1",
+            r#"{"p":"pass\"word\/1"}"#,
+            r#"{"p":"pass\u0022word/1"}"#,
+            "<b>pass&quot;word/1</b> <b>pass&#34;word&#x2f;1</b>",
+            "authorization: Basic am9lOnBhc3Mid29yZC8x",
         ] {
             assert!(basic.in_bytes(text.as_bytes()), "{text}");
         }
@@ -140,9 +221,41 @@ mod tests {
     }
 
     #[test]
-    fn the_secret_of_another_origin_is_not_looked_for() {
-        let needles =
-            Needles::of(&[binding(AuthScheme::Bearer, "s3cret-token")], &"https://other.example".parse().unwrap());
-        assert!(!needles.in_bytes(b"s3cret-token"));
+    fn a_text_that_only_resembles_the_secret_passes() {
+        let needles = Needles::of(&[binding(AuthScheme::Bearer, "a+b/c=d&e")]);
+        for text in ["a+b/c=d", "a%2Bb%2Fc%3D%", "a\\u002", "\\", "%", "&", "&#x2B;&#99999;&nbsp;", "%zz", ""] {
+            assert!(!needles.in_bytes(text.as_bytes()), "{text}");
+        }
+        for text in ["a%2bb/c%3dd&amp;e", r"a\u002Bb\/c\u003dd\u0026e", "a&#43;b/c&#x3D;d&e"] {
+            assert!(needles.in_bytes(text.as_bytes()), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_api_key_sent_as_a_user_name_is_a_secret_and_a_user_name_beside_a_password_is_not() {
+        for pair in ["key-of-the-api:", "key-of-the-api:x", "key-of-the-api"] {
+            assert!(Needles::of(&[binding(AuthScheme::Basic, pair)]).in_bytes(b"{key-of-the-api}"), "{pair}");
+        }
+        let needles = Needles::of(&[binding(AuthScheme::Basic, "service@app.example:password")]);
+        assert!(!needles.in_bytes(br#"{"userName":"service@app.example"}"#));
+    }
+
+    #[test]
+    fn the_secret_of_another_origin_is_looked_for_too() {
+        let mut other = binding(AuthScheme::Bearer, "s3cret-of-the-other");
+        other.origin = "https://other.example".parse().unwrap();
+        let needles = Needles::of(&[binding(AuthScheme::Bearer, "s3cret-token"), other]);
+        assert!(needles.in_bytes(b"s3cret-token") && needles.in_bytes(b"s3cret-of-the-other"));
+        assert!(!needles.in_bytes(b"s3cret-of-nobody"));
+    }
+
+    #[test]
+    fn no_secret_is_sent_in_a_header_that_routes_or_frames() {
+        for name in ["Host", "content-length", "Transfer-Encoding", "accept-encoding"] {
+            let binding = CredentialBinding { header: Some(name.to_owned()), ..binding(AuthScheme::Header, "s3cret") };
+            let mut headers = HeaderMap::new();
+            let origin = binding.origin.clone();
+            assert!(add(&[binding], &origin, &mut headers).is_err() && headers.is_empty(), "{name}");
+        }
     }
 }

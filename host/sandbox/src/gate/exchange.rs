@@ -10,9 +10,9 @@ use super::policy::{Passage, Refusal};
 use crate::limits::LimitHit;
 use bytes::{Bytes, BytesMut};
 use gatehouse_core::Level;
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HOST, LOCATION, USER_AGENT};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HOST, LOCATION, TRANSFER_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -57,20 +57,32 @@ pub(super) async fn exchange(
     Ok(response)
 }
 
-async fn whole_request_body(gate: &Inner, body: WasiBody) -> Result<Bytes, Failure> {
+async fn whole_request_body(gate: &Inner, mut body: WasiBody) -> Result<Bytes, Failure> {
     let limits = &gate.network.limits;
-    match Limited::new(body, limits.request_body_bytes as usize).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            gate.notes.hit(LimitHit::of(limits, "request_body_bytes", "the connector has to send less at once"));
-            Err(Error::HttpRequestBodySize(Some(limits.request_body_bytes)).into())
+    let too_large = |name, most, advice| {
+        gate.notes.hit(LimitHit::of(limits, name, advice));
+        Err(Error::HttpRequestBodySize(Some(most)).into())
+    };
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let Ok(chunk) = frame?.into_data() else { continue };
+        let size = chunk.len() as u64;
+        let total = {
+            let mut egress = gate.notes.egress();
+            egress.request_bytes += size;
+            egress.request_bytes
+        };
+        if whole.len() as u64 + size > limits.request_body_bytes {
+            let advice = "the connector has to send less at once";
+            return too_large("request_body_bytes", limits.request_body_bytes, advice);
         }
-        Err(error) => Err(match error.downcast::<Error>() {
-            Ok(error) => *error,
-            Err(other) => Error::InternalError(Some(other.to_string())),
+        if total > limits.request_total_bytes {
+            let advice = "the connector has to send less in one call";
+            return too_large("request_total_bytes", limits.request_total_bytes, advice);
         }
-        .into()),
+        whole.extend_from_slice(&chunk);
     }
+    Ok(whole.freeze())
 }
 
 /// The request as it goes out: the guest's content, the host's routing and credential.
@@ -113,7 +125,7 @@ async fn send(
     let mut request = request;
     let mut noted = false;
     if let Some(mut sender) = gate.network.checkout(route) {
-        note_departure(gate, passage, &mut noted);
+        note_departure(gate, passage, &mut noted)?;
         match timeout(limit, sender.try_send_request(request)).await.map_err(|_| Error::HttpResponseTimeout)? {
             Ok(response) => return Ok((response, sender)),
             Err(mut error) => match error.take_message() {
@@ -123,19 +135,18 @@ async fn send(
         }
     }
     let mut sender = gate.network.connect(&passage.grant, &route.addresses, options.connect_timeout).await?;
-    note_departure(gate, passage, &mut noted);
+    note_departure(gate, passage, &mut noted)?;
     let answer = timeout(limit, sender.send_request(request)).await.map_err(|_| Error::HttpResponseTimeout)?;
     Ok((answer.map_err(Error::Hyper)?, sender))
 }
 
 /// Notes, before the first byte leaves, that a request leaves and whether it may write. A crash after this point
 /// makes the outcome unknown, never "nothing happened".
-fn note_departure(gate: &Inner, passage: &Passage, noted: &mut bool) {
-    if !std::mem::replace(noted, true) {
-        let mut egress = gate.notes.egress();
-        egress.left += 1;
-        egress.write_left |= passage.writes;
+fn note_departure(gate: &Inner, passage: &Passage, noted: &mut bool) -> Result<(), Error> {
+    if !std::mem::replace(noted, true) && !gate.notes.depart(passage.writes) {
+        return Err(Error::InternalError(Some("the call is over".to_owned())));
     }
+    Ok(())
 }
 
 /// Reads the answer whole, and refuses it if the guest may not see it.
@@ -159,13 +170,15 @@ async fn inspect(
         let detail = "the headers of the answer go beyond the limit `header_bytes`";
         return Err(Refusal::new("response-too-large", detail).into());
     }
-    let identity = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
-    if *method != Method::HEAD && !parts.headers.get_all(CONTENT_ENCODING).iter().all(identity) {
+    let plain =
+        |name, word: &[u8]| parts.headers.get_all(name).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(word));
+    let readable = plain(CONTENT_ENCODING, b"identity") && plain(TRANSFER_ENCODING, b"chunked");
+    if *method != Method::HEAD && !readable {
         let detail = format!("{origin} compresses its answer although asked not to; it cannot be searched for secrets");
         return Err(Refusal::new("content-encoding", detail).into());
     }
     let reflected = || Refusal::new("secret-reflected", format!("the answer of {origin} contains the credential"));
-    let needles = Needles::of(&gate.credentials, origin);
+    let needles = Needles::of(&gate.credentials);
     if needles.in_headers(&parts.headers) {
         return Err(reflected().into());
     }

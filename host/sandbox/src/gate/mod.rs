@@ -12,6 +12,7 @@ mod policy;
 pub(crate) use network::Network;
 pub(crate) use policy::{Phase, Policy};
 
+use crate::journal::cut;
 use crate::limits::LimitHit;
 use crate::notes::Notes;
 use gatehouse_core::AppId;
@@ -26,6 +27,10 @@ type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, Worker), Erro
 
 /// The longest address that is noted of a refused request, in bytes.
 const LONGEST_URL: usize = 2_048;
+/// The longest method a guest may set, in bytes. Those of the IANA registry have 17 at most.
+pub(crate) const LONGEST_METHOD: usize = 32;
+/// What the host keeps of a request body that is not sent yet, in bytes: there may be one for every few handles.
+const BODY_CHUNK: usize = 64 << 10;
 
 /// The gate of one call.
 #[derive(Clone)]
@@ -71,16 +76,17 @@ impl Inner {
 
     /// Notes a refusal, and gives what the guest gets to see of it.
     fn refuse(&self, method: &Method, uri: &Uri, refusal: Refusal) -> Error {
-        let denial = Denial {
-            rule: refusal.rule.to_owned(),
-            method: method.to_string(),
-            url: url_of(uri),
-            detail: refusal.detail,
-        };
-        tracing::warn!(app = %self.app, rule = %denial.rule, method = %denial.method, url = %denial.url, detail = %denial.detail, "egress refused");
         let mut egress = self.notes.egress();
-        let full = refusal.rule == "too-many-requests" && egress.denials.last().is_some_and(|d| d.rule == refusal.rule);
-        if !full {
+        // Said once: a guest may go on trying for as long as it computes.
+        let said = |denial: &Denial| refusal.rule == "too-many-requests" && denial.rule == refusal.rule;
+        if !egress.denials.iter().any(said) {
+            let denial = Denial {
+                rule: refusal.rule.to_owned(),
+                method: cut(method.as_str(), LONGEST_METHOD),
+                url: url_of(uri),
+                detail: cut(&refusal.detail, LONGEST_URL),
+            };
+            tracing::warn!(app = %self.app, rule = %denial.rule, method = %denial.method, url = %denial.url, detail = %denial.detail, "egress refused");
             egress.denials.push(denial);
         }
         match refusal.rule {
@@ -95,9 +101,7 @@ impl Inner {
 fn url_of(uri: &Uri) -> String {
     let authority = uri.authority().map_or("", |authority| authority.as_str());
     let host = authority.rsplit('@').next().unwrap_or_default();
-    let mut url = format!("{}://{host}{}", uri.scheme_str().unwrap_or_default(), uri.path());
-    url.truncate(url.floor_char_boundary(LONGEST_URL));
-    url
+    cut(&format!("{}://{host}{}", uri.scheme_str().unwrap_or_default(), uri.path()), LONGEST_URL)
 }
 
 impl WasiHttpHooks for Gate {
@@ -110,6 +114,10 @@ impl WasiHttpHooks for Gate {
     /// The host header is the gate's to set; one that is there comes from the guest.
     fn set_host_header(&mut self) -> bool {
         false
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        BODY_CHUNK
     }
 
     fn send_request(&mut self, request: Request<WasiBody>, options: Option<RequestOptions>, _: Worker) -> Sending {
