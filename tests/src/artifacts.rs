@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 /// Names the `gatehouse` binary.
 pub const BIN_VARIABLE: &str = "GATEHOUSE_BIN";
+/// Names the `counting-target` binary.
+pub const COUNTING_TARGET_VARIABLE: &str = "GATEHOUSE_COUNTING_TARGET";
 /// Names the directory of built connectors, `scim.wasm` and its like.
 pub const GUESTS_VARIABLE: &str = "GATEHOUSE_GUESTS";
 /// Names the executable of the third-party SCIM server.
@@ -20,6 +22,14 @@ pub const SKIPS_VARIABLE: &str = "GATEHOUSE_SKIPS";
 /// It has not been built.
 pub fn gatehouse_bin() -> Result<PathBuf> {
     existing(BIN_VARIABLE, &format!("debug/gatehouse{}", env::consts::EXE_SUFFIX))
+}
+
+/// The `counting-target` binary.
+///
+/// # Errors
+/// It has not been built.
+pub fn counting_target_bin() -> Result<PathBuf> {
+    existing(COUNTING_TARGET_VARIABLE, &format!("debug/counting-target{}", env::consts::EXE_SUFFIX))
 }
 
 /// The component of a connector, by the short name of its crate: `guest("scim")`.

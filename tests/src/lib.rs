@@ -6,11 +6,13 @@
 //! to where those things lie in the target directory.
 
 pub mod artifacts;
+pub mod counting;
 mod gatehouse;
 mod http;
 mod process;
 mod scim2;
 mod skip;
+mod target;
 
 pub use artifacts::{guest, scim2_server};
 pub use gatehouse::{Gatehouse, Output, typed};
@@ -18,3 +20,4 @@ pub use http::{Answer, Http};
 pub use process::{Running, free_port, stop_all, stop_all_on_interrupt, until};
 pub use scim2::Scim2Server;
 pub use skip::skip;
+pub use target::Target;

@@ -2,7 +2,7 @@
 //! asked directly, so that a test sees what really is there and not what a connector says of it.
 
 use crate::process::on_free_port;
-use crate::{Http, Running, artifacts};
+use crate::{Http, Running, Target, artifacts};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::path::Path;
@@ -38,16 +38,6 @@ impl Scim2Server {
         let ready = || http.get("/ServiceProviderConfig").ok().filter(|answer| answer.status == 200).map(drop);
         process.wait_until("its first answer", ready)?;
         Ok(Self { process, http, token: token.to_owned() })
-    }
-
-    /// What connectors call it: the base URL of its SCIM resources.
-    pub fn base_url(&self) -> &str {
-        self.http.base()
-    }
-
-    /// The token it takes.
-    pub fn token(&self) -> &str {
-        &self.token
     }
 
     /// For asking it anything.
@@ -98,6 +88,16 @@ impl Scim2Server {
                 bail!("the server says it has {total} accounts and shows {}", users.len());
             }
         }
+    }
+}
+
+impl Target for Scim2Server {
+    fn base_url(&self) -> &str {
+        self.http.base()
+    }
+
+    fn token(&self) -> &str {
+        &self.token
     }
 }
 

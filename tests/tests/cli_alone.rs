@@ -4,6 +4,7 @@
 
 mod support;
 
+use gatehouse_tests::Target as _;
 use gatehouse_tests::guest;
 use serde_json::{Value, json};
 use std::io::Write as _;

@@ -4,6 +4,7 @@
 
 mod support;
 
+use gatehouse_tests::Target as _;
 use gatehouse_tests::{Http, guest, until};
 use serde_json::{Value, json};
 use std::fs;

@@ -1,7 +1,7 @@
 //! What the scenarios share: a host, a real SCIM server and an administrator who knows nothing but `--help`.
 #![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
-use gatehouse_tests::{Gatehouse, Output, Scim2Server, guest, scim2_server, skip};
+use gatehouse_tests::{Gatehouse, Output, Scim2Server, Target, guest, scim2_server, skip};
 use serde_json::{Value, json};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -93,8 +93,8 @@ impl Scenario {
     }
 
     /// Installs the SCIM connector, and connects `hr` to a server: its users have profile `staff`.
-    pub fn connect_scim(&self, server: &Scim2Server) {
-        let origin = server.base_url().trim_end_matches("/v2");
+    pub fn connect_scim(&self, server: &impl Target) {
+        let origin = server.origin();
         self.file("token.txt", server.token());
         self.run(&["connector", "install", guest("scim").unwrap().to_str().unwrap(), "--allow-unsigned"]);
         self.run(&["profile", "create", "staff"]);

@@ -11,7 +11,7 @@ use crate::step::{self, step};
 use crate::workspace::Workspace;
 use crate::{guests, servers};
 use anyhow::{Context, Result};
-use gatehouse_tests::{Gatehouse, Scim2Server, stop_all_on_interrupt};
+use gatehouse_tests::{Gatehouse, Scim2Server, Target as _, stop_all_on_interrupt};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use super::expected::{self, Changes};
 use super::seed::{ALIAS_DOMAIN, Entry, PROFILE, PROTECTED};
 use super::terminal::{Terminal, columns};
 use anyhow::{Context, Result, bail};
-use gatehouse_tests::Scim2Server;
+use gatehouse_tests::{Scim2Server, Target as _};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -48,7 +48,7 @@ pub fn play(terminal: &Terminal<'_>, target: &Scim2Server, entries: &[Entry]) ->
 /// Connector, credential, people, app.
 fn prepare(terminal: &Terminal<'_>, target: &Scim2Server) -> Result<()> {
     let base_url = target.base_url();
-    let origin = base_url.strip_suffix("/v2").unwrap_or(base_url);
+    let origin = target.origin();
     terminal.heading("Check and install the connector");
     terminal.gatehouse("connector check scim.wasm")?;
     terminal.gatehouse("connector install scim.wasm --allow-unsigned")?;
