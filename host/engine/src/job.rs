@@ -175,7 +175,7 @@ impl Job {
         let at = changes.log.iter().position(|(request, _)| *request == id).unwrap_or(0);
         changes.log.splice(at..at, self.notes.log.iter().map(|entry| (id, entry.clone())));
         changes.audit.extend(self.notes.audit.iter().cloned());
-        self.shell.store.commit(changes).await?;
+        self.durable(changes).await?;
         self.notes = Notes::default();
         self.held = keeps;
         self.request = after;
@@ -190,6 +190,23 @@ impl Job {
             self.shell.forget_run(id);
         }
         Ok(())
+    }
+
+    /// Commits. What a call has brought about is not thrown away because the disk is full: it is held, and offered
+    /// again for as long as the claim lasts. (A refusal that came too late is found out by its version.) Whole pages
+    /// and batches are not held: they can be fetched again.
+    async fn durable(&self, changes: ChangeSet) -> Worked {
+        let mut again = changes.staging.is_empty().then(|| changes.clone());
+        let mut outcome = self.shell.store.commit(changes).await;
+        while let (Err(StoreError::Unavailable(_)), Some(changes)) = (&outcome, &again) {
+            tokio::time::sleep(self.shell.config.poll).await;
+            if self.shell.is_stopping() || self.shell.now() >= self.lease_until {
+                again = None;
+            } else if self.shell.store.health().is_ok() {
+                outcome = self.shell.store.commit(changes.clone()).await;
+            }
+        }
+        Ok(outcome?)
     }
 
     /// Whether what follows can be done at once under the same claim.
@@ -222,6 +239,16 @@ impl Job {
         }
     }
 
+    /// Nothing of this is under way any more: once the store can be written to again, the request is free to be taken.
+    async fn release_when_possible(mut self) {
+        while self.held && !self.shell.is_stopping() && self.shell.now() < self.lease_until {
+            match self.shell.store.release(self.fence).await {
+                Err(StoreError::Unavailable(_)) => tokio::time::sleep(self.shell.config.poll).await,
+                _ => self.held = false,
+            }
+        }
+    }
+
     /// The request cannot go on. It fails if that can be written down; otherwise the claim ends by itself, which
     /// keeps the engine from trying again and again at full speed.
     async fn give_up(mut self, trouble: Trouble) {
@@ -232,6 +259,7 @@ impl Job {
             Trouble::Store(error @ (StoreError::Invalid(_) | StoreError::Duplicate { .. })) => error.to_string(),
             // Others are always faster: somebody gets on, so trying again at once is no idle running.
             Trouble::Store(StoreError::VersionConflict { .. }) => return self.release().await,
+            Trouble::Store(StoreError::Unavailable(_)) => return self.release_when_possible().await,
             Trouble::Store(_) => return,
         };
         if self.reload().await.is_err() || !self.held {

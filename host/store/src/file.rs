@@ -10,12 +10,15 @@ mod fault;
 mod ledger;
 mod merge;
 mod open;
+mod place;
 mod port;
 mod queue;
 mod record;
+mod recovery;
 mod registry;
 mod request_lists;
 mod requests;
+mod shared;
 mod tables;
 mod transaction;
 mod unique;
@@ -24,10 +27,13 @@ mod writer;
 pub use open::OpenOptions;
 
 use crate::vault::{DataKey, MasterKey};
-use fault::{Fault, Outcome};
+use fault::Outcome;
 use gatehouse_core::ports::StoreError;
-use redb::{Database, ReadTransaction, ReadableDatabase};
+use recovery::Recovery;
+use redb::{ReadTransaction, ReadableDatabase};
+use shared::{Shared, guarded};
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -36,7 +42,7 @@ use writer::{Counters, Job, Reply, Writer};
 
 /// A store in one file. Dropping it waits for what has been handed in to become durable, then gives the file free.
 pub struct RedbStore {
-    db: Arc<Database>,
+    shared: Arc<Shared>,
     key: Arc<RwLock<DataKey>>,
     counters: Arc<Counters>,
     /// Gone once the store is being dropped.
@@ -52,14 +58,16 @@ impl RedbStore {
     /// `Unavailable`, with what to do: in use by another Gatehouse, written by a newer one, not a store, the wrong
     /// master key, damaged, not to be read or written.
     pub fn open(options: &OpenOptions) -> Result<Self, StoreError> {
-        let (db, key) = open::open(options)?;
-        let (db, key) = (Arc::new(db), Arc::new(RwLock::new(key)));
-        let counters = Arc::new(Counters::load(&db)?);
-        let writer = Writer::new(db.clone(), key.clone(), counters.clone(), options.quick_repair)?;
+        let sync_failed = Arc::new(AtomicBool::new(false));
+        let opened = open::open(options, &sync_failed)?;
+        let counters = Arc::new(Counters::load(&opened.db)?);
+        let (shared, key) = (Arc::new(Shared::new(opened.db)), Arc::new(RwLock::new(opened.key)));
+        let recovery = Recovery::new(options.clone(), opened.installation, sync_failed);
+        let writer = Writer::new(shared.clone(), key.clone(), counters.clone(), recovery)?;
         let (jobs, queue) = channel();
         let writer = std::thread::Builder::new().name("store writer".to_owned()).spawn(move || writer.run(&queue));
         let writer = writer.map_err(|e| StoreError::Unavailable(format!("no thread for the store's writer ({e})")))?;
-        Ok(Self { db, key, counters, jobs: Some(jobs), writer: Some(writer) })
+        Ok(Self { shared, key, counters, jobs: Some(jobs), writer: Some(writer) })
     }
 
     /// Seals every credential anew, under a new data key, and that under this master key. The store opens with the
@@ -77,8 +85,8 @@ impl RedbStore {
     /// # Errors
     /// The file is there already, or cannot be written.
     pub async fn backup(&self, to: impl Into<PathBuf>) -> Result<(), StoreError> {
-        let (db, to) = (self.db.clone(), to.into());
-        blocking(move || backup::backup(&db, &to)).await
+        let (shared, to) = (self.shared.clone(), to.into());
+        self.noted(blocking(move || backup::backup(&*shared.db()?, &to)).await)
     }
 
     /// Has the writer do something: durable when it answers.
@@ -95,8 +103,7 @@ impl RedbStore {
     /// Looks one thing up, on the spot: a few pages, nearly always in memory, take less time than handing the work to
     /// another thread would.
     fn look_up<T>(&self, read: impl FnOnce(&ReadTransaction) -> Outcome<T>) -> Result<T, StoreError> {
-        let found = self.db.begin_read().map_err(Fault::from).and_then(|txn| read(&txn));
-        found.map_err(StoreError::from)
+        self.noted(guarded(|| read(&self.shared.db()?.begin_read()?)))
     }
 
     /// Reads a list, on a thread that may wait for the disk.
@@ -104,8 +111,20 @@ impl RedbStore {
         &self,
         read: impl FnOnce(&ReadTransaction) -> Outcome<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let db = self.db.clone();
-        blocking(move || read(&db.begin_read()?)).await
+        let shared = self.shared.clone();
+        self.noted(blocking(move || read(&shared.db()?.begin_read()?)).await)
+    }
+
+    /// Takes note of what a reader has found out about the file.
+    fn noted<T>(&self, outcome: Outcome<T>) -> Result<T, StoreError> {
+        if let Err(fault) = &outcome
+            && self.shared.note(fault)
+            && let Some(jobs) = &self.jobs
+        {
+            // Should the writer have stopped, every commit says so.
+            let _ = jobs.send(Job::Recover);
+        }
+        outcome.map_err(StoreError::from)
     }
 
     /// Looks something up with the data key, which no rotation replaces meanwhile.
@@ -115,10 +134,10 @@ impl RedbStore {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Outcome<T> + Send + 'static) -> Result<T, StoreError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome.map_err(StoreError::from),
-        Err(e) => Err(StoreError::Unavailable(format!("reading the store was cut short ({e})"))),
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Outcome<T> + Send + 'static) -> Outcome<T> {
+    match tokio::task::spawn_blocking(|| guarded(work)).await {
+        Ok(outcome) => outcome,
+        Err(e) => Err(fault::Fault::Broken(format!("reading the store was cut short ({e})"))),
     }
 }
 

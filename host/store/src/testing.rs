@@ -1,4 +1,8 @@
-//! Files as no host of this version would write them, for tests of what people are told. Never part of a product.
+//! For tests: files as no host of this version would write them, and disks that fail. Never part of a product.
+
+mod disk;
+
+pub use disk::{Disk, Loss, Points, Trouble};
 
 use redb::TableDefinition;
 use std::path::Path;

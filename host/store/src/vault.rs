@@ -33,6 +33,14 @@ impl Clone for MasterKey {
 #[derive(Debug)]
 pub(crate) struct Unsealable;
 
+/// A name that nothing else has.
+pub(crate) fn random_name() -> Result<[u8; 16], Unsealable> {
+    let random = XNonce::try_generate().map_err(|_| Unsealable)?;
+    let mut name = [0; 16];
+    name.copy_from_slice(&random.as_slice()[..16]);
+    Ok(name)
+}
+
 /// The key that seals credentials. Made by the store, replaced when the master key is.
 #[derive(Debug)]
 pub(crate) struct DataKey(SecretBox<[u8; 32]>);

@@ -255,6 +255,12 @@ pub trait Store: Send + Sync {
     /// A version, a uniqueness rule or the fence did not hold, or the store is unavailable. Nothing was written.
     async fn commit(&self, changes: ChangeSet) -> Result<(), StoreError>;
 
+    /// Whether commits are taken at the moment. Looks at nothing, and never waits: it is what the store last knew.
+    ///
+    /// # Errors
+    /// `Unavailable`: the text says why not (no space, a failing disk, a damaged file), and what to do.
+    fn health(&self) -> Result<(), StoreError>;
+
     /// Hands out `count` numbers: the first of them.
     fn allocate(&self, sequence: Sequence, count: u64) -> u64;
 

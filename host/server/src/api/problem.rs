@@ -132,8 +132,8 @@ fn of_store(error: StoreError, text: String) -> Problem {
         }
         StoreError::Unavailable(_) => {
             tracing::error!(error = text, "the store is unavailable");
-            let detail = "the store cannot be used at the moment; the host's log says why";
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store is unavailable", detail)
+            // Whoever calls can do something about a full disk; the text names neither paths nor records.
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store is unavailable", text)
         }
         _ => internal(&text),
     }

@@ -32,7 +32,7 @@ pub(super) fn backup(db: &Database, to: &Path) -> Outcome<()> {
 
 fn copy(db: &Database, to: &Path) -> Outcome<()> {
     let snapshot = db.begin_read()?;
-    let unusable = |error| Fault::Broken(super::open::unusable(to, error));
+    let unusable = |error| super::open::unusable(to, error);
     let copy = Database::create(to).map_err(unusable)?;
     let mut txn = copy.begin_write()?;
     copy_all(&snapshot, &txn)?;

@@ -3,13 +3,17 @@
 
 use gatehouse_core::ports::StoreError;
 
-/// Why an operation on the file did not work.
+/// Why an operation on the file did not work. But for the first, nothing of its transaction may be kept.
 #[derive(Debug)]
 pub(super) enum Fault {
     /// The change is refused; everything else goes on.
     Refused(StoreError),
-    /// The file does not work: nothing of the transaction may be kept.
+    /// This one thing cannot be done (a credential was altered, no randomness is to be had); the file is sound.
     Broken(String),
+    /// The disk refused: full, read-only, failing. That may pass, and then the file is opened again.
+    Disk(String),
+    /// The file holds what no Gatehouse wrote. Nothing but a backup helps.
+    Damaged(String),
 }
 
 pub(super) type Outcome<T> = Result<T, Fault>;
@@ -24,41 +28,54 @@ impl From<Fault> for StoreError {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Refused(error) => error,
-            Fault::Broken(text) => Self::Unavailable(text),
+            Fault::Broken(text) | Fault::Disk(text) | Fault::Damaged(text) => Self::Unavailable(text),
         }
     }
 }
 
-macro_rules! broken_by {
+macro_rules! told_by {
     ($($error:ty),*) => {$(
         impl From<$error> for Fault {
             fn from(error: $error) -> Self {
-                Self::Broken(advice(error.into()))
+                advice(error.into())
             }
         }
     )*};
 }
 
-broken_by!(redb::StorageError, redb::TableError, redb::TransactionError, redb::CommitError, redb::SetDurabilityError);
+told_by!(redb::StorageError, redb::TableError, redb::TransactionError, redb::CommitError, redb::SetDurabilityError);
 
 /// What is wrong with the file, and what to do.
-fn advice(error: redb::Error) -> String {
-    use std::io::ErrorKind;
+fn advice(error: redb::Error) -> Fault {
     match error {
-        redb::Error::Io(e) if matches!(e.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
-            format!("no space is left for the store: free some, then restart Gatehouse ({e})")
+        redb::Error::Io(e) => disk(&e),
+        redb::Error::PreviousIo | redb::Error::DatabaseClosed => {
+            Fault::Disk("the store is being opened again after a disk error: try again in a moment".to_owned())
         }
-        redb::Error::Io(e) => format!("the store cannot be read or written: check its disk, then restart ({e})"),
-        redb::Error::PreviousIo => {
-            "an earlier disk error has stopped the store: check its disk, then restart Gatehouse".to_owned()
-        }
-        redb::Error::DatabaseClosed => "the store has been closed".to_owned(),
         redb::Error::Corrupted(why) => damaged(&why),
         redb::Error::TableDoesNotExist(table) => damaged(&format!("table {table} is missing")),
         other => damaged(&other.to_string()),
     }
 }
 
-pub(super) fn damaged(why: &str) -> String {
+/// What the disk refused, and what to do.
+pub(super) fn disk(e: &std::io::Error) -> Fault {
+    use std::io::ErrorKind;
+    Fault::Disk(match e.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            format!("no space is left for the store: free some, and Gatehouse goes on by itself ({e})")
+        }
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+            format!("the store may not be written: make its disk writable, and Gatehouse goes on by itself ({e})")
+        }
+        _ => format!("the store's disk fails: see to it, and Gatehouse goes on by itself ({e})"),
+    })
+}
+
+pub(super) fn damaged(why: &str) -> Fault {
+    Fault::Damaged(damage(why))
+}
+
+pub(super) fn damage(why: &str) -> String {
     format!("the store file is damaged: restore a backup ({why})")
 }

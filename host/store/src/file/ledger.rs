@@ -1,7 +1,7 @@
 //! What only grows: the audit trail, the answers remembered for idempotency keys; and the counters of the file. It
 //! never changes or removes an entry.
 
-use super::fault::{Fault, Outcome, damaged};
+use super::fault::{Outcome, damaged};
 use super::record::{decode, encode, fetch};
 use super::tables::{AUDIT, IDEMPOTENCY, META, Record};
 use crate::cursor::List;
@@ -86,7 +86,7 @@ impl<'t> Ledger<'t> {
 /// A number in `META`, 0 if there is none.
 pub(super) fn number(meta: &impl ReadableTable<&'static str, Record>, name: &str) -> Outcome<u64> {
     let Some(bytes) = meta.get(name)? else { return Ok(0) };
-    let bytes = bytes.value().try_into().map_err(|_| Fault::Broken(damaged(&format!("`{name}` is no number"))))?;
+    let bytes = bytes.value().try_into().map_err(|_| damaged(&format!("`{name}` is no number")))?;
     Ok(u64::from_be_bytes(bytes))
 }
 

@@ -1,20 +1,25 @@
 //! Opening the file: what may be wrong with it, in words that say what to do. It never changes a file that is not a
 //! store, or one that a newer Gatehouse wrote.
 
-use super::fault::{Fault, Outcome, damaged};
+use super::credentials::no_randomness;
+use super::fault::{Fault, Outcome, damaged, disk};
 use super::ledger::number;
-use super::tables::{META, create_all, is_ours};
+use super::shared::guarded;
+use super::tables::{META, Record, create_all, is_ours};
 use super::transaction::Tables;
 use crate::vault::{DataKey, MasterKey};
 use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, TableHandle};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// The format this binary writes, and the newest it reads. Raised when older binaries would misread the file.
 pub(super) const FORMAT: u64 = 1;
 pub(super) const FORMAT_KEY: &str = "format";
 const IDENTITY_KEY: &str = "what this is";
 const IDENTITY: &[u8] = b"a Gatehouse store";
+const INSTALLATION_KEY: &str = "installation";
 /// The data key, wrapped by the master key.
 pub(super) const DATA_KEY: &str = "data key";
 
@@ -29,6 +34,9 @@ const CACHE_BYTES: usize = 64 << 20;
 /// no check either way.
 const QUICK_REPAIR: bool = false;
 
+/// A disk that was full a moment ago may have space again soon.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// How to open a store.
 #[derive(Clone, Debug)]
 pub struct OpenOptions {
@@ -41,38 +49,109 @@ pub struct OpenOptions {
     /// Whether each commit leaves the file such that it opens at once after a crash, at the price of a second wait for
     /// the disk per commit.
     pub quick_repair: bool,
+    /// Whether opening reads the whole file and verifies the checksum of every page, as it does after a crash.
+    pub verify: bool,
+    /// How long to wait, after the disk has refused, before the file is opened again; longer each time it refuses
+    /// again, up to thirty times as long.
+    pub retry: Duration,
+    /// In tests: a disk in memory that fails on demand, instead of the file.
+    #[cfg(feature = "testing")]
+    pub disk: Option<crate::testing::Disk>,
 }
 
 impl OpenOptions {
     /// The usual options.
     pub fn new(path: impl Into<PathBuf>, master_key: MasterKey) -> Self {
-        Self { path: path.into(), master_key, cache_bytes: CACHE_BYTES, quick_repair: QUICK_REPAIR }
+        Self {
+            path: path.into(),
+            master_key,
+            cache_bytes: CACHE_BYTES,
+            quick_repair: QUICK_REPAIR,
+            verify: true,
+            retry: RETRY,
+            #[cfg(feature = "testing")]
+            disk: None,
+        }
+    }
+
+    #[cfg(feature = "testing")]
+    fn is_a_file(&self) -> bool {
+        self.disk.is_none()
+    }
+
+    #[cfg(not(feature = "testing"))]
+    fn is_a_file(&self) -> bool {
+        true
     }
 }
 
+/// An open file, with what it is sealed with.
+pub(super) struct Opened {
+    pub db: Database,
+    pub key: DataKey,
+    /// Which installation's it is: given once, when the store is made.
+    pub installation: Installation,
+}
+
+/// Names a store for good, copies and backups included.
+pub(super) type Installation = [u8; 16];
+
 /// Opens the file, or makes it, and proves the master key right.
-pub(super) fn open(options: &OpenOptions) -> Outcome<(Database, DataKey)> {
-    let path = options.path.display();
-    create_private(&options.path)?;
-    // redb may panic on a file that was altered from outside.
-    let opened = catch_unwind(AssertUnwindSafe(|| {
-        let db = Builder::new()
-            .set_cache_size(options.cache_bytes)
-            .set_repair_callback(|check| {
-                tracing::info!("the store was not closed: checking it ({:.0} %)", check.progress() * 100.0);
-            })
-            .create(&options.path)
-            .map_err(|error| Fault::Broken(unusable(&options.path, error)))?;
-        let key = check(&db, options)?;
-        Ok((db, key))
-    }));
-    let (db, key) = opened.unwrap_or_else(|_| Err(Fault::Broken(damaged(&format!("{path} cannot be read")))))?;
-    let key = match key {
-        Some(key) => key,
-        None => DataKey::generate().map_err(super::credentials::no_randomness)?,
-    };
-    prepare(&db, &key, options)?;
-    Ok((db, key))
+pub(super) fn open(options: &OpenOptions, sync_failed: &Arc<AtomicBool>) -> Outcome<Opened> {
+    if options.is_a_file() {
+        create_private(&options.path)?;
+    }
+    guarded(|| {
+        let db = database(options, sync_failed)?;
+        let key = match check(&db, options)? {
+            Some(key) => key,
+            None => DataKey::generate().map_err(no_randomness)?,
+        };
+        let installation = prepare(&db, &key, options)?;
+        Ok(Opened { db, key, installation })
+    })
+    .map_err(|fault| match fault {
+        Fault::Damaged(text) => Fault::Damaged(format!("{}: {text}", options.path.display())),
+        other => other,
+    })
+}
+
+/// Opens a file again that this process has had open, as it is: its claims stay.
+pub(super) fn open_again(
+    options: &OpenOptions,
+    sync_failed: &Arc<AtomicBool>,
+    expected: &Installation,
+) -> Outcome<Database> {
+    let missing = || Fault::Disk(format!("the store {} is gone: put its disk back", options.path.display()));
+    if super::place::len(options).map_err(|e| disk(&e))? == 0 {
+        return Err(missing());
+    }
+    guarded(|| {
+        let db = database_at(options, sync_failed).map_err(|error| match error {
+            DatabaseError::Storage(redb::StorageError::Io(error)) => disk(&error),
+            // Somebody else took it while it was closed, and may give it back.
+            error => match unusable(&options.path, error) {
+                Fault::Broken(text) => Fault::Disk(text),
+                fault => fault,
+            },
+        })?;
+        let meta = db.begin_read()?.open_table(META)?;
+        let found = redb::ReadableTable::get(&meta, INSTALLATION_KEY)?.map(|bytes| bytes.value() == expected);
+        if found == Some(true) { Ok(db) } else { Err(missing()) }
+    })
+}
+
+fn database(options: &OpenOptions, sync_failed: &Arc<AtomicBool>) -> Outcome<Database> {
+    database_at(options, sync_failed).map_err(|error| unusable(&options.path, error))
+}
+
+fn database_at(options: &OpenOptions, sync_failed: &Arc<AtomicBool>) -> Result<Database, DatabaseError> {
+    let backend = super::place::backend(options, sync_failed).map_err(redb::StorageError::Io)?;
+    Builder::new()
+        .set_cache_size(options.cache_bytes)
+        .set_check_integrity_on_open(options.verify)
+        .set_repair_callback(|check| tracing::debug!("checking the store ({:.0} %)", check.progress() * 100.0))
+        .create_with_backend(backend)
 }
 
 /// Makes a new file readable by its owner alone; an old one keeps the rights it has.
@@ -90,24 +169,24 @@ pub(super) fn create_private(path: &Path) -> Outcome<()> {
     }
 }
 
-pub(super) fn unusable(path: &Path, error: DatabaseError) -> String {
+pub(super) fn unusable(path: &Path, error: DatabaseError) -> Fault {
     use std::io::ErrorKind;
     let path = path.display();
-    match error {
+    Fault::Broken(match error {
         DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
             format!("the store {path} is in use by another Gatehouse: stop that one, or use another data folder")
         }
         DatabaseError::Storage(redb::StorageError::Io(e)) if e.kind() == ErrorKind::InvalidData => not_a_store(&path),
         DatabaseError::Storage(redb::StorageError::Io(e)) => {
-            format!("the store {path} cannot be opened: see that it may be read and written ({e})")
+            format!("the store {path} cannot be opened: see that it may be read and written, and has space ({e})")
         }
         DatabaseError::UpgradeRequired(version) => {
             format!(
                 "the store {path} has file format {version}, which this Gatehouse does not read: use the Gatehouse that wrote it"
             )
         }
-        other => damaged(&format!("{path}: {other}")),
-    }
+        other => return damaged(&other.to_string()),
+    })
 }
 
 fn not_a_store(path: &impl std::fmt::Display) -> String {
@@ -134,7 +213,7 @@ fn check(db: &Database, options: &OpenOptions) -> Outcome<Option<DataKey>> {
         )));
     }
     let wrapped = redb::ReadableTable::get(&meta, DATA_KEY)?;
-    let wrapped = wrapped.ok_or_else(|| Fault::Broken(damaged(&format!("{path} has no data key"))))?;
+    let wrapped = wrapped.ok_or_else(|| damaged("it has no data key"))?;
     let key = DataKey::unwrap(&options.master_key, wrapped.value());
     key.map(Some).map_err(|_| {
         Fault::Broken(format!(
@@ -153,20 +232,34 @@ fn says_it_is_a_store(txn: &ReadTransaction) -> Outcome<bool> {
 
 /// Makes what is missing, and gives back the claims of whoever had the file open before: it was locked, so they are
 /// gone.
-fn prepare(db: &Database, key: &DataKey, options: &OpenOptions) -> Outcome<()> {
+fn prepare(db: &Database, key: &DataKey, options: &OpenOptions) -> Outcome<Installation> {
     let mut txn = db.begin_write()?;
     create_all(&txn)?;
     let is_new = redb::ReadableTable::get(&txn.open_table(META)?, IDENTITY_KEY)?.is_none();
+    let installation = installation(&txn.open_table(META)?)?;
     let mut tables = Tables::open(&txn)?;
     if is_new {
-        let wrapped = key.wrap(&options.master_key).map_err(super::credentials::no_randomness)?;
+        let wrapped = key.wrap(&options.master_key).map_err(no_randomness)?;
         tables.set_meta(IDENTITY_KEY, IDENTITY)?;
         tables.set_meta(FORMAT_KEY, &FORMAT.to_be_bytes())?;
         tables.set_meta(DATA_KEY, &wrapped)?;
+    }
+    let (installation, unnamed) = match installation {
+        Some(installation) => (installation, false),
+        None => (crate::vault::random_name().map_err(no_randomness)?, true),
+    };
+    if unnamed {
+        tables.set_meta(INSTALLATION_KEY, &installation)?;
     }
     tables.clear_claims()?;
     drop(tables);
     txn.set_quick_repair(options.quick_repair);
     txn.commit()?;
-    Ok(())
+    Ok(installation)
+}
+
+/// The installation that a file says it belongs to; none where it was made before that was written down.
+pub(super) fn installation(meta: &impl redb::ReadableTable<&'static str, Record>) -> Outcome<Option<Installation>> {
+    let Some(bytes) = meta.get(INSTALLATION_KEY)? else { return Ok(None) };
+    bytes.value().try_into().map(Some).map_err(|_| damaged("it names no installation"))
 }

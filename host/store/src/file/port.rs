@@ -23,6 +23,10 @@ impl Store for RedbStore {
         self.write(|reply| Job::Commit(Box::new(changes), reply)).await
     }
 
+    fn health(&self) -> Answer<()> {
+        self.shared.health()
+    }
+
     fn allocate(&self, sequence: Sequence, count: u64) -> u64 {
         self.counters.allocate(sequence, count)
     }

@@ -20,11 +20,11 @@ pub(super) fn encode<T: Serialize>(record: &T) -> Outcome<Vec<u8>> {
 
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Outcome<T> {
     match bytes.split_first() {
-        Some((&LAYOUT, body)) => rmp_serde::from_slice(body).map_err(|e| Fault::Broken(damaged(&e.to_string()))),
+        Some((&LAYOUT, body)) => rmp_serde::from_slice(body).map_err(|e| damaged(&e.to_string())),
         Some((layout, _)) => Err(Fault::Broken(format!(
             "the store holds a record of layout {layout}, and this Gatehouse reads layout {LAYOUT}: use a newer Gatehouse"
         ))),
-        None => Err(Fault::Broken(damaged("an empty record"))),
+        None => Err(damaged("an empty record")),
     }
 }
 
@@ -38,8 +38,7 @@ pub(super) fn fetch<'k, K: Key + 'static, T: DeserializeOwned>(
 
 /// The record under a key that an index names.
 pub(super) fn fetch_indexed<T: DeserializeOwned>(table: &impl ReadableTable<u64, Record>, key: u64) -> Outcome<T> {
-    fetch(table, key)?
-        .ok_or_else(|| Fault::Broken(damaged(&format!("an index names record {key}, which is not there"))))
+    fetch(table, key)?.ok_or_else(|| damaged(&format!("an index names record {key}, which is not there")))
 }
 
 /// All records of a table, in the order of its keys. For tables that administrators fill by hand.
@@ -94,7 +93,7 @@ mod tests {
     #[test]
     fn what_is_no_record_is_called_damaged() {
         for bytes in [&[][..], &[LAYOUT], &[LAYOUT, 0xc1]] {
-            let Err(Fault::Broken(text)) = decode::<LogEntry>(bytes) else { panic!("{bytes:?} was read") };
+            let Err(Fault::Damaged(text)) = decode::<LogEntry>(bytes) else { panic!("{bytes:?} was read") };
             assert!(text.contains("damaged"), "{text}");
         }
     }

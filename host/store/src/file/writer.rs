@@ -5,13 +5,15 @@ use super::credentials::no_randomness;
 use super::fault::{Fault, Outcome};
 use super::ledger::{FENCE, SEQUENCES, counter, number};
 use super::open::DATA_KEY;
+use super::recovery::Recovery;
+use super::shared::{Condition, Shared, guarded};
 use super::tables::META;
 use super::transaction::{ClaimCall, Tables};
 use crate::vault::{DataKey, MasterKey};
 use gatehouse_core::ports::{ChangeSet, Claim, Fence, Sequence, StoreError};
 use redb::{Database, Durability, ReadableDatabase};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::oneshot;
 
@@ -26,10 +28,13 @@ pub(super) enum Job {
     Claim(ClaimCall, Reply<Vec<Claim>>),
     Release(Fence, Reply<()>),
     Rotate(MasterKey, Reply<()>),
+    /// A reader has found the file not to work.
+    Recover,
 }
 
 /// Something written, whose answer waits until the transaction is durable.
 enum Done {
+    Nobody,
     Nothing(Reply<()>, Result<(), StoreError>),
     Claims(Reply<Vec<Claim>>, Result<Vec<Claim>, StoreError>),
 }
@@ -68,11 +73,11 @@ impl Counters {
 }
 
 pub(super) struct Writer {
-    db: Arc<Database>,
+    shared: Arc<Shared>,
     key: Arc<RwLock<DataKey>>,
     counters: Arc<Counters>,
     next_token: u64,
-    quick_repair: bool,
+    recovery: Recovery,
 }
 
 /// What a transaction has come to so far.
@@ -84,33 +89,75 @@ struct Progress {
 
 impl Writer {
     pub fn new(
-        db: Arc<Database>,
+        shared: Arc<Shared>,
         key: Arc<RwLock<DataKey>>,
         counters: Arc<Counters>,
-        quick_repair: bool,
+        recovery: Recovery,
     ) -> Outcome<Self> {
-        let next_token = number(&db.begin_read()?.open_table(META)?, FENCE)?.max(1);
-        Ok(Self { db, key, counters, next_token, quick_repair })
+        let next_token = number(&shared.db()?.begin_read()?.open_table(META)?, FENCE)?.max(1);
+        Ok(Self { shared, key, counters, next_token, recovery })
     }
 
     /// Works until every sender is gone.
     pub fn run(mut self, jobs: &Receiver<Job>) {
-        while let Ok(first) = jobs.recv() {
-            let mut group = Vec::new();
-            let mut next = Some(first);
-            while let Some(job) = next {
-                // A rotation replaces the key that commits seal with: it stands alone.
-                if let Job::Rotate(master, reply) = job {
-                    self.group(std::mem::take(&mut group));
-                    let rotated = self.rotate(&master).map_err(StoreError::from);
-                    let _gone = reply.send(rotated);
-                } else {
-                    group.push(job);
-                }
-                next = if group.len() < GROUP { jobs.try_recv().ok() } else { None };
+        loop {
+            let first = match self.recovery.wait() {
+                None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(wait) => jobs.recv_timeout(wait),
+            };
+            self.recovery.attempt(&self.shared);
+            match first {
+                Ok(first) => self.take(first, jobs),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
             }
-            self.group(group);
         }
+    }
+
+    /// Does this, and what has queued up behind it.
+    fn take(&mut self, first: Job, jobs: &Receiver<Job>) {
+        let mut group = Vec::new();
+        let mut next = Some(first);
+        while let Some(job) = next {
+            match job {
+                Job::Commit(..) | Job::Claim(..) | Job::Release(..) => group.push(job),
+                alone => {
+                    self.group(std::mem::take(&mut group));
+                    self.alone(alone);
+                }
+            }
+            next = if group.len() < GROUP { jobs.try_recv().ok() } else { None };
+        }
+        self.group(group);
+    }
+
+    /// What shares its transaction with nothing.
+    fn alone(&mut self, job: Job) {
+        match job {
+            // It replaces the key that commits seal with.
+            Job::Rotate(master, reply) => {
+                let rotated = self.if_well(|writer| guarded(|| writer.rotate(&master)));
+                drop(reply.send(rotated.map_err(StoreError::from)));
+            }
+            Job::Recover if !self.shared.is_well() => self.recovery.begin(&self.shared),
+            _ => {}
+        }
+    }
+
+    /// Does something unless the store is ill, and takes note of how it went.
+    fn if_well<T>(&mut self, work: impl FnOnce(&mut Self) -> Outcome<T>) -> Outcome<T> {
+        match self.shared.condition() {
+            Condition::Well => {}
+            Condition::Ill(text) => return Err(Fault::Disk(text)),
+            Condition::Damaged(text) => return Err(Fault::Damaged(text)),
+        }
+        let outcome = work(self);
+        if let Err(fault) = &outcome
+            && self.shared.note(fault)
+        {
+            self.recovery.begin(&self.shared);
+        }
+        outcome
     }
 
     fn group(&mut self, jobs: Vec<Job>) {
@@ -119,40 +166,38 @@ impl Writer {
         }
         let mut done = Vec::with_capacity(jobs.len());
         let mut jobs = jobs.into_iter();
-        let outcome = self.transact(&mut jobs, &mut done);
-        if let Err(text) = &outcome {
-            tracing::error!("nothing was written: {text}");
-        }
-        done.into_iter().for_each(|done| done.answer(outcome.as_ref().err()));
-        let text = outcome.err().unwrap_or_default();
+        let outcome = self.if_well(|writer| guarded(|| writer.transact(&mut jobs, &mut done)));
+        let broken = outcome.err().map(|fault| StoreError::from(fault).to_string());
+        done.into_iter().for_each(|done| done.answer(broken.as_ref()));
+        let text = broken.unwrap_or_default();
         jobs.for_each(|job| job.fail(&text));
     }
 
-    fn transact(&mut self, jobs: &mut impl Iterator<Item = Job>, done: &mut Vec<Done>) -> Result<(), String> {
-        let text = |fault: Fault| StoreError::from(fault).to_string();
-        let mut txn = self.db.begin_write().map_err(|e| text(e.into()))?;
+    fn transact(&mut self, jobs: &mut impl Iterator<Item = Job>, done: &mut Vec<Done>) -> Outcome<()> {
+        let db = self.shared.db()?;
+        let mut txn = db.begin_write()?;
         let mut progress = Progress::default();
-        let mut tables = Tables::open(&txn).map_err(text)?;
+        let mut tables = Tables::open(&txn)?;
         for job in jobs {
             let (answer, broken) = self.perform(&mut tables, job, &mut progress);
             done.push(answer);
-            if let Some(text) = broken {
-                return Err(text);
+            if let Some(fault) = broken {
+                return Err(fault);
             }
         }
         drop(tables);
         if !progress.wrote {
             return Ok(());
         }
-        txn.set_quick_repair(self.quick_repair);
+        txn.set_quick_repair(self.recovery.options.quick_repair);
         if !progress.must_be_durable {
             // Claims and releases alone: after a crash every claim is void anyway, and requests are as they were.
-            txn.set_durability(Durability::None).map_err(|e| text(e.into()))?;
+            txn.set_durability(Durability::None)?;
         }
-        txn.commit().map_err(|e| text(e.into()))
+        Ok(txn.commit()?)
     }
 
-    fn perform(&mut self, tables: &mut Tables<'_>, job: Job, progress: &mut Progress) -> (Done, Option<String>) {
+    fn perform(&mut self, tables: &mut Tables<'_>, job: Job, progress: &mut Progress) -> (Done, Option<Fault>) {
         match job {
             Job::Commit(changes, reply) => {
                 let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
@@ -177,6 +222,7 @@ impl Writer {
                 (Done::Nothing(reply, released.map(|released| progress.wrote |= released)), broken)
             }
             Job::Rotate(_, reply) => (Done::Nothing(reply, Ok(())), None),
+            Job::Recover => (Done::Nobody, None),
         }
     }
 
@@ -186,12 +232,13 @@ impl Writer {
         let mut key = self.key.write().unwrap_or_else(PoisonError::into_inner);
         let new = DataKey::generate().map_err(no_randomness)?;
         let wrapped = new.wrap(master).map_err(no_randomness)?;
-        let mut txn = self.db.begin_write()?;
+        let db = self.shared.db()?;
+        let mut txn = db.begin_write()?;
         let mut tables = Tables::open(&txn)?;
         tables.reseal(&key, &new)?;
         tables.set_meta(DATA_KEY, &wrapped)?;
         drop(tables);
-        txn.set_quick_repair(self.quick_repair);
+        txn.set_quick_repair(self.recovery.options.quick_repair);
         txn.commit()?;
         *key = new;
         Ok(())
@@ -199,12 +246,13 @@ impl Writer {
 }
 
 /// The answer, and what broke the transaction.
-fn split<T>(outcome: Outcome<T>) -> (Result<T, StoreError>, Option<String>) {
-    let broken = match &outcome {
-        Err(Fault::Broken(text)) => Some(text.clone()),
-        _ => None,
-    };
-    (outcome.map_err(StoreError::from), broken)
+fn split<T>(outcome: Outcome<T>) -> (Result<T, StoreError>, Option<Fault>) {
+    match outcome {
+        Ok(value) => (Ok(value), None),
+        Err(Fault::Refused(error)) => (Err(error), None),
+        // Answered with the rest of the transaction.
+        Err(fault) => (Err(StoreError::Unavailable(String::new())), Some(fault)),
+    }
 }
 
 // Whoever asked may have gone meanwhile (a client that hung up): the answer is then nobody's.
@@ -212,6 +260,7 @@ impl Done {
     fn answer(self, broken: Option<&String>) {
         let unavailable = broken.map(|text| StoreError::Unavailable(text.clone()));
         match self {
+            Self::Nobody => {}
             Self::Nothing(reply, result) => drop(reply.send(unavailable.map_or(result, Err))),
             Self::Claims(reply, result) => drop(reply.send(unavailable.map_or(result, Err))),
         }
@@ -226,6 +275,7 @@ impl Job {
                 drop(reply.send(Err(unavailable)));
             }
             Self::Claim(_, reply) => drop(reply.send(Err(unavailable))),
+            Self::Recover => {}
         }
     }
 }
