@@ -48,6 +48,19 @@ impl LinkState {
 }
 
 impl Situation {
+    /// All, in the order in which people look at them.
+    pub const ALL: [Self; 9] = [
+        Self::Confirmed,
+        Self::Found,
+        Self::Ambiguous,
+        Self::AlreadyLinked,
+        Self::Unassigned,
+        Self::Missing,
+        Self::Deleted,
+        Self::Protected,
+        Self::Excluded,
+    ];
+
     /// The link state it is a case of.
     pub fn link_state(self) -> LinkState {
         match self {

@@ -9,13 +9,15 @@ mod directory;
 mod overtaken;
 mod plan;
 mod reading;
+mod unchanged;
 mod verdict;
 
 pub use commit::{CommitContext, apply_verdict};
 pub use directory::{Candidates, MAX_CANDIDATES, UserFacts, UserIndex, UserIndexBuilder};
 pub use overtaken::overtaken;
 pub(crate) use plan::renames;
-pub use plan::{PlanDigest, absence_guard, is_expected, leaves_nothing_open, standard_judgement, with_username};
+pub use plan::{PlanDigest, absence_guard, is_expected, standard_judgement, with_username};
+pub use unchanged::{holds_nothing_new, leaves_nothing_open, mark, saw_the_end_of};
 
 use crate::linking::{LinkRule, Normalisation, normalise};
 use crate::{Account, App, Operation, ReconcilePolicy, Situation, UserId};

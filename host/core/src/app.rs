@@ -49,6 +49,10 @@ pub struct App {
 pub struct ReconcileMark {
     /// The run.
     pub run: RequestId,
+    /// The lowest number of a request that was unsettled when its collection began: what came of that one, and of
+    /// those after it, the run may not have seen.
+    #[serde(default)]
+    pub oldest_open: Option<RequestId>,
     /// The basis of its analysis, see [`App::analysis_basis`].
     pub basis: Digest,
     /// When it completed.

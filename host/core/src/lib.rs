@@ -34,9 +34,9 @@ pub use mapping::{BadTemplate, MappingRule, Template, USERNAME};
 pub use origin::{BadOrigin, Origin};
 pub use problem::{Problem, nearest};
 pub use request::{
-    Approval, Attempt, AttemptOutcome, CallFailure, Change, CommitStep, Completeness, Desired, FailureKind, Level,
-    LinkChange, LogEntry, Operation, PageNext, Request, RequestObject, Run, Sealed, StagedAction, StagingRow,
-    StagingSource, State, Subject, Verdict,
+    Approval, Attempt, AttemptOutcome, CallFailure, Candidate, Change, CommitStep, Completeness, Desired, FailureKind,
+    Level, LinkChange, LogEntry, Operation, PageNext, Reading, Request, RequestObject, Run, Sealed, SentWrite, Showed,
+    StagedAction, StagingRow, StagingSource, State, Subject, Verdict,
 };
 pub use user::{Profile, User};
 

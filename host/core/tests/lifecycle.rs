@@ -6,8 +6,9 @@ mod driver;
 
 use driver::{Driver, OPERATIONS, event_of, events, in_state, moment, request};
 use gatehouse_core::lifecycle::{Effect, may, path, step, work};
-use gatehouse_core::{Operation, Request, State};
+use gatehouse_core::{CommitStep, Operation, Request, State};
 use proptest::prelude::*;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// How far along a state is; a request never gets to a lower one.
@@ -80,6 +81,63 @@ fn the_idempotency_key_is_the_same_for_a_request_and_those_that_take_it_up_again
     }
 }
 
+/// A request and those that take it up again, as the owner of the target counts: how often each step was sent since
+/// somebody last knew that it had changed nothing.
+struct Chain {
+    request: Request,
+    second: i64,
+    unproven: BTreeMap<u32, u32>,
+    not_found: u32,
+}
+
+impl Chain {
+    const EVENTS: [&str; 15] = [
+        "AttemptStarted",
+        "AttemptFinished",
+        "AttemptFailed",
+        "AttemptHalfDone",
+        "AttemptUnclear",
+        "AttemptLost",
+        "OutcomeDone",
+        "OutcomeNotDone",
+        "OutcomeUnprovable",
+        "ReadFailed",
+        "ReadRefused",
+        "Retry",
+        "SettleMade",
+        "SettleNotMade",
+        "Fail",
+    ];
+
+    fn new(operation: Operation) -> Self {
+        Self { request: request(operation), second: 0, unproven: BTreeMap::new(), not_found: 0 }
+    }
+
+    fn take(&mut self, name: &str) {
+        self.second += 1000;
+        let before = self.request.clone();
+        let Ok(transition) = step(&before, event_of(name, &before), &moment(self.second)) else { return };
+        let creates = matches!(before.change.content.step(before.steps_done), Some(CommitStep::Create(_)));
+        let unproven = self.unproven.entry(before.steps_done).or_default();
+        match name {
+            "AttemptStarted" => *unproven += 1,
+            "AttemptFailed" | "SettleNotMade" => *unproven = 0,
+            "OutcomeNotDone" => {
+                self.not_found += 1;
+                // A target may show late what it has made: one look is no proof.
+                if !creates || self.not_found > 1 {
+                    *unproven = 0;
+                }
+            }
+            _ => {}
+        }
+        if name != "OutcomeNotDone" && !name.starts_with("Read") && name != "Retry" {
+            self.not_found = 0;
+        }
+        self.request = transition.raise.into_iter().next().unwrap_or(transition.request.record);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
@@ -148,6 +206,22 @@ proptest! {
             if doubtful {
                 prop_assert_eq!(driver.request.attempts.len(), attempts);
             }
+        }
+    }
+
+    #[test]
+    fn a_step_is_never_sent_again_before_it_is_known_that_it_was_not_made(
+        choices in prop::collection::vec(any::<u16>(), 1..120),
+        operation in prop::sample::select(vec![
+            Operation::Create, Operation::Update, Operation::Deactivate, Operation::Reactivate, Operation::Delete,
+        ]),
+    ) {
+        let mut chain = Chain::new(operation);
+        for choice in choices {
+            let name = Chain::EVENTS[usize::from(choice) % Chain::EVENTS.len()];
+            chain.take(name);
+            let most = chain.unproven.values().max().copied().unwrap_or(0);
+            prop_assert!(most <= 1, "after {name}: {:#?}", chain.request);
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::noted::host_line;
 use gatehouse_core::lifecycle::{AttemptReport, Event};
 use gatehouse_core::ports::{CallReport, ChangeSet, CommitCommand, Receipt, Sequence, StoreError};
 use gatehouse_core::schema::Account as RemoteAccount;
-use gatehouse_core::{AccountId, App, CallFailure, Capability, Change, CommitStep, FailureKind, Level};
+use gatehouse_core::{AccountId, App, CallFailure, Capability, Change, CommitStep, FailureKind, Level, SentWrite};
 
 /// How often the result of a call is offered to the store again after others have changed the same records.
 const OFFERS: u32 = 20;
@@ -21,14 +21,14 @@ pub(crate) async fn call(job: &mut Job, around: &Surroundings) -> Worked {
     let Some(command) = command(job, found.as_ref()) else { return Ok(()) };
     let report = job.shell.connectors.commit(&around.context, &command).await;
     job.note(around, "commit", &report);
-    let write_left = report.call.write_left;
+    let (write_left, writes) = (report.call.write_left, report.call.writes);
     let result = checked(report.result, &command).map(|receipt| (receipt.account, receipt.applied));
     let refreshed = match &result {
         Err(failure) if failure.kind == FailureKind::Stale => refreshed(job, around, &command).await,
         _ => None,
     };
     let result = result.map(|(account, applied)| (account.map(|account| around.narrowed(account)), applied));
-    finish(job, around, Outcome { result, write_left, refreshed }).await
+    finish(job, around, Outcome { result, write_left, writes, refreshed }).await
 }
 
 /// The command of the attempt that has just been started.
@@ -91,7 +91,8 @@ pub(crate) async fn read(job: &mut Job, around: &Surroundings) -> Worked {
         job.notes().log.push(host_line(now, Level::Info, format!("account `{external_id}` as it is"), line));
     }
     let result = report.result.map(|account| (Some(around.narrowed(account)), false));
-    finish(job, around, Outcome { result, write_left: report.call.write_left, refreshed: None }).await
+    let write_left = report.call.write_left;
+    finish(job, around, Outcome { result, write_left, writes: Vec::new(), refreshed: None }).await
 }
 
 /// An account's attributes as fields of a log line, the sensitive ones masked.
@@ -117,6 +118,7 @@ pub(crate) async fn conclude(job: &mut Job, app: &App) -> Worked {
 struct Outcome {
     result: Result<(Option<RemoteAccount>, bool), CallFailure>,
     write_left: bool,
+    writes: Vec<SentWrite>,
     refreshed: Option<RemoteAccount>,
 }
 
@@ -130,6 +132,7 @@ async fn finish(job: &mut Job, around: &Surroundings, outcome: Outcome) -> Worke
         Event::AttemptFinished(Box::new(AttemptReport {
             result: outcome.result,
             write_left: outcome.write_left,
+            writes: outcome.writes,
             known,
             refreshed: outcome.refreshed,
             new_account,

@@ -4,9 +4,10 @@ use crate::config::{ConfigError, EngineConfig};
 use crate::loading::{NotReady, Surroundings};
 use crate::noted::Notes;
 use crate::schedule::Schedule;
+use crate::settle::{self, Review};
 use crate::shell::Shell;
-use gatehouse_core::ports::{Call, CallReport, ChangeSet, Clock, Connectors, Finding, Store};
-use gatehouse_core::{App, CallFailure, FailureKind, Interface};
+use gatehouse_core::ports::{Call, CallReport, ChangeSet, Clock, Connectors, Finding, Store, StoreError};
+use gatehouse_core::{App, CallFailure, FailureKind, Interface, Request};
 use std::future::Future;
 use std::sync::Arc;
 
@@ -65,6 +66,15 @@ impl Engine {
             tracing::warn!("some work did not end in time, and is broken off");
         }
         schedule.break_off().await;
+    }
+
+    /// Looks at the target for somebody who settles a request in review: at the account they name, or at what the
+    /// engine itself would look at.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn review(&self, app: &App, request: &Request, external_id: Option<&str>) -> Result<Review, StoreError> {
+        settle::review(&self.shell, app, request, external_id).await
     }
 
     /// Checks whether an app's configuration can reach its target and sign in. Denials are recorded; a store that

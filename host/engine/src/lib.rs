@@ -21,3 +21,4 @@ mod telemetry;
 pub use clock::SystemClock;
 pub use config::{ConfigError, EngineConfig};
 pub use engine::Engine;
+pub use settle::Review;

@@ -27,6 +27,11 @@ impl Notes {
     pub fn of(caller: &Caller<'_>, function: &str, call: &Call, now: Timestamp) -> Self {
         let mut log: Vec<LogEntry> = call.journal.iter().map(|line| journal_line(caller, line, now)).collect();
         log.extend(call.denials.iter().take(DENIALS_IN_FULL).map(|denial| denial_line(denial, now)));
+        // What may have changed the target is part of the story; how a write was lost most of all.
+        log.extend(call.writes.iter().map(|write| {
+            let answered = write.lost.is_none() && write.status.is_some_and(|status| status < 500);
+            host_line(now, if answered { Level::Debug } else { Level::Warn }, write.to_string(), Vec::new())
+        }));
         if call.requests > 0 {
             let fields = vec![
                 ("requests".to_owned(), call.requests.to_string()),

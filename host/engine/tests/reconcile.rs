@@ -451,6 +451,24 @@ async fn what_was_asked_for_by_itself_against_the_directory_is_planned_to_be_und
 }
 
 #[tokio::test]
+async fn a_request_from_before_a_run_that_ends_after_it_is_not_overlooked_by_the_next_one() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run("one");
+    let user = world.provisioned(&engine, &app, "ada").await;
+    world.change_app(app.id, |app| { app.config.approval_required.insert(Operation::Deactivate); }).await;
+    let waiting = world.request(&app, Operation::Deactivate, &user).await;
+    world.reconcile_and_commit(&engine, &app).await;
+
+    let digest = world.get(waiting).await.change.digest;
+    world.decide(waiting, Event::Approve { by: by(), digest }).await;
+    world.ends(&engine, waiting, State::Completed).await;
+    let run = world.reconcile(&app).await;
+    let run = world.ends(&engine, run, State::Analyzed).await.run.unwrap();
+    assert_eq!(run.planned.get(&Operation::Activate), Some(&1), "an active user's account is usable: {run:#?}");
+}
+
+#[tokio::test]
 async fn a_freeze_that_followed_its_user_ends_with_it_and_a_leaver_who_was_frozen_is_deactivated() {
     let world = World::new().await;
     let app = world.app("hr").await;

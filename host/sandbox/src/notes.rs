@@ -4,10 +4,11 @@
 use crate::Limits;
 use crate::journal::Journal;
 use crate::limits::LimitHit;
+use gatehouse_core::SentWrite;
 use gatehouse_core::ports::{Call, Denial};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The notes of one call.
 #[derive(Debug)]
@@ -16,6 +17,18 @@ pub(crate) struct Notes {
     egress: Mutex<Egress>,
     limit: Mutex<Option<LimitHit>>,
     peak_memory: AtomicU64,
+    began: Instant,
+}
+
+/// The most writes of one call that are noted one by one.
+const WRITES: usize = 16;
+
+/// A request on its way.
+#[derive(Debug, Default)]
+pub(crate) struct Trip {
+    left: bool,
+    /// The place of its note, if it may write and has one.
+    write: Option<usize>,
 }
 
 /// What the gate noted.
@@ -27,6 +40,8 @@ pub(crate) struct Egress {
     pub(crate) left: u32,
     /// Whether one of them may have changed the target.
     pub(crate) write_left: bool,
+    /// Those that may have, and what came back: the first ones, and one that stands for all further ones.
+    writes: Vec<SentWrite>,
     /// Bytes of all request bodies.
     pub(crate) request_bytes: u64,
     /// Bytes of all response bodies.
@@ -43,6 +58,7 @@ impl Notes {
             egress: Mutex::default(),
             limit: Mutex::default(),
             peak_memory: AtomicU64::new(0),
+            began: Instant::now(),
         }
     }
 
@@ -67,17 +83,37 @@ impl Notes {
         self.peak_memory.fetch_max(bytes, Ordering::Relaxed);
     }
 
-    /// Notes, before its first byte, that a request leaves and whether it may write; false once the report is made. A
-    /// request runs in a task of its own, which may still be at work when its call has ended: under one lock with the
-    /// report, nothing leaves that the report does not tell (invariant 3).
+    /// Notes, before its first byte, that a request leaves, and what it is if it may write (method, and address
+    /// without query); false once the report is made. A request runs in a task of its own, which may still be at work
+    /// when its call has ended: under one lock with the report, nothing leaves that the report does not tell
+    /// (invariant 3).
     #[must_use]
-    pub(crate) fn depart(&self, writes: bool) -> bool {
+    pub(crate) fn depart(&self, trip: &mut Trip, write: Option<(&str, String)>) -> bool {
         let mut egress = self.egress();
-        if !egress.over {
-            egress.left += 1;
-            egress.write_left |= writes;
+        if egress.over || std::mem::replace(&mut trip.left, true) {
+            return !egress.over;
         }
-        !egress.over
+        egress.left += 1;
+        let Some((method, url)) = write else { return true };
+        egress.write_left = true;
+        if egress.writes.len() < WRITES {
+            trip.write = Some(egress.writes.len());
+            let after_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            egress.writes.push(SentWrite { method: method.to_owned(), url, after_ms, status: None, lost: None });
+        } else if let Some(last) = egress.writes.last_mut() {
+            last.lost = Some("further ones left, which are not noted one by one".to_owned());
+        }
+        true
+    }
+
+    /// Notes what came back of a request: a status, or why there is none for the guest.
+    pub(crate) fn answered(&self, trip: &Trip, answer: Result<u16, String>) {
+        let mut egress = self.egress();
+        let Some(write) = trip.write.and_then(|no| egress.writes.get_mut(no)) else { return };
+        match answer {
+            Ok(status) => write.status = Some(status),
+            Err(lost) => drop(write.lost.get_or_insert(lost)),
+        }
     }
 
     /// The notes as the caller gets them. Nothing leaves any more.
@@ -87,6 +123,7 @@ impl Notes {
         egress.over = true;
         Call {
             write_left: egress.write_left,
+            writes: egress.writes.clone(),
             requests: egress.left,
             denials: egress.denials.clone(),
             journal,
@@ -100,18 +137,37 @@ impl Notes {
 mod tests {
     use super::*;
 
+    fn depart(notes: &Notes, writes: bool) -> (bool, Trip) {
+        let mut trip = Trip::default();
+        let left = notes.depart(&mut trip, writes.then(|| ("POST", "https://hr.example.com/Users".to_owned())));
+        (left, trip)
+    }
+
+    #[test]
+    fn a_flood_of_writes_is_not_taken_for_one_that_was_refused() {
+        let notes = Notes::new(&Limits::default());
+        let trips: Vec<Trip> = (0..=WRITES).map(|_| depart(&notes, true).1).collect();
+        trips.iter().for_each(|trip| notes.answered(trip, Ok(400)));
+        let report = notes.report(Duration::ZERO);
+        assert_eq!(report.writes.len(), WRITES);
+        assert!(report.writes[0].was_refused() && !report.writes[WRITES - 1].was_refused());
+    }
+
     #[test]
     fn what_leaves_is_in_the_report_and_after_the_report_nothing_leaves() {
         let notes = Notes::new(&Limits::default());
-        assert!(notes.depart(false));
-        assert!(notes.depart(true));
-        assert!(notes.depart(false));
+        assert!(depart(&notes, false).0);
+        let (left, written) = depart(&notes, true);
+        assert!(left);
+        notes.answered(&written, Ok(201));
+        assert!(depart(&notes, false).0);
         let report = notes.report(Duration::ZERO);
         assert_eq!((report.requests, report.write_left), (3, true));
+        assert_eq!((report.writes[0].method.as_str(), report.writes[0].status), ("POST", Some(201)));
 
         let late = Notes::new(&Limits::default());
         let report = late.report(Duration::ZERO);
-        assert!(!late.depart(true), "the caller was told that no write has left");
+        assert!(!depart(&late, true).0, "the caller was told that no write has left");
         assert_eq!((report.requests, report.write_left), (0, false));
         assert!(!late.egress().write_left);
     }

@@ -7,7 +7,7 @@ mod common;
 
 use common::*;
 use gatehouse_core::ports::{AccountQuery, ChangeSet, RequestQuery, Sequence, Store, StoreError, Versioned};
-use gatehouse_core::{AppId, Digest, RequestId, Situation, User, UserId};
+use gatehouse_core::{AppId, Digest, Request, RequestId, Situation, State, User, UserId};
 use gatehouse_store::{MasterKey, OpenOptions, RedbStore};
 use redb::{Database, TableDefinition};
 use secrecy::ExposeSecret;
@@ -329,4 +329,21 @@ async fn an_altered_credential_does_not_open() {
     let refused = store.credential("hr").await;
     let Err(StoreError::Unavailable(text)) = refused else { panic!("{refused:?}") };
     assert!(text.contains("credential `hr` does not open"), "{text}");
+}
+
+#[tokio::test]
+async fn a_file_from_before_there_was_a_review_queue_gets_one() {
+    let folder = Folder::new();
+    {
+        let store = folder.open();
+        with_apps(&store).await;
+        let failed = |id, needs_review| Request { state: State::Failed, needs_review, ..request(id, 1, id, None) };
+        add_requests(&store, [failed(1, true), failed(2, false)]).await;
+    }
+    let db = Database::open(folder.path("store")).unwrap();
+    let txn = db.begin_write().unwrap();
+    assert!(txn.delete_table(TableDefinition::<(u64, u64), ()>::new("REQUESTS_IN_REVIEW")).unwrap());
+    txn.commit().unwrap();
+    drop(db);
+    assert_eq!(folder.open().review_count().await.unwrap(), 1);
 }

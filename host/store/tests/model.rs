@@ -210,6 +210,7 @@ async fn add_request(store: &dyn Store, part: &Part, changes: &mut ChangeSet) {
         state: STATES[*state],
         operation: OPERATIONS[*operation],
         raised_by: run.map(RequestId),
+        needs_review: id % 2 == 0 && due.is_none(),
         ..request(*id, app.0, 0, *due)
     };
     changes.requests.push(versioned(request, present.map(|request| request.version), *expect));
@@ -253,6 +254,7 @@ async fn everything(store: &dyn Store) -> Vec<String> {
     }
     for n in 0..4_u64 {
         see!(store.app_by_name(&format!("app{n}")), store.idempotent(&format!("k{n}")));
+        see!(store.oldest_unsettled(AppId(n)), store.review_count());
         see!(store.account_counts(AppId(n)), store.component(Digest([n as u8; 32])));
         let external_ids = ["x0", "x1", "x2", "x3"].map(str::to_owned);
         see!(store.accounts_by_external_id(AppId(n), &external_ids));
@@ -277,17 +279,19 @@ async fn accounts_and_requests(store: &dyn Store, seen: &mut Vec<String>) {
             let query = AccountQuery { app, link_state, situation, user, after: None, limit: 3 };
             seen.push(format!("{query:?} = {:?}", store.accounts(&query).await.unwrap()));
         }
-        for (state, operation, subject, raised_by) in [
-            (None, None, None, None),
-            (Some(State::Failed), None, None, None),
-            (None, Some(Operation::Update), None, None),
-            (Some(State::New), Some(Operation::Create), None, None),
-            (None, None, Some(Subject::User(UserId(1))), None),
-            (None, None, Some(Subject::App), None),
-            (None, None, None, Some(RequestId(1))),
-            (Some(State::New), None, None, Some(RequestId(2))),
+        for (state, operation, subject, raised_by, needs_review) in [
+            (None, None, None, None, false),
+            (Some(State::Failed), None, None, None, false),
+            (None, Some(Operation::Update), None, None, false),
+            (Some(State::New), Some(Operation::Create), None, None, false),
+            (None, None, Some(Subject::User(UserId(1))), None, false),
+            (None, None, Some(Subject::App), None, false),
+            (None, None, None, Some(RequestId(1)), false),
+            (Some(State::New), None, None, Some(RequestId(2)), false),
+            (None, None, None, None, true),
+            (None, Some(Operation::Create), Some(Subject::User(UserId(1))), None, true),
         ] {
-            let query = RequestQuery { app, state, operation, subject, raised_by, after: None, limit: 5 };
+            let query = RequestQuery { app, state, operation, subject, raised_by, needs_review, after: None, limit: 5 };
             seen.push(format!("{query:?} = {:?}", store.requests(&query).await.unwrap()));
         }
     }

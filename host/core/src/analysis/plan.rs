@@ -2,9 +2,7 @@
 //! that stands in where a connector has none.
 
 use crate::ports::{Judgement, RowVerdict};
-use crate::{
-    Account, Digest, Operation, ReconcileMark, ReconcilePolicy, Request, Situation, StagingRow, State, USERNAME,
-};
+use crate::{Account, Digest, ReconcilePolicy, Situation, StagingRow, USERNAME};
 use gatehouse_schema::{Account as RemoteAccount, Attributes, Schema, drift};
 
 /// The digest over all rows and verdicts of a plan, in the order of their numbers. A chain, so that it does not
@@ -58,16 +56,6 @@ pub fn absence_guard(known: u64, absent: u64, collected: u64, policy: &Reconcile
              `reconcile.max_vanished_percent`; nothing was concluded"
         )
     })
-}
-
-/// Whether a request made after a completed run leaves accounts as that run wanted them, so that the next run need
-/// not look at unchanged rows again. What failed, waits or was denied does not; nor does what somebody asked for by
-/// itself; nor what corrects a status, since a row gets one request at a time, its status before its attributes.
-pub fn leaves_nothing_open(request: &Request, last: &ReconcileMark) -> bool {
-    let changes_nothing = matches!(request.operation, Operation::Reconcile | Operation::Read | Operation::Linking);
-    let done = matches!(request.state, State::Completed | State::Retried);
-    let final_step = matches!(request.operation, Operation::Create | Operation::Update | Operation::Deactivate);
-    changes_nothing || (done && final_step && request.raised_by == Some(last.run))
 }
 
 /// The analysis of a row for a connector that has none of its own: no objection, and the standard comparison.

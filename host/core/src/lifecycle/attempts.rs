@@ -5,7 +5,7 @@ use super::{AttemptReport, Draft, NameAttributes, OutcomeReport, Refused, Resolu
 use crate::ports::Versioned;
 use crate::{
     Account, AccountId, Actor, Approval, Attempt, AttemptOutcome, CallFailure, Change, CommitStep, FailureKind, Level,
-    Operation, Situation, State, Subject, USERNAME, fingerprint,
+    LinkState, Operation, Reading, SentWrite, Showed, Situation, State, Subject, USERNAME, fingerprint,
 };
 use gatehouse_schema::{Account as RemoteAccount, Status};
 
@@ -42,6 +42,8 @@ pub(super) fn started(draft: Draft) -> Result<Transition, Refused> {
         finished_at: None,
         write_left: None,
         outcome: None,
+        writes: Vec::new(),
+        readings: Vec::new(),
     });
     let attempt = draft.after.attempts.len();
     draft.note(Level::Info, format!("attempt {attempt} at {} starts", describe(&draft)));
@@ -64,13 +66,22 @@ fn describe(draft: &Draft) -> String {
 
 pub(super) fn finished(draft: Draft, report: AttemptReport) -> Result<Transition, Refused> {
     let mut draft = with_open_attempt(draft)?;
+    if let Some(attempt) = draft.after.attempts.last_mut() {
+        attempt.writes.clone_from(&report.writes);
+    }
     match report.result {
         Ok((account, applied)) => {
+            if let Some(why) = claimed(&draft, account.as_ref(), report.known.as_ref()) {
+                close(&mut draft, Some(report.write_left), AttemptOutcome::Unknown(why.clone()));
+                return in_review(draft, &format!("the target answered with an account that is not to be ours: {why}"));
+            }
             let outcome = if applied { AttemptOutcome::Applied } else { AttemptOutcome::AlreadyApplied };
             close(&mut draft, Some(report.write_left), outcome);
             step_done(draft, account, report.known, report.new_account, &report.names)
         }
-        Err(failure) if report.write_left && draft.before.operation.writes() && is_ambiguous(&failure) => {
+        Err(failure)
+            if report.write_left && draft.before.operation.writes() && is_ambiguous(&failure, &report.writes) =>
+        {
             close(&mut draft, Some(true), AttemptOutcome::Unknown(failure.to_string()));
             settle_later(draft, &failure.to_string())
         }
@@ -85,12 +96,18 @@ pub(super) fn finished(draft: Draft, report: AttemptReport) -> Result<Transition
     }
 }
 
-/// After a write has left, only an answer of the target says that nothing was changed.
-fn is_ambiguous(failure: &CallFailure) -> bool {
-    matches!(
-        failure.kind,
-        FailureKind::Unavailable | FailureKind::Limit | FailureKind::Trap | FailureKind::Protocol | FailureKind::Host
-    )
+/// After a write has left, only answers of the target say that nothing was changed: one to every write, and the
+/// connector's word. (A connector may write twice, and report how the second one was refused.)
+fn is_ambiguous(failure: &CallFailure, writes: &[SentWrite]) -> bool {
+    !writes.iter().all(SentWrite::was_refused)
+        || matches!(
+            failure.kind,
+            FailureKind::Unavailable
+                | FailureKind::Limit
+                | FailureKind::Trap
+                | FailureKind::Protocol
+                | FailureKind::Host
+        )
 }
 
 fn failed(mut draft: Draft, failure: CallFailure) -> Result<Transition, Refused> {
@@ -144,23 +161,92 @@ pub(super) fn outcome_read(draft: Draft, report: OutcomeReport) -> Result<Transi
     if !outcome_unknown(&draft) {
         return draft.refuse("no outcome is unknown");
     }
-    match report.resolution {
+    draft.after.read_failures = 0;
+    note_reading(&mut draft, report.looked.reading);
+    match report.looked.resolution {
         Resolution::Done(account) => {
-            draft.note(Level::Info, "reading the target shows that the change was made");
+            if let Some(why) = claimed(&draft, account.as_ref(), report.known.as_ref()) {
+                return in_review(draft, &format!("a write left and no answer came, and {why}"));
+            }
             close(&mut draft, Some(true), AttemptOutcome::Applied);
             step_done(draft, account, report.known, report.new_account, &report.names)
         }
-        Resolution::NotDone => {
-            draft.note(Level::Info, "reading the target shows that the change was not made");
+        Resolution::NotDone(_) if looks_again(&draft) => look_again(draft),
+        Resolution::NotDone(account) => {
             let failure = CallFailure::new(FailureKind::Unavailable, "the write did not arrive");
             close(&mut draft, None, AttemptOutcome::Failed(failure.clone()));
+            // The next try expects the version that was just read: one that comes late finds another, and is refused.
+            if let (Some(known), Some(fresh)) = (report.known, account) {
+                let account = seen(&draft, known, &fresh, &report.names);
+                draft.accounts.push(account);
+            }
             failed(draft, failure)
         }
-        Resolution::Unprovable(why) => {
-            draft.after.needs_review = true;
-            draft.fail(format!("needs review: a write left and no answer came, and {why}"))
+        Resolution::Gone => {
+            let failure = CallFailure::new(FailureKind::NotFound, "it is gone since the change was sent");
+            close(&mut draft, None, AttemptOutcome::Failed(failure.clone()));
+            draft.fail(failure.to_string())
         }
+        Resolution::Unprovable(why) => in_review(draft, &format!("a write left and no answer came, and {why}")),
     }
+}
+
+/// Readings of one attempt that are kept. Requests in review may be taken up again and again.
+const READINGS: usize = 12;
+
+fn note_reading(draft: &mut Draft, reading: Reading) {
+    let showed = match reading.showed {
+        Showed::Made => "the change was made",
+        Showed::NotMade => "the change was not made",
+        Showed::Gone => "there is nothing left to change",
+        Showed::Unclear => "it cannot be told whether the change was made",
+    };
+    draft.note(Level::Info, format!("the target was asked for {}: {showed}, since {}", reading.asked, reading.why));
+    if let Some(attempt) = draft.after.attempts.last_mut() {
+        let surplus = (attempt.readings.len() + 1).saturating_sub(READINGS);
+        attempt.readings.drain(..surplus);
+        attempt.readings.push(reading);
+    }
+}
+
+/// A create is only made again after two looks in a row that did not find its account: some targets show what is new
+/// late, and nothing else would keep the second account from being made.
+fn looks_again(draft: &Draft) -> bool {
+    let creates = matches!(draft.after.change.content.step(draft.after.steps_done), Some(CommitStep::Create(_)));
+    let readings = draft.after.attempts.last().map_or(&[][..], |attempt| &attempt.readings);
+    creates && readings.iter().rev().take_while(|reading| reading.showed == Showed::NotMade).count() < 2
+}
+
+fn look_again(mut draft: Draft) -> Result<Transition, Refused> {
+    let patience = u64::from(draft.moment.retry.settle_seconds).max(1) * 4;
+    let due = draft.now().checked_add(std::time::Duration::from_secs(patience)).unwrap_or(draft.now());
+    draft.note(Level::Info, format!("the target may only be late to show it, and is read once more at {due}"));
+    Ok(draft.due_at(due).finish())
+}
+
+/// Why an account that a create has led to is not to become the user's: by what is known here, it is another's.
+pub(super) fn claimed(draft: &Draft, shown: Option<&RemoteAccount>, known: Option<&Account>) -> Option<String> {
+    let (shown, known) = (shown?, known?);
+    let creates = matches!(draft.after.change.content.step(draft.after.steps_done), Some(CommitStep::Create(_)));
+    if !creates || known.external_id.as_deref() != Some(shown.external_id.as_str()) {
+        return None;
+    }
+    let own = match draft.after.subject {
+        Subject::User(user) => Some(user),
+        _ => None,
+    };
+    let account = format!("account {} is {}", shown.external_id, known.id);
+    match (known.link_state, known.user) {
+        (LinkState::Ignored, _) => Some(format!("{account}, which is to be left alone")),
+        (LinkState::Linked, Some(user)) if Some(user) != own => Some(format!("{account}, linked to {user}")),
+        _ => None,
+    }
+}
+
+/// Ends it, for a person to say what came of the last write.
+pub(super) fn in_review(mut draft: Draft, why: &str) -> Result<Transition, Refused> {
+    draft.after.needs_review = true;
+    draft.fail(format!("needs review: {why}"))
 }
 
 /// Whether the last attempt may have changed something, and nobody knows.
@@ -256,6 +342,13 @@ fn step_done(
     };
     draft.after.steps_done += 1;
     let last = draft.after.change.content.step(draft.after.steps_done).is_none();
+    if let CommitStep::Create(desired) = &step
+        && let Some(has) = remote.as_ref().map(|remote| remote.status).filter(|has| *has != desired.status)
+    {
+        let text =
+            format!("the account is {has:?}, and was to be {:?}; the next reconciliation corrects it", desired.status);
+        draft.note(Level::Warn, text);
+    }
     if let Some(account) = account_after(&draft, &step, remote, known, new_account, names, last) {
         draft.after.account = Some(account.record.id);
         draft.accounts.push(account);
@@ -286,7 +379,7 @@ fn show(account: &mut Account, remote: &RemoteAccount, names: &NameAttributes) {
 }
 
 /// The account record after a step, or none where there is nothing to record.
-fn account_after(
+pub(super) fn account_after(
     draft: &Draft,
     step: &CommitStep,
     remote: Option<RemoteAccount>,
@@ -322,7 +415,7 @@ fn account_after(
             if let Subject::User(user) = request.subject {
                 account.user = Some(user);
             }
-            account.status = desired.status;
+            account.status = remote.as_ref().map_or(desired.status, |remote| remote.status);
             account.is_known_link = account.user.is_some();
             account.set_situation(if account.user.is_some() { Situation::Confirmed } else { Situation::Unassigned });
             account.why = None;

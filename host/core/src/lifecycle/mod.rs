@@ -7,18 +7,20 @@ mod open;
 mod paths;
 mod people;
 mod resolve;
+mod review;
 mod runs;
 mod work;
 
 pub use open::{NewRequest, open, open_supplied};
 pub use paths::{may, path};
-pub use resolve::{Evidence, Resolution, resolve};
+pub use resolve::{Evidence, Looked, Marker, Resolution, resolve};
+pub use review::MadeReport;
 pub use work::{Work, work};
 
 use crate::ports::{ChangeSet, Fence, Versioned};
 use crate::{
     Account, AccountId, Actor, AuditRecord, CallFailure, Digest, Level, LogEntry, Operation, PageNext, Request,
-    RequestId, RetryPolicy, Situation, State,
+    RequestId, RetryPolicy, SentWrite, Situation, State,
 };
 use gatehouse_schema::Account as RemoteAccount;
 use jiff::Timestamp;
@@ -68,6 +70,19 @@ pub enum Event {
     Retry {
         /// Who.
         by: Actor,
+        /// The clone's number.
+        id: RequestId,
+    },
+    /// Somebody has found out that the write of a request in review was made.
+    SettleMade(Box<MadeReport>),
+    /// Somebody has found out that it was not made: a clone with this number makes it.
+    SettleNotMade {
+        /// Who.
+        by: Actor,
+        /// How they know.
+        why: Option<String>,
+        /// What reading the target shows, or why it cannot be read.
+        looked: Box<Result<Resolution, CallFailure>>,
         /// The clone's number.
         id: RequestId,
     },
@@ -147,6 +162,8 @@ pub struct AttemptReport {
     pub result: Result<(Option<RemoteAccount>, bool), CallFailure>,
     /// Whether the egress gate let a write leave.
     pub write_left: bool,
+    /// Those writes, and what came back.
+    pub writes: Vec<SentWrite>,
     /// The account record the request concerns, as it is now.
     pub known: Option<Account>,
     /// The account read anew, where the target said that it had moved on.
@@ -161,7 +178,7 @@ pub struct AttemptReport {
 #[derive(Clone, Debug)]
 pub struct OutcomeReport {
     /// What it showed.
-    pub resolution: Resolution,
+    pub looked: Looked,
     /// As in [`AttemptReport`].
     pub known: Option<Account>,
     /// As in [`AttemptReport`].
@@ -209,6 +226,8 @@ pub struct PageReport {
     pub estimate: Option<u64>,
     /// What follows.
     pub next: PageNext,
+    /// The lowest number of an unsettled request of the app, looked up before the first page was asked for.
+    pub oldest_open: Option<RequestId>,
     /// Why the collection is not to be believed, if it is not: see `analysis::absence_guard`. For the last page.
     pub objection: Option<String>,
 }
@@ -297,6 +316,8 @@ pub fn step(request: &Request, event: Event, moment: &Moment) -> Result<Transiti
         Event::Cancel { by, why } => people::cancel(draft, &by, &why),
         Event::CommitPlan { by } => people::commit_plan(draft, &by),
         Event::Retry { by, id } => people::retry(draft, &by, id),
+        Event::SettleMade(report) => review::made(draft, *report),
+        Event::SettleNotMade { by, why, looked, id } => review::not_made(draft, &by, why.as_deref(), &looked, id),
         Event::CompleteManually { by, note } => people::complete_manually(draft, &by, &note),
         Event::AttemptStarted => attempts::started(draft),
         Event::AttemptFinished(report) => attempts::finished(draft, *report),

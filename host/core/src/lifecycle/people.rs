@@ -3,6 +3,7 @@
 use super::open::{first_state, opened};
 use super::{Draft, Refused, Transition};
 use crate::{Actor, Approval, AttemptOutcome, Digest, Level, Operation, Request, RequestId, Run, State};
+use jiff::Timestamp;
 
 /// Approval binds to the digest of what was seen: the sealed change, or the sealed plan of a reconciliation.
 pub(super) fn approve(draft: Draft, by: &Actor, digest: Digest) -> Result<Transition, Refused> {
@@ -68,22 +69,41 @@ pub(super) fn commit_plan(draft: Draft, by: &Actor) -> Result<Transition, Refuse
     Ok(draft.go(State::Committing, by, "the plan is committed")?.due_at(now).finish())
 }
 
-/// The clone does the same again, from the start: the same sealed change under a new number.
+/// The clone does the same again, from the first step that is not done: the same sealed change under a new number.
+/// One that takes up a request in review looks at the target first: it inherits the attempt that nobody knows the
+/// outcome of, and with it the duty to find out.
 pub(super) fn retry(draft: Draft, by: &Actor, id: RequestId) -> Result<Transition, Refused> {
     let draft = draft.only_in(&[State::Failed])?;
+    let mut clone = clone_of(&draft.before, id, by, draft.now());
+    if draft.before.is_in_review() {
+        clone.state = State::Committing;
+        clone.attempts = draft.before.attempts.last().cloned().into_iter().collect();
+    }
+    retried(draft, by, &format!("taken up again as {id}"), clone)
+}
+
+/// Goes to Retried, and raises the clone.
+pub(super) fn retried(draft: Draft, by: &Actor, why: &str, clone: Request) -> Result<Transition, Refused> {
     let now = draft.now();
-    let before = draft.before.clone();
+    let mut draft = draft.go(State::Retried, by, why)?;
+    draft.after.needs_review = false;
+    draft.audit.extend(opened(clone.clone(), now).audit);
+    draft.raise.push(clone);
+    Ok(draft.finish())
+}
+
+/// The same request under a new number, with nothing tried yet.
+pub(super) fn clone_of(before: &Request, id: RequestId, by: &Actor, now: Timestamp) -> Request {
     let approval = match before.operation {
         // A new plan needs a new approval.
         Operation::Reconcile if before.approval != Approval::NotRequired => Approval::Required,
         _ => before.approval,
     };
-    let clone = Request {
+    Request {
         id,
         state: first_state(before.operation),
         approval,
         attempts: Vec::new(),
-        steps_done: before.steps_done,
         read_failures: 0,
         due: Some(now),
         error: None,
@@ -96,16 +116,13 @@ pub(super) fn retry(draft: Draft, by: &Actor, id: RequestId) -> Result<Transitio
         created_at: now,
         updated_at: now,
         version: 0,
-        ..before
-    };
-    let mut draft = draft.go(State::Retried, by, &format!("taken up again as {id}"))?;
-    draft.audit.extend(opened(clone.clone(), now).audit);
-    draft.raise.push(clone);
-    Ok(draft.finish())
+        ..before.clone()
+    }
 }
 
 pub(super) fn complete_manually(draft: Draft, by: &Actor, note: &str) -> Result<Transition, Refused> {
     let mut draft = draft.only_in(&[State::Failed])?.go(State::ManuallyCompleted, by, note)?;
+    draft.after.needs_review = false;
     draft.note(Level::Info, format!("completed by hand by {by}: {note}"));
     Ok(draft.finish())
 }

@@ -1,12 +1,16 @@
 //! How reconciliations go on: page by page, batch by batch. Each number of the run advances in the same commit as the
 //! rows it speaks of (invariant 9).
 
-use super::attempts::outcome_unknown;
+use super::attempts::{in_review, outcome_unknown};
 use super::{AnalysisReport, Draft, PageReport, Refused, Transition, next_try};
 use crate::{Actor, Approval, CallFailure, Completeness, Digest, FailureKind, Level, Operation, PageNext, Run, State};
 
 /// How often a collection may start again because its cursor expired.
 const MAX_RESTARTS: u32 = 3;
+
+/// How many times more often than anything else it is tried to find out what came of a write: reading harms nobody,
+/// and whatever cannot be found out costs a person's time.
+const MORE_READS: u32 = 3;
 
 impl Draft {
     fn run(&mut self) -> Result<&mut Run, Refused> {
@@ -19,9 +23,13 @@ impl Draft {
 
 pub(super) fn page_stored(draft: Draft, page: PageReport) -> Result<Transition, Refused> {
     let mut draft = reconciling(draft, State::Collecting)?;
+    let id = draft.before.id;
     let run = draft.run()?;
     if run.cursor != page.cursor {
         return draft.refuse("this page is not the one that is due");
+    }
+    if run.pages == 0 {
+        run.oldest_open = page.oldest_open.filter(|open| *open < id);
     }
     run.pages += 1;
     run.rows += page.accounts + page.faults;
@@ -74,12 +82,13 @@ pub(super) fn read_failed(draft: Draft, failure: CallFailure) -> Result<Transiti
     }
     draft.after.read_failures += 1;
     let failed = draft.after.read_failures;
-    if !failure.is_transient() || failed >= draft.moment.retry.max_attempts {
+    let unknown = outcome_unknown(&draft);
+    let tries = if unknown { MORE_READS } else { 1 } * draft.moment.retry.max_attempts;
+    if !failure.is_transient() || failed >= tries {
         let tries = if failed > 1 { format!(" ({failed} tries)") } else { String::new() };
-        if outcome_unknown(&draft) {
-            draft.after.needs_review = true;
-            let what = "needs review: a write left, no answer came, and the target cannot be read to find out";
-            return draft.fail(format!("{what}: {failure}{tries}"));
+        if unknown {
+            let what = "a write left, no answer came, and the target cannot be read to find out";
+            return in_review(draft, &format!("{what}: {failure}{tries}"));
         }
         return draft.fail(format!("{failure}{tries}"));
     }

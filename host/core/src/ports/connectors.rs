@@ -1,6 +1,8 @@
 //! Calling connectors. The sandbox implements this; the engine uses it.
 
-use crate::{AppId, AuthScheme, CallFailure, CommitStep, Connector, Digest, Level, Origin, PageNext, RequestId};
+use crate::{
+    AppId, AuthScheme, CallFailure, CommitStep, Connector, Digest, Level, Origin, PageNext, RequestId, SentWrite,
+};
 use async_trait::async_trait;
 use gatehouse_schema::{Account as RemoteAccount, Attributes};
 use secrecy::SecretString;
@@ -137,6 +139,8 @@ pub struct CallReport<T> {
 pub struct Call {
     /// Whether the gate let a request leave that may change the target. Noted before it left.
     pub write_left: bool,
+    /// Those requests, the first ones at least, and what came back.
+    pub writes: Vec<SentWrite>,
     /// HTTP requests that left.
     pub requests: u32,
     /// What the gate refused.

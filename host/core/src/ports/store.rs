@@ -202,6 +202,8 @@ pub struct RequestQuery {
     pub subject: Option<Subject>,
     /// Raised by this run.
     pub raised_by: Option<RequestId>,
+    /// Only those in review.
+    pub needs_review: bool,
     /// From the `next` of an earlier page.
     pub after: Option<String>,
     /// At most so many.
@@ -355,6 +357,10 @@ pub trait Store: Send + Sync {
     async fn request(&self, id: RequestId) -> Result<Option<Request>, StoreError>;
     /// Requests.
     async fn requests(&self, query: &RequestQuery) -> Result<ListPage<Request>, StoreError>;
+    /// The lowest number of an unsettled request of an app.
+    async fn oldest_unsettled(&self, app: AppId) -> Result<Option<RequestId>, StoreError>;
+    /// How many requests are in review: as `requests` with `needs_review` lists them, and cheap.
+    async fn review_count(&self) -> Result<u64, StoreError>;
     /// A request's log, in order.
     async fn request_log(
         &self,

@@ -1,5 +1,6 @@
 //! Attempts: what is durable about a call before it is made and after it has ended.
 
+use gatehouse_schema::Status;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,92 @@ pub struct Attempt {
     /// What came of it.
     #[serde(default)]
     pub outcome: Option<AttemptOutcome>,
+    /// What left and may have changed the target, as the egress gate noted it; nothing of a call during which the
+    /// host was stopped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub writes: Vec<SentWrite>,
+    /// What reading the target showed of an outcome that was not known, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readings: Vec<Reading>,
+}
+
+/// A request that left for the target and may have changed it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentWrite {
+    /// The HTTP method.
+    pub method: String,
+    /// Origin and path; never the query.
+    pub url: String,
+    /// When it left: milliseconds after the call began.
+    pub after_ms: u64,
+    /// The status of the answer; none if none came.
+    #[serde(default)]
+    pub status: Option<u16>,
+    /// How the answer was lost, or why the connector did not get to see it; none while nothing is known of it.
+    #[serde(default)]
+    pub lost: Option<String>,
+}
+
+impl SentWrite {
+    /// Whether the target itself said that it changed nothing. (408 says that it waited, not what it did.)
+    pub fn was_refused(&self) -> bool {
+        self.lost.is_none() && matches!(self.status, Some(400..=407 | 409..=499 | 501))
+    }
+}
+
+impl std::fmt::Display for SentWrite {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} left after {} ms; ", self.method, self.url, self.after_ms)?;
+        match (self.status, &self.lost) {
+            (_, Some(lost)) => write!(f, "{lost}"),
+            (Some(status), None) => write!(f, "answered with {status}"),
+            (None, None) => f.write_str("no answer came before the call ended"),
+        }
+    }
+}
+
+/// One look at the target, to find out what came of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reading {
+    /// When.
+    pub at: Timestamp,
+    /// What was asked for, for people.
+    pub asked: String,
+    /// The accounts that were found, some at most.
+    #[serde(default)]
+    pub found: Vec<Candidate>,
+    /// What that shows.
+    pub showed: Showed,
+    /// Why, for people.
+    pub why: String,
+}
+
+/// What a look at the target showed of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Showed {
+    /// The change was made.
+    Made,
+    /// It was not.
+    NotMade,
+    /// The account is not there any more.
+    Gone,
+    /// Either may be.
+    Unclear,
+}
+
+/// An account that may be the one an attempt made or changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The target's own id.
+    pub external_id: String,
+    /// What its owner signs in with.
+    pub username: String,
+    /// Whether it can be used.
+    pub status: Status,
+    /// Whether it carries our marker; none if the app maps none, or it was not asked for.
+    #[serde(default)]
+    pub marked: Option<bool>,
 }
 
 /// What came of an attempt.

@@ -4,7 +4,7 @@ mod attempt;
 mod change;
 mod run;
 
-pub use attempt::{Attempt, AttemptOutcome, CallFailure, FailureKind};
+pub use attempt::{Attempt, AttemptOutcome, CallFailure, Candidate, FailureKind, Reading, SentWrite, Showed};
 pub use change::{Change, CommitStep, Desired, LinkChange, Sealed};
 pub use run::{Completeness, PageNext, Run, StagedAction, StagingRow, StagingSource, Verdict};
 
@@ -221,6 +221,13 @@ pub struct Request {
     pub updated_at: Timestamp,
     /// Counts changes.
     pub version: u64,
+}
+
+impl Request {
+    /// Whether it waits for somebody to say what came of its last write. Nothing is written for it until then.
+    pub fn is_in_review(&self) -> bool {
+        self.state == State::Failed && self.needs_review
+    }
 }
 
 /// One line of a request's log, as a person reads it.

@@ -1,6 +1,6 @@
 //! Reconciliation runs: how far one has got, and the rows it has staged.
 
-use crate::{AccountId, Digest, Operation, Situation, UserId};
+use crate::{AccountId, Digest, Operation, RequestId, Situation, UserId};
 use gatehouse_schema::Account as RemoteAccount;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,9 @@ pub struct Run {
     pub committed: u64,
     /// Requests raised.
     pub raised: u64,
+    /// The lowest number of another request of the app that was unsettled when the collection began.
+    #[serde(default)]
+    pub oldest_open: Option<RequestId>,
     /// When the collection began.
     pub collecting_since: Option<Timestamp>,
     /// When the plan was sealed.

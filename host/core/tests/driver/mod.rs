@@ -1,13 +1,14 @@
 //! Drives a request with events, as an engine and people would, faults included.
 
 use gatehouse_core::lifecycle::{
-    AnalysisReport, AttemptReport, Effect, Event, Moment, NameAttributes, NewRequest, OutcomeReport, PageReport,
-    Resolution, Work, open, step, work,
+    AnalysisReport, AttemptReport, Effect, Event, Looked, MadeReport, Moment, NameAttributes, NewRequest,
+    OutcomeReport, PageReport, Resolution, Work, open, step, work,
 };
 use gatehouse_core::schema::{Account as RemoteAccount, Attributes, Status, Value};
 use gatehouse_core::{
     AccountId, Actor, AppId, Attempt, AttemptOutcome, CallFailure, Change, CommitStep, Desired, Digest, FailureKind,
-    LinkChange, Operation, PageNext, Request, RequestId, RequestObject, RetryPolicy, Run, State, Subject, UserId,
+    LinkChange, Operation, PageNext, Reading, Request, RequestId, RequestObject, RetryPolicy, Run, SentWrite, Showed,
+    State, Subject, UserId,
 };
 use jiff::Timestamp;
 
@@ -76,6 +77,11 @@ pub fn in_state(operation: Operation, state: State) -> Request {
     if calls && matches!(state, State::Committing | State::Collecting) {
         request.attempts.push(attempt());
     }
+    if operation == Operation::Create && state == State::Failed {
+        request.needs_review = true;
+        let outcome = Some(AttemptOutcome::Unknown("no answer".to_owned()));
+        request.attempts.push(Attempt { finished_at: Some(moment(0).now), outcome, ..attempt() });
+    }
     if let Some(run) = &mut request.run {
         run.plan = (state == State::Analyzed).then(|| Digest::of(b"plan"));
         run.basis = (state == State::Analyzing).then(|| Digest::of(b"basis"));
@@ -90,7 +96,9 @@ fn attempt() -> Attempt {
         started_at: moment(0).now,
         finished_at: None,
         write_left: None,
-        outcome: None::<AttemptOutcome>,
+        outcome: None,
+        writes: Vec::new(),
+        readings: Vec::new(),
     }
 }
 
@@ -103,9 +111,12 @@ pub fn events() -> &'static [&'static str] {
         "CommitPlan",
         "Retry",
         "CompleteManually",
+        "SettleMade",
+        "SettleNotMade",
         "AttemptStarted",
         "AttemptFinished",
         "AttemptFailed",
+        "AttemptHalfDone",
         "AttemptUnclear",
         "AttemptLost",
         "OutcomeDone",
@@ -117,6 +128,7 @@ pub fn events() -> &'static [&'static str] {
         "PageStored",
         "LastPageStored",
         "ReadFailed",
+        "ReadRefused",
         "CursorExpired",
         "NothingChanged",
         "AnalysisBegan",
@@ -131,6 +143,7 @@ fn report(result: Result<(Option<RemoteAccount>, bool), CallFailure>, write_left
     Event::AttemptFinished(Box::new(AttemptReport {
         result,
         write_left,
+        writes: Vec::new(),
         known: None,
         refreshed: None,
         new_account: AccountId(7),
@@ -138,9 +151,48 @@ fn report(result: Result<(Option<RemoteAccount>, bool), CallFailure>, write_left
     }))
 }
 
+/// A connector that wrote twice, and reports how the second write was refused.
+fn half_done() -> Event {
+    let sent = |status| SentWrite {
+        method: "POST".to_owned(),
+        url: "https://hr.example.com/Users".to_owned(),
+        after_ms: 1,
+        status: Some(status),
+        lost: None,
+    };
+    let Event::AttemptFinished(mut report) = report(Err(CallFailure::new(FailureKind::Invalid, "bad mail")), true)
+    else {
+        unreachable!()
+    };
+    report.writes = vec![sent(201), sent(400)];
+    Event::AttemptFinished(report)
+}
+
+fn settle_made(request: &Request) -> Event {
+    Event::SettleMade(Box::new(MadeReport {
+        by: Actor("grace".to_owned()),
+        why: None,
+        looked: Ok(Resolution::Done(Some(remote()))),
+        marker: None,
+        known: None,
+        of_user: Vec::new(),
+        new_account: AccountId(7),
+        names: NameAttributes::default(),
+        rest: RequestId(request.id.0 + 1),
+    }))
+}
+
 fn outcome(resolution: Resolution) -> Event {
+    let showed = match &resolution {
+        Resolution::Done(_) => Showed::Made,
+        Resolution::NotDone(_) => Showed::NotMade,
+        Resolution::Gone => Showed::Gone,
+        Resolution::Unprovable(_) => Showed::Unclear,
+    };
+    let at = moment(0).now;
+    let reading = Reading { at, asked: String::new(), found: Vec::new(), showed, why: String::new() };
     Event::OutcomeRead(Box::new(OutcomeReport {
-        resolution,
+        looked: Looked { resolution, reading },
         known: None,
         new_account: AccountId(7),
         names: NameAttributes::default(),
@@ -149,7 +201,16 @@ fn outcome(resolution: Resolution) -> Event {
 
 fn page(request: &Request, next: PageNext) -> Event {
     let cursor = request.run.as_ref().and_then(|run| run.cursor.clone());
-    Event::PageStored(PageReport { cursor, accounts: 2, changed: 1, faults: 0, estimate: None, next, objection: None })
+    Event::PageStored(PageReport {
+        cursor,
+        accounts: 2,
+        changed: 1,
+        faults: 0,
+        estimate: None,
+        next,
+        oldest_open: None,
+        objection: None,
+    })
 }
 
 fn remote() -> RemoteAccount {
@@ -170,14 +231,22 @@ pub fn event_of(name: &str, request: &Request) -> Event {
         "Cancel" => Event::Cancel { by, why: "withdrawn".to_owned() },
         "CommitPlan" => Event::CommitPlan { by },
         "Retry" => Event::Retry { by, id: RequestId(request.id.0 + 1) },
+        "SettleMade" => settle_made(request),
+        "SettleNotMade" => Event::SettleNotMade {
+            by,
+            why: None,
+            looked: Box::new(Ok(Resolution::Unprovable("another has that name".to_owned()))),
+            id: RequestId(request.id.0 + 1),
+        },
         "CompleteManually" => Event::CompleteManually { by, note: "by phone".to_owned() },
         "AttemptStarted" => Event::AttemptStarted,
         "AttemptFinished" => report(Ok((Some(remote()), true)), true),
         "AttemptFailed" => report(Err(CallFailure::new(FailureKind::Invalid, "bad mail")), true),
+        "AttemptHalfDone" => half_done(),
         "AttemptUnclear" => report(Err(unavailable), true),
         "AttemptLost" => Event::AttemptLost,
         "OutcomeDone" => outcome(Resolution::Done(Some(remote()))),
-        "OutcomeNotDone" => outcome(Resolution::NotDone),
+        "OutcomeNotDone" => outcome(Resolution::NotDone(None)),
         "OutcomeUnprovable" => outcome(Resolution::Unprovable("it is not ours".to_owned())),
         "Concluded" => Event::Concluded { known: None },
         "LinkApplied" => Event::LinkApplied { accounts: Vec::new() },
@@ -185,6 +254,7 @@ pub fn event_of(name: &str, request: &Request) -> Event {
         "PageStored" => page(request, PageNext::More(format!("after {}", run.pages))),
         "LastPageStored" => page(request, PageNext::Complete),
         "ReadFailed" => Event::ReadFailed(unavailable),
+        "ReadRefused" => Event::ReadFailed(CallFailure::new(FailureKind::Forbidden, "no reading")),
         "CursorExpired" => Event::ReadFailed(CallFailure::new(FailureKind::CursorExpired, "too old")),
         "NothingChanged" => Event::NothingChanged { rows: run.rows },
         "AnalysisBegan" => Event::AnalysisBegan { basis: Digest::of(b"basis") },
@@ -240,10 +310,10 @@ impl Driver {
         let names: &[&str] = match todo {
             Work::Call { .. } | Work::Read => {
                 assert!(self.send(Event::AttemptStarted), "{:?} refuses to start", self.request);
-                &["AttemptFinished", "AttemptUnclear", "AttemptFailed", "AttemptLost"]
+                &["AttemptFinished", "AttemptUnclear", "AttemptFailed", "AttemptLost", "AttemptHalfDone"]
             }
             Work::NoteLost => &["AttemptLost"],
-            Work::Settle => &["OutcomeDone", "OutcomeNotDone", "OutcomeUnprovable", "ReadFailed"],
+            Work::Settle => &["OutcomeDone", "OutcomeNotDone", "OutcomeUnprovable", "ReadFailed", "ReadRefused"],
             Work::Conclude => &["Concluded"],
             Work::Link(_) => &["LinkApplied", "LinkRefused"],
             Work::CollectPage => &["LastPageStored", "PageStored", "ReadFailed", "CursorExpired"],

@@ -9,7 +9,7 @@ use gatehouse_core::lifecycle::{Event, PageReport};
 use gatehouse_core::ports::{AccountPage, ChangeSet, RowFault, StoreError};
 use gatehouse_core::schema::{Account as RemoteAccount, Status};
 use gatehouse_core::{
-    Account, CallFailure, FailureKind, PageNext, Run, StagingRow, StagingSource, analysis, fingerprint,
+    Account, CallFailure, FailureKind, PageNext, RequestId, Run, StagingRow, StagingSource, analysis, fingerprint,
 };
 use std::collections::HashSet;
 
@@ -19,6 +19,11 @@ pub(crate) async fn collect_page(job: &mut Job, around: &Surroundings) -> Worked
     let memory = job.shell.run_memory(&job.request);
     let mut memory = memory.lock().await;
     let config = &around.app.config;
+    // Before the target is asked: what ends from now on, this collection may not show.
+    let oldest_open = match run.pages {
+        0 => job.shell.store.oldest_unsettled(around.app.id).await?,
+        _ => None,
+    };
     let report = job
         .shell
         .connectors
@@ -32,7 +37,7 @@ pub(crate) async fn collect_page(job: &mut Job, around: &Surroundings) -> Worked
         .await;
     job.note(around, "collect", &report);
     match report.result.and_then(|page| going_on(&run, page)) {
-        Ok(page) => store_page(job, around, &mut memory, &run, page).await,
+        Ok(page) => store_page(job, around, &mut memory, &run, page, oldest_open).await,
         Err(failure) => collect_failed(job, around, &mut memory, failure).await,
     }
 }
@@ -65,6 +70,7 @@ async fn store_page(
     memory: &mut RunMemory,
     run: &Run,
     page: AccountPage,
+    oldest_open: Option<RequestId>,
 ) -> Worked {
     let seen = memory.seen(job, run.rows).await?;
     let sorted = Sorted::of(page.accounts, page.faults, |id| seen.contains(id), |account| around.narrowed(account));
@@ -90,6 +96,7 @@ async fn store_page(
         faults,
         estimate: page.estimate,
         next,
+        oldest_open,
         objection,
     };
     let count = rows.len() as u64;

@@ -3,11 +3,10 @@
 use super::seen::expected_in_all;
 use super::{ROWS, run_of};
 use crate::job::{Job, Worked};
-use gatehouse_core::analysis::leaves_nothing_open;
+use gatehouse_core::analysis::{holds_nothing_new, leaves_nothing_open, mark, saw_the_end_of};
 use gatehouse_core::lifecycle::Event;
 use gatehouse_core::ports::{ChangeSet, RequestQuery, StoreError, Versioned};
-use gatehouse_core::{App, Completeness, Digest, ReconcileMark, Run};
-use jiff::Timestamp;
+use gatehouse_core::{App, Digest, ReconcileMark, Run};
 
 /// Ends the run if nothing differs from what is known, and begins the analysis otherwise.
 pub(crate) async fn compare(job: &mut Job, app: &App) -> Worked {
@@ -20,27 +19,24 @@ pub(crate) async fn compare(job: &mut Job, app: &App) -> Worked {
     job.commit_with(app, Event::NothingChanged { rows: run.rows }, more).await
 }
 
-/// Every row is as known, whatever else an analysis depends on is as it was for the last one, and nothing known is
-/// absent: with every row known, that is a matter of counting.
+/// Whether nothing can differ from what the last completed run left.
 async fn nothing_new(job: &Job, app: &App, run: &Run, basis: Digest) -> Result<bool, StoreError> {
-    let Some(mark) = app.last_reconcile.filter(|mark| mark.basis == basis) else { return Ok(false) };
-    if run.changed > 0 || !nothing_open(job, app, &mark).await? {
-        return Ok(false);
-    }
-    let complete = run.completeness == Some(Completeness::Complete);
-    Ok(!complete || expected_in_all(job).await? <= run.collected)
+    let Some(last) = app.last_reconcile else { return Ok(false) };
+    let expected = expected_in_all(job).await?;
+    Ok(holds_nothing_new(run, &last, basis, expected) && nothing_open(job, app, &last).await?)
 }
 
 /// Whether everything that was to follow from the last run has followed, and nothing else has been done since.
-async fn nothing_open(job: &Job, app: &App, mark: &ReconcileMark) -> Result<bool, StoreError> {
+async fn nothing_open(job: &Job, app: &App, last: &ReconcileMark) -> Result<bool, StoreError> {
     let mut query = RequestQuery { app: Some(app.id), limit: ROWS, ..RequestQuery::default() };
     loop {
         let page = job.shell.store.requests(&query).await?;
         for request in page.items.iter().filter(|request| request.id != job.request.id) {
-            if request.id <= mark.run {
+            // Newest first: of all further ones it saw the end as well.
+            if saw_the_end_of(last, request.id) {
                 return Ok(true);
             }
-            if !leaves_nothing_open(request, mark) {
+            if !leaves_nothing_open(request, last) {
                 return Ok(false);
             }
         }
@@ -51,14 +47,10 @@ async fn nothing_open(job: &Job, app: &App, mark: &ReconcileMark) -> Result<bool
     }
 }
 
-/// The app with the mark of this run, if the run saw everything.
+/// The app with the mark of this run, if it leaves one.
 pub(super) fn marked(job: &Job, app: &App, run: &Run, basis: Digest) -> Vec<Versioned<App>> {
-    if run.completeness != Some(Completeness::Complete) {
-        return Vec::new();
-    }
-    let at: Timestamp = job.shell.now();
-    let mut marked = app.clone();
-    marked.last_reconcile = Some(ReconcileMark { run: job.request.id, basis, at });
-    marked.updated_at = at;
+    let at = job.shell.now();
+    let Some(mark) = mark(run, job.request.id, basis, at) else { return Vec::new() };
+    let marked = App { last_reconcile: Some(mark), updated_at: at, ..app.clone() };
     vec![Versioned::replacing(app.version, marked)]
 }

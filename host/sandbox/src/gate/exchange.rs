@@ -2,12 +2,13 @@
 //! look at the answer before the guest does. Bodies are read whole, within their limits, so that a secret is found
 //! wherever it is cut, and nothing reaches the guest of an answer that is refused.
 
-use super::Inner;
 use super::credential::{self, Needles};
 use super::headers;
 use super::network::{Route, Sender, check_addresses};
 use super::policy::{Passage, Refusal};
+use super::{Inner, url_of};
 use crate::limits::LimitHit;
+use crate::notes::Trip;
 use bytes::{Bytes, BytesMut};
 use gatehouse_core::Level;
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HOST, LOCATION, TRANSFER_ENCODING, USER_AGENT};
@@ -24,6 +25,19 @@ pub(super) enum Failure {
     Refused(Refusal),
     /// The network's.
     Network(Error),
+}
+
+impl Failure {
+    /// How the answer to a request that left was lost, for people.
+    pub(super) fn lost(&self) -> String {
+        match self {
+            Self::Refused(refusal) => format!("its answer was kept from the connector ({})", refusal.rule),
+            Self::Network(Error::HttpResponseTimeout) => "no answer came in the time allowed".to_owned(),
+            Self::Network(Error::ConnectionReadTimeout) => "its answer broke off, and nothing more came".to_owned(),
+            Self::Network(Error::Hyper(error)) => format!("the connection ended without a whole answer ({error})"),
+            Self::Network(error) => format!("no answer came ({error})"),
+        }
+    }
 }
 
 impl From<Refusal> for Failure {
@@ -44,14 +58,17 @@ pub(super) async fn exchange(
     passage: Passage,
     request: Request<WasiBody>,
     options: RequestOptions,
+    trip: &mut Trip,
 ) -> Result<Response<WasiBody>, Failure> {
     let (parts, body) = request.into_parts();
+    let write = passage.writes.then(|| (parts.method.clone(), url_of(&parts.uri)));
+    let departure = Departure { gate, write, trip };
     let body = whole_request_body(gate, body).await?;
     let request = outgoing(gate, &passage, &parts.method, parts.headers, body)?;
     let addresses = gate.network.resolve(&passage.grant).await?;
     check_addresses(&passage.grant, &addresses)?;
     let route = Route { app: gate.app, origin: passage.grant.origin.to_string(), addresses };
-    let (response, sender) = send(gate, &passage, &route, request, &options).await?;
+    let (response, sender) = send(gate, &passage, &route, request, &options, departure).await?;
     let response = inspect(gate, &passage, &parts.method, response, &options).await?;
     gate.network.checkin(route, sender);
     Ok(response)
@@ -119,13 +136,13 @@ async fn send(
     route: &Route,
     request: Request<Full<Bytes>>,
     options: &RequestOptions,
+    mut departure: Departure<'_>,
 ) -> Result<(Response<Incoming>, Sender), Failure> {
     let limit = Duration::from_millis(gate.network.limits.response_ms);
     let limit = options.first_byte_timeout.map_or(limit, |asked| asked.min(limit));
     let mut request = request;
-    let mut noted = false;
     if let Some(mut sender) = gate.network.checkout(route) {
-        note_departure(gate, passage, &mut noted)?;
+        departure.note()?;
         match timeout(limit, sender.try_send_request(request)).await.map_err(|_| Error::HttpResponseTimeout)? {
             Ok(response) => return Ok((response, sender)),
             Err(mut error) => match error.take_message() {
@@ -135,18 +152,29 @@ async fn send(
         }
     }
     let mut sender = gate.network.connect(&passage.grant, &route.addresses, options.connect_timeout).await?;
-    note_departure(gate, passage, &mut noted)?;
+    departure.note()?;
     let answer = timeout(limit, sender.send_request(request)).await.map_err(|_| Error::HttpResponseTimeout)?;
     Ok((answer.map_err(Error::Hyper)?, sender))
 }
 
-/// Notes, before the first byte leaves, that a request leaves and whether it may write. A crash after this point
-/// makes the outcome unknown, never "nothing happened".
-fn note_departure(gate: &Inner, passage: &Passage, noted: &mut bool) -> Result<(), Error> {
-    if !std::mem::replace(noted, true) && !gate.notes.depart(passage.writes) {
-        return Err(Error::InternalError(Some("the call is over".to_owned())));
+/// A request about to leave, and what is noted of it.
+struct Departure<'a> {
+    gate: &'a Inner,
+    /// Method and address, if it may write.
+    write: Option<(Method, String)>,
+    trip: &'a mut Trip,
+}
+
+impl Departure<'_> {
+    /// Notes, before the first byte leaves, that a request leaves and whether it may write. A crash after this point
+    /// makes the outcome unknown, never "nothing happened".
+    fn note(&mut self) -> Result<(), Error> {
+        let write = self.write.as_ref().map(|(method, url)| (method.as_str(), url.clone()));
+        match self.gate.notes.depart(self.trip, write) {
+            true => Ok(()),
+            false => Err(Error::InternalError(Some("the call is over".to_owned()))),
+        }
     }
-    Ok(())
 }
 
 /// Reads the answer whole, and refuses it if the guest may not see it.

@@ -14,7 +14,7 @@ pub(crate) use policy::{Phase, Policy};
 
 use crate::journal::cut;
 use crate::limits::LimitHit;
-use crate::notes::Notes;
+use crate::notes::{Notes, Trip};
 use gatehouse_core::AppId;
 use gatehouse_core::ports::{CredentialBinding, Denial};
 use http::{Method, Request, Response, Uri};
@@ -126,7 +126,10 @@ impl WasiHttpHooks for Gate {
         // Decided and noted here and now: a guest could drop the answer before it is asked for.
         let decided = gate.decide(&request).map_err(|refusal| gate.refuse(&method, &uri, refusal));
         Box::new(async move {
-            let sent = exchange::exchange(&gate, decided?, request, options.unwrap_or_default()).await;
+            let mut trip = Trip::default();
+            let sent = exchange::exchange(&gate, decided?, request, options.unwrap_or_default(), &mut trip).await;
+            let answer = sent.as_ref().map(|response| response.status().as_u16());
+            gate.notes.answered(&trip, answer.map_err(exchange::Failure::lost));
             let response = sent.map_err(|failure| match failure {
                 exchange::Failure::Refused(refusal) => gate.refuse(&method, &uri, refusal),
                 exchange::Failure::Network(error) => error,

@@ -13,19 +13,6 @@ use gatehouse_core::{AccountId, LinkState, Situation};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-/// All situations, for reading them.
-const SITUATIONS: [Situation; 9] = [
-    Situation::Confirmed,
-    Situation::Found,
-    Situation::Ambiguous,
-    Situation::AlreadyLinked,
-    Situation::Unassigned,
-    Situation::Missing,
-    Situation::Deleted,
-    Situation::Protected,
-    Situation::Excluded,
-];
-
 /// Which accounts.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -68,7 +55,7 @@ pub(super) async fn list(
     Params(query): Params<AccountParams>,
 ) -> Result<Json<Page<AccountView>>, Problem> {
     let link_state = query.link_state.map(|text| parse(&text, &LinkState::ALL, "link state")).transpose();
-    let situation = query.situation.map(|text| parse(&text, &SITUATIONS, "situation")).transpose();
+    let situation = query.situation.map(|text| parse(&text, &Situation::ALL, "situation")).transpose();
     let filter = AccountFilter {
         app: query.app,
         link_state: link_state.map_err(|why| ServiceError::invalid("link_state", why))?,

@@ -20,6 +20,8 @@ pub struct RequestFilter {
     pub user: Option<String>,
     /// Raised by this reconciliation.
     pub raised_by: Option<RequestId>,
+    /// Only those in review.
+    pub needs_review: bool,
 }
 
 /// What a person decides about a request.
@@ -73,6 +75,7 @@ impl Services {
             state: filter.state,
             operation: filter.operation,
             raised_by: filter.raised_by,
+            needs_review: filter.needs_review,
             after: paging.after.clone(),
             limit: paging.size()?,
         };

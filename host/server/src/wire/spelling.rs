@@ -60,17 +60,7 @@ spelling!(
 spelling!(
     /// The finer verdict behind a link state.
     SituationSpelling, "Situation", "The finer verdict behind a link state.",
-    [
-        Situation::Confirmed,
-        Situation::Found,
-        Situation::Ambiguous,
-        Situation::AlreadyLinked,
-        Situation::Unassigned,
-        Situation::Missing,
-        Situation::Deleted,
-        Situation::Protected,
-        Situation::Excluded,
-    ]
+    Situation::ALL
 );
 spelling!(
     /// Whether somebody has to agree.

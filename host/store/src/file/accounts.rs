@@ -183,7 +183,7 @@ pub(super) fn by_external_ids(
 pub(super) fn counts(txn: &ReadTransaction, app: AppId) -> Outcome<BTreeMap<Situation, u64>> {
     let table = txn.open_table(ACCOUNT_COUNTS)?;
     let mut counts = BTreeMap::new();
-    for situation in codes::SITUATIONS {
+    for situation in Situation::ALL {
         if let Some(count) = table.get((app.0, codes::situation(situation)))? {
             counts.insert(situation, count.value());
         }

@@ -4,19 +4,6 @@
 use super::tables::Lane;
 use gatehouse_core::{AppId, LinkState, Operation, Situation, State, Subject};
 
-/// All situations; the place is not the code.
-pub(super) const SITUATIONS: [Situation; 9] = [
-    Situation::Confirmed,
-    Situation::Found,
-    Situation::Ambiguous,
-    Situation::AlreadyLinked,
-    Situation::Unassigned,
-    Situation::Missing,
-    Situation::Deleted,
-    Situation::Protected,
-    Situation::Excluded,
-];
-
 pub(super) fn situation(situation: Situation) -> u8 {
     match situation {
         Situation::Confirmed => 1,
@@ -34,7 +21,7 @@ pub(super) fn situation(situation: Situation) -> u8 {
 /// The situations that a filter by link state and situation lets through.
 pub(super) fn situations(link_state: Option<LinkState>, only: Option<Situation>) -> Vec<Situation> {
     let wanted = |s: &Situation| only.is_none_or(|o| o == *s) && link_state.is_none_or(|l| l == s.link_state());
-    SITUATIONS.into_iter().filter(wanted).collect()
+    Situation::ALL.into_iter().filter(wanted).collect()
 }
 
 pub(super) fn state(state: State) -> u8 {
@@ -93,7 +80,7 @@ mod tests {
     #[test]
     fn no_two_values_share_a_code() {
         let distinct = |codes: Vec<u8>| assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
-        distinct(SITUATIONS.into_iter().map(situation).collect());
+        distinct(Situation::ALL.into_iter().map(situation).collect());
         distinct(State::ALL.into_iter().map(state).collect());
         distinct(Operation::ALL.into_iter().map(operation).collect());
     }

@@ -6,6 +6,8 @@ use super::fault::{Fault, Outcome, damaged, disk};
 use super::ledger::number;
 use super::shared::guarded;
 use super::tables::{META, Record, create_all, is_ours};
+=======
+use super::tables::{META, REQUESTS_IN_REVIEW, create_all, is_ours};
 use super::transaction::Tables;
 use crate::vault::{DataKey, MasterKey};
 use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, TableHandle};
@@ -234,6 +236,7 @@ fn says_it_is_a_store(txn: &ReadTransaction) -> Outcome<bool> {
 /// gone.
 fn prepare(db: &Database, key: &DataKey, options: &OpenOptions) -> Outcome<Installation> {
     let mut txn = db.begin_write()?;
+    let has_review = txn.list_tables()?.any(|table| table.name() == REQUESTS_IN_REVIEW.name());
     create_all(&txn)?;
     let is_new = redb::ReadableTable::get(&txn.open_table(META)?, IDENTITY_KEY)?.is_none();
     let installation = installation(&txn.open_table(META)?)?;
@@ -250,6 +253,9 @@ fn prepare(db: &Database, key: &DataKey, options: &OpenOptions) -> Outcome<Insta
     };
     if unnamed {
         tables.set_meta(INSTALLATION_KEY, &installation)?;
+    }
+    if !has_review && !is_new {
+        tables.rebuild_review()?;
     }
     tables.clear_claims()?;
     drop(tables);

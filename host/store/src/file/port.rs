@@ -151,6 +151,14 @@ impl Store for RedbStore {
         self.list(move |txn| request_lists::requests(txn, &query)).await
     }
 
+    async fn oldest_unsettled(&self, app: AppId) -> Answer<Option<RequestId>> {
+        self.look_up(|txn| request_lists::oldest_unsettled(txn, app))
+    }
+
+    async fn review_count(&self) -> Answer<u64> {
+        self.look_up(request_lists::review_count)
+    }
+
     async fn request_log(&self, id: RequestId, after: Option<&str>, limit: usize) -> Answer<ListPage<LogEntry>> {
         let after = after.map(str::to_owned);
         self.list(move |txn| request_lists::log(txn, id, after.as_deref(), limit)).await

@@ -6,12 +6,13 @@ use super::merge::Merge;
 use super::record::{decode, fetch, fetch_indexed};
 use super::registry::app_ids;
 use super::tables::{
-    APPS, REQUEST_LOG, REQUESTS, REQUESTS_BY_RUN, REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT, Record, STAGING,
+    APPS, REQUEST_LOG, REQUESTS, REQUESTS_BY_RUN, REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT, REQUESTS_IN_REVIEW, Record,
+    STAGING,
 };
 use crate::cursor::List;
 use gatehouse_core::ports::{ListPage, RequestQuery};
-use gatehouse_core::{LogEntry, Operation, Request, RequestId, StagingRow, State, Subject};
-use redb::{ReadOnlyTable, ReadTransaction};
+use gatehouse_core::{AppId, LogEntry, Operation, Request, RequestId, StagingRow, State, Subject};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 use std::cmp::Reverse;
 
 pub(super) fn request(txn: &ReadTransaction, id: RequestId) -> Outcome<Option<Request>> {
@@ -24,6 +25,15 @@ pub(super) fn requests(txn: &ReadTransaction, query: &RequestQuery) -> Outcome<L
         after => after.map_or(u64::MAX, |n| n - 1),
     };
     let table = txn.open_table(REQUESTS)?;
+    if query.needs_review {
+        let apps = query.app.map_or_else(|| app_ids(&txn.open_table(APPS)?), |app| Ok(vec![app.0]))?;
+        let index = txn.open_table(REQUESTS_IN_REVIEW)?;
+        let ranges = apps.into_iter().map(|app| {
+            let range = index.range((app, 0)..=(app, upto))?;
+            Ok(range.rev().map(|entry| Ok(Reverse(entry?.0.value().1))))
+        });
+        return page(query, &table, Merge::new(ranges)?);
+    }
     if let Some(subject) = query.subject {
         let keys = subjects(txn, query, subject)?;
         let index = txn.open_table(REQUESTS_BY_SUBJECT)?;
@@ -52,7 +62,7 @@ fn subjects(txn: &ReadTransaction, query: &RequestQuery, subject: Subject) -> Ou
     match (subject, query.app) {
         (Subject::App, None) => {
             let apps = app_ids(&txn.open_table(APPS)?)?;
-            Ok(apps.into_iter().map(|app| of(gatehouse_core::AppId(app))).collect())
+            Ok(apps.into_iter().map(|app| of(AppId(app))).collect())
         }
         (_, app) => Ok(vec![of(app.unwrap_or_default())]),
     }
@@ -96,8 +106,28 @@ fn page(
             && query.operation.is_none_or(|operation| operation == request.operation)
             && query.subject.is_none_or(|subject| subject == request.subject)
             && query.raised_by.is_none_or(|run| Some(run) == request.raised_by)
+            && (!query.needs_review || request.is_in_review())
     });
     List::Requests.page(matching.map(|request| request.map(|request| (request.id.0, request))), query.limit)
+}
+
+/// The lowest number of an unsettled request: the first of each state and operation is looked at.
+pub(super) fn oldest_unsettled(txn: &ReadTransaction, app: AppId) -> Outcome<Option<RequestId>> {
+    let index = txn.open_table(REQUESTS_BY_STATE)?;
+    let mut oldest: Option<u64> = None;
+    for state in State::ALL.into_iter().filter(|state| !state.is_settled()).map(codes::state) {
+        for operation in Operation::ALL.map(codes::operation) {
+            let first = index.range((app.0, state, operation, 0)..=(app.0, state, operation, u64::MAX))?.next();
+            if let Some(id) = first.transpose()?.map(|(key, _)| key.value().3) {
+                oldest = Some(oldest.map_or(id, |oldest| oldest.min(id)));
+            }
+        }
+    }
+    Ok(oldest.map(RequestId))
+}
+
+pub(super) fn review_count(txn: &ReadTransaction) -> Outcome<u64> {
+    Ok(txn.open_table(REQUESTS_IN_REVIEW)?.len()?)
 }
 
 pub(super) fn log(

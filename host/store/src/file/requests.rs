@@ -6,11 +6,12 @@ use super::fault::Outcome;
 use super::queue::Queue;
 use super::record::{encode, fetch, fetch_indexed};
 use super::tables::{
-    Lane, REQUEST_LOG, REQUESTS, REQUESTS_BY_RUN, REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT, Record, STAGING,
+    Lane, REQUEST_LOG, REQUESTS, REQUESTS_BY_RUN, REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT, REQUESTS_IN_REVIEW, Record,
+    STAGING,
 };
 use crate::change::{Replacement, invalid, replacement};
 use gatehouse_core::ports::{Fence, StoreError, Versioned};
-use gatehouse_core::{AppId, LogEntry, Request, RequestId, StagingRow};
+use gatehouse_core::{AppId, LogEntry, Request, RequestId, StagingRow, State};
 use redb::{ReadableTable, Table, WriteTransaction};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,7 @@ pub(super) struct Requests<'t> {
     by_state: Table<'t, (u64, u8, u8, u64), ()>,
     by_run: Table<'t, (u64, u8, u8, u64), ()>,
     by_subject: Table<'t, (u8, u64, u64), ()>,
+    in_review: Table<'t, (u64, u64), ()>,
     log: Table<'t, (u64, u64), Record>,
     staging: Table<'t, (u64, u64), Record>,
     queue: Queue<'t>,
@@ -59,6 +61,7 @@ impl<'t> Requests<'t> {
             by_state: txn.open_table(REQUESTS_BY_STATE)?,
             by_run: txn.open_table(REQUESTS_BY_RUN)?,
             by_subject: txn.open_table(REQUESTS_BY_SUBJECT)?,
+            in_review: txn.open_table(REQUESTS_IN_REVIEW)?,
             log: txn.open_table(REQUEST_LOG)?,
             staging: txn.open_table(STAGING)?,
             queue: Queue::open(txn)?,
@@ -153,6 +156,28 @@ impl<'t> Requests<'t> {
         if old.is_none() {
             self.by_subject.insert(subject_key(new), ())?;
         }
+        match (old.is_some_and(Request::is_in_review), new.is_in_review()) {
+            (false, true) => drop(self.in_review.insert(review_key(new), ())?),
+            (true, false) => drop(self.in_review.remove(review_key(new))?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Builds the review queue of a file that was written before there was one.
+    pub fn rebuild_review(&mut self) -> Outcome<()> {
+        let failed = codes::state(State::Failed);
+        let apps: BTreeSet<u64> = self.by_state.iter()?.map(|entry| Ok(entry?.0.value().0)).collect::<Outcome<_>>()?;
+        for app in apps {
+            let index = self.by_state.range((app, failed, 0, 0)..=(app, failed, u8::MAX, u64::MAX))?;
+            let ids = index.map(|entry| Ok(entry?.0.value().3)).collect::<Outcome<Vec<u64>>>()?;
+            for id in ids {
+                let request: Request = fetch_indexed(&self.requests, id)?;
+                if request.is_in_review() {
+                    self.in_review.insert(review_key(&request), ())?;
+                }
+            }
+        }
         Ok(())
     }
 
@@ -189,6 +214,7 @@ impl<'t> Requests<'t> {
             self.requests.remove(id)?;
             self.by_state.remove(state_key(&request))?;
             self.by_subject.remove(subject_key(&request))?;
+            self.in_review.remove(review_key(&request))?;
             if let Some(run) = request.raised_by {
                 let (_, state, operation, id) = state_key(&request);
                 self.by_run.remove((run.0, state, operation, id))?;
@@ -206,6 +232,10 @@ fn lane(request: &Request) -> Lane {
 
 fn state_key(request: &Request) -> (u64, u8, u8, u64) {
     (request.app.0, codes::state(request.state), codes::operation(request.operation), request.id.0)
+}
+
+fn review_key(request: &Request) -> (u64, u64) {
+    (request.app.0, request.id.0)
 }
 
 fn subject_key(request: &Request) -> (u8, u64, u64) {

@@ -78,6 +78,8 @@ tables! {
     REQUESTS_BY_RUN: (u64, u8, u8, u64) => ();
     /// Kind and number of the subject (the app's, for a whole app), request.
     REQUESTS_BY_SUBJECT: (u8, u64, u64) => ();
+    /// App, request: those in review.
+    REQUESTS_IN_REVIEW: (u64, u64) => ();
     /// Request, running number from 0.
     REQUEST_LOG: (u64, u64) => Record;
     /// Run, running number of the row.

@@ -162,6 +162,11 @@ impl<'t> Tables<'t> {
         Ok(true)
     }
 
+    /// Builds the review queue of a file that was written before there was one.
+    pub fn rebuild_review(&mut self) -> Outcome<()> {
+        self.requests.rebuild_review()
+    }
+
     /// Gives every claim back.
     pub fn clear_claims(&mut self) -> Outcome<()> {
         self.requests.queue().clear_claims()

@@ -202,9 +202,19 @@ impl Store for MemoryStore {
                 && query.operation.is_none_or(|operation| operation == request.operation)
                 && query.subject.is_none_or(|subject| subject == request.subject)
                 && query.raised_by.is_none_or(|run| Some(run) == request.raised_by)
+                && (!query.needs_review || request.is_in_review())
         });
         let numbered = requests.map(|request| (request.id.0, request.clone()));
         descending(List::Requests, query.after.as_deref(), query.limit, numbered)
+    }
+
+    async fn oldest_unsettled(&self, app: AppId) -> Answer<Option<RequestId>> {
+        let kept = self.kept();
+        Ok(kept.requests.values().find(|request| request.app == app && !request.state.is_settled()).map(|r| r.id))
+    }
+
+    async fn review_count(&self) -> Answer<u64> {
+        Ok(self.kept().requests.values().filter(|request| request.is_in_review()).count() as u64)
     }
 
     async fn request_log(&self, id: RequestId, after: Option<&str>, limit: usize) -> Answer<ListPage<LogEntry>> {

@@ -12,6 +12,8 @@ conformance! {
     accounts_are_filtered_by_every_combination,
     account_counts_follow_every_change,
     requests_are_filtered_by_every_combination_newest_first,
+    the_review_queue_follows_every_change,
+    the_oldest_unsettled_request_of_an_app_is_found,
     logs_come_in_order_and_audit_newest_first,
     staging_rows_are_replaced_and_truncated,
     a_cursor_of_another_list_is_refused,
@@ -110,6 +112,7 @@ async fn requests_are_filtered_by_every_combination_newest_first(store: &dyn Sto
             operation: operations[(id / 2 % 2) as usize],
             subject: if id % 7 == 0 { Subject::App } else { Subject::User(UserId(id % 4)) },
             raised_by: (id % 5 == 0).then_some(RequestId(1)),
+            needs_review: id % 4 == 0,
             ..request(id, 1 + id / 3 % 3, 0, None)
         })
         .collect();
@@ -120,13 +123,54 @@ async fn requests_are_filtered_by_every_combination_newest_first(store: &dyn Sto
             for operation in [None, Some(Operation::Create)] {
                 for subject in subjects {
                     for raised_by in [None, Some(RequestId(1))] {
-                        let query = RequestQuery { app, state, operation, subject, raised_by, after: None, limit: 4 };
-                        assert_listed(store, &all, query).await;
+                        for needs_review in [false, true] {
+                            let after = None;
+                            let query = RequestQuery {
+                                app,
+                                state,
+                                operation,
+                                subject,
+                                raised_by,
+                                needs_review,
+                                after,
+                                limit: 4,
+                            };
+                            assert_listed(store, &all, query).await;
+                        }
                     }
                 }
             }
         }
     }
+}
+
+async fn the_review_queue_follows_every_change(store: &dyn Store) {
+    with_apps(store).await;
+    let failed = |id, app, needs_review| Request { state: State::Failed, needs_review, ..request(id, app, id, None) };
+    add_requests(store, [failed(1, 1, true), failed(2, 1, false), failed(3, 2, true), request(4, 1, 4, Some(0))]).await;
+    let queue = async |app: Option<u64>| {
+        let query = RequestQuery { app: app.map(AppId), needs_review: true, limit: 9, ..RequestQuery::default() };
+        store.requests(&query).await.unwrap().items.iter().map(|request| request.id.0).collect::<Vec<_>>()
+    };
+    assert_eq!((queue(None).await, queue(Some(1)).await), (vec![3, 1], vec![1]));
+    assert_eq!(store.review_count().await.unwrap(), 2);
+    let of = |request, version| gatehouse_core::ports::Versioned::replacing(version, request);
+    let settled = Request { state: State::ManuallyCompleted, ..failed(1, 1, true) };
+    let requests = vec![of(settled, 1), of(failed(4, 1, true), 1)];
+    store.commit(ChangeSet { requests, ..ChangeSet::default() }).await.unwrap();
+    assert_eq!((queue(None).await, store.review_count().await.unwrap()), (vec![4, 3], 2));
+    store.commit(ChangeSet { remove_apps: vec![AppId(2)], ..ChangeSet::default() }).await.unwrap();
+    assert_eq!((queue(None).await, store.review_count().await.unwrap()), (vec![4], 1));
+}
+
+async fn the_oldest_unsettled_request_of_an_app_is_found(store: &dyn Store) {
+    with_apps(store).await;
+    let of = |id, app, state| Request { state, ..request(id, app, id, None) };
+    let requests =
+        [of(1, 1, State::Completed), of(2, 2, State::New), of(3, 1, State::Committing), of(4, 1, State::New)];
+    add_requests(store, requests).await;
+    let oldest = async |app| store.oldest_unsettled(AppId(app)).await.unwrap().map(|id| id.0);
+    assert_eq!((oldest(1).await, oldest(2).await, oldest(3).await), (Some(3), Some(2), None));
 }
 
 async fn assert_listed(store: &dyn Store, all: &[Request], mut query: RequestQuery) {
@@ -136,6 +180,7 @@ async fn assert_listed(store: &dyn Store, all: &[Request], mut query: RequestQue
             && query.operation.is_none_or(|x| x == r.operation)
             && query.subject.is_none_or(|x| x == r.subject)
             && query.raised_by.is_none_or(|x| Some(x) == r.raised_by)
+            && (!query.needs_review || (r.needs_review && r.state == State::Failed))
     });
     let wanted: Vec<u64> = wanted.map(|request| request.id.0).collect();
     let mut found = Vec::new();
