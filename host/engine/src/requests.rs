@@ -7,8 +7,8 @@ use gatehouse_core::planning::{Refused, plan_change};
 use gatehouse_core::ports::{AccountQuery, RequestQuery, Sequence, Store, StoreError};
 use gatehouse_core::schema::Status;
 use gatehouse_core::{
-    Account, AccountId, Actor, App, Change, Connector, Operation, Request, RequestId, RequestObject, Situation,
-    Subject, User, UserId,
+    Account, AccountId, Actor, App, Change, CommitStep, Connector, Operation, Request, RequestId, RequestObject,
+    Situation, Subject, User, UserId,
 };
 use jiff::Timestamp;
 
@@ -46,6 +46,9 @@ pub enum NotOpened {
     /// Something it speaks of is not there.
     #[error("{0}")]
     NotThere(String),
+    /// An earlier create may have made the account that this one would make.
+    #[error("{0} may have made this account, and nobody knows: settle that one first (`gatehouse request show {0}`)")]
+    InReview(RequestId),
     /// The store did not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -67,7 +70,41 @@ pub async fn prepare_account_request(
         NotOpened::NotThere(format!("connector {} of app `{}` is not installed any more", app.connector.name, app.name))
     })?;
     let (user, account) = parties(store, app, ask.whose).await?;
-    open_for(store, app, &connector, ask, user.as_ref(), account.as_ref(), now)
+    let transition = open_for(store, app, &connector, ask, user.as_ref(), account.as_ref(), now)?;
+    not_in_doubt(store, &transition).await?;
+    Ok(transition)
+}
+
+/// Whether no create in review may have made the account that this request would make: nobody gets a second one.
+///
+/// # Errors
+/// One may have.
+pub(crate) async fn not_in_doubt(store: &dyn Store, opened: &Transition) -> Result<(), NotOpened> {
+    let makes = |request: &Request| {
+        let Change::Account { steps, .. } = &request.change.content else { return false };
+        steps.iter().skip(request.steps_done as usize).any(|step| matches!(step, CommitStep::Create(_)))
+    };
+    let request = &opened.request.record;
+    if !makes(request) {
+        return Ok(());
+    }
+    let mut query = RequestQuery {
+        app: Some(request.app),
+        subject: Some(request.subject),
+        needs_review: true,
+        limit: 100,
+        ..RequestQuery::default()
+    };
+    loop {
+        let page = store.requests(&query).await?;
+        if let Some(doubtful) = page.items.iter().find(|doubtful| makes(doubtful)) {
+            return Err(NotOpened::InReview(doubtful.id));
+        }
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(()),
+        }
+    }
 }
 
 /// As [`prepare_account_request`], for a user and an account that are known already.

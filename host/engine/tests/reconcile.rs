@@ -456,7 +456,11 @@ async fn a_request_from_before_a_run_that_ends_after_it_is_not_overlooked_by_the
     let app = world.app("hr").await;
     let engine = world.run("one");
     let user = world.provisioned(&engine, &app, "ada").await;
-    world.change_app(app.id, |app| { app.config.approval_required.insert(Operation::Deactivate); }).await;
+    world
+        .change_app(app.id, |app| {
+            app.config.approval_required.insert(Operation::Deactivate);
+        })
+        .await;
     let waiting = world.request(&app, Operation::Deactivate, &user).await;
     world.reconcile_and_commit(&engine, &app).await;
 

@@ -8,9 +8,9 @@ use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
-use gatehouse_core::App;
-use gatehouse_core::ports::{CallReport, Finding, Store};
-use gatehouse_engine::{Engine, EngineConfig, SystemClock};
+use gatehouse_core::ports::{CallReport, Finding, Store, StoreError};
+use gatehouse_core::{App, Request};
+use gatehouse_engine::{Engine, EngineConfig, Review, SystemClock};
 use gatehouse_sandbox::{CompileChild, Limits, Sandbox, SandboxConfig};
 use gatehouse_store::{OpenOptions, RedbStore};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
@@ -90,6 +90,10 @@ impl Background for Behind {
 
     async fn probe(&self, app: &App) -> CallReport<Vec<Finding>> {
         self.0.probe(app).await
+    }
+
+    async fn review(&self, app: &App, request: &Request, external_id: Option<&str>) -> Result<Review, StoreError> {
+        self.0.review(app, request, external_id).await
     }
 }
 

@@ -218,7 +218,7 @@ fn looks_again(draft: &Draft) -> bool {
 }
 
 fn look_again(mut draft: Draft) -> Result<Transition, Refused> {
-    let patience = u64::from(draft.moment.retry.settle_seconds).max(1) * 4;
+    let patience = (u64::from(draft.moment.retry.settle_seconds) * 4).max(1);
     let due = draft.now().checked_add(std::time::Duration::from_secs(patience)).unwrap_or(draft.now());
     draft.note(Level::Info, format!("the target may only be late to show it, and is read once more at {due}"));
     Ok(draft.due_at(due).finish())

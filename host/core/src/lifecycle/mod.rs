@@ -14,7 +14,7 @@ mod work;
 pub use open::{NewRequest, open, open_supplied};
 pub use paths::{may, path};
 pub use resolve::{Evidence, Looked, Marker, Resolution, resolve};
-pub use review::MadeReport;
+pub use review::{MadeReport, may_settle};
 pub use work::{Work, work};
 
 use crate::ports::{ChangeSet, Fence, Versioned};

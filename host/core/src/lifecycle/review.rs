@@ -6,7 +6,8 @@ use super::attempts::{account_after, claimed};
 use super::people::{clone_of, retried};
 use super::{Draft, Marker, NameAttributes, Refused, Resolution, Transition};
 use crate::{
-    Account, AccountId, Actor, AttemptOutcome, CallFailure, CommitStep, Level, RequestId, State, Subject, UserId,
+    Account, AccountId, Actor, AttemptOutcome, CallFailure, CommitStep, Level, Request, RequestId, State, Subject,
+    UserId,
 };
 use gatehouse_schema::Account as RemoteAccount;
 
@@ -31,6 +32,20 @@ pub struct MadeReport {
     pub names: NameAttributes,
     /// The number of the request that does the remaining steps, if there are any.
     pub rest: RequestId,
+}
+
+/// Whether a request can be settled: before anybody is asked to read a target for it.
+///
+/// # Errors
+/// It is not in review; the text says what can be done instead.
+pub fn may_settle(request: &Request) -> Result<(), Refused> {
+    let why = match request.state {
+        _ if request.is_in_review() => return Ok(()),
+        State::Failed => "it is not in review: what came of it is known. `gatehouse request retry` takes it up again",
+        State::Retried | State::ManuallyCompleted => "it has been settled already",
+        _ => "only a request in review is settled; `gatehouse request list --needs-review` shows them",
+    };
+    Err(Refused { request: request.id, state: request.state, why: why.to_owned() })
 }
 
 /// The records become what the operation would have left. Steps that remain are taken up by a clone.
@@ -92,14 +107,7 @@ fn because(why: Option<&str>) -> String {
 }
 
 fn under_review(draft: Draft) -> Result<Draft, Refused> {
-    if draft.before.is_in_review() {
-        return Ok(draft);
-    }
-    draft.refuse(match draft.before.state {
-        State::Failed => "it is not in review: what came of it is known. `gatehouse request retry` takes it up again",
-        State::Retried | State::ManuallyCompleted => "it has been settled already",
-        _ => "only a request in review is settled; `gatehouse request list --needs-review` shows them",
-    })
+    may_settle(&draft.before).map(|()| draft)
 }
 
 /// The account to note, or why the target or the records contradict that the change was made.

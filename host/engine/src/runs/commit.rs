@@ -9,7 +9,7 @@ use crate::job::{Job, Worked};
 use crate::known::{accounts_of, all_accounts, is_place};
 use crate::loading::Surroundings;
 use crate::noted::host_line;
-use crate::requests::{Ask, NotOpened, Whose, open_for, under_way};
+use crate::requests::{Ask, NotOpened, Whose, not_in_doubt, open_for, under_way};
 use gatehouse_core::analysis::{CommitContext, apply_verdict, overtaken};
 use gatehouse_core::lifecycle::Event;
 use gatehouse_core::ports::{AccountQuery, ChangeSet, Sequence, StoreError, Versioned};
@@ -170,7 +170,11 @@ impl Batch {
             raised_by: Some(job.request.id),
         };
         let now = job.shell.now();
-        match open_for(store.as_ref(), &around.app, &around.connector, ask, Some(&user), account, now) {
+        let opened = match open_for(store.as_ref(), &around.app, &around.connector, ask, Some(&user), account, now) {
+            Ok(transition) => not_in_doubt(store.as_ref(), &transition).await.map(|()| transition),
+            Err(why) => Err(why),
+        };
+        match opened {
             Ok(transition) => {
                 self.raised += 1;
                 crate::job::join(&mut self.changes, transition.into_changes(None));

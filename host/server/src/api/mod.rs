@@ -115,6 +115,7 @@ fn protected() -> OpenApiRouter<Api> {
         .routes(routes!(requests::approve))
         .routes(routes!(requests::deny))
         .routes(routes!(requests::retry))
+        .routes(routes!(requests::settle))
         .routes(routes!(requests::complete))
         .routes(routes!(requests::cancel))
         .routes(routes!(credentials::list))

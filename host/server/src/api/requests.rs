@@ -6,7 +6,7 @@ use super::{Api, PageQuery, Problem};
 use crate::service::{Answer, Caller, Decision, Paging, RequestFilter, ServiceError};
 use crate::wire::{
     ApproveBody, CancelBody, CompleteBody, DenyBody, LogEntryView, NewRequestBody, OperationSpelling, Page,
-    RequestView, StagingRowView, StateSpelling, parse,
+    RequestView, SettleBody, StagingRowView, StateSpelling, parse,
 };
 use axum::extract::{Path, State};
 use axum::{Extension, Json};
@@ -31,6 +31,8 @@ pub(super) struct RequestParams {
     user: Option<String>,
     /// Raised by this reconciliation.
     raised_by: Option<String>,
+    /// Only those in review: a write left for the target, and nobody knows what came of it.
+    needs_review: Option<bool>,
     /// The `next` of an earlier page.
     after: Option<String>,
     /// At most so many items: 1 to 1000, 100 if left out.
@@ -56,6 +58,7 @@ pub(super) async fn list(
         operation: operation.map_err(|why| ServiceError::invalid("operation", why))?,
         user: query.user,
         raised_by: query.raised_by.map(|text| number(&text)).transpose()?,
+        needs_review: query.needs_review.unwrap_or(false),
     };
     let paging = Paging { after: query.after, limit: query.limit };
     Ok(Json(api.services.list_requests(filter, &paging).await?))
@@ -143,7 +146,8 @@ pub(super) async fn deny(
     Ok(api.services.decide(&caller, number(&id)?, Decision::Deny(body.reason)).await?)
 }
 
-/// Takes a failed request up again, as another one: that one is answered.
+/// Takes a failed request up again, as another one: that one is answered. One that takes up a request in review looks
+/// at the target before it writes anything.
 #[utoipa::path(post, path = "/api/v1/requests/{id}/retry", tag = "requests",
     params(("id" = String, Path, description = "The request's number.", example = "UPR-000001")),
     responses((status = 202, body = RequestView), Failures))]
@@ -153,6 +157,20 @@ pub(super) async fn retry(
     Path(id): Path<String>,
 ) -> Result<Answer, Problem> {
     Ok(api.services.decide(&caller, number(&id)?, Decision::Retry).await?)
+}
+
+/// Says what came of the last write of a request in review. If it was made, the records become what the operation
+/// would have left; if it was not, another request makes it, and that one is answered.
+#[utoipa::path(post, path = "/api/v1/requests/{id}/settle", tag = "requests", request_body = SettleBody,
+    params(("id" = String, Path, description = "The request's number.", example = "UPR-000001")),
+    responses((status = 200, body = RequestView), (status = 202, body = RequestView), Failures))]
+pub(super) async fn settle(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Body(body): Body<SettleBody>,
+) -> Result<Answer, Problem> {
+    Ok(api.services.settle_request(&caller, number(&id)?, body).await?)
 }
 
 /// Notes that a failed request was done by hand.

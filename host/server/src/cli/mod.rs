@@ -11,6 +11,7 @@ mod import;
 mod profile;
 mod render;
 mod request;
+mod review;
 mod skeleton;
 mod token;
 mod user;

@@ -2,7 +2,7 @@
 
 use super::client::{escape, query};
 use super::render::{facts, line, note, rows, table, text, time};
-use super::{Outcome, Session, values, wait};
+use super::{Outcome, Session, review, values, wait};
 use anyhow::{Result, bail};
 use clap::{ArgGroup, Subcommand};
 use serde_json::{Value as Json, json};
@@ -49,6 +49,9 @@ pub(super) enum Verb {
         /// Raised by this reconciliation
         #[arg(long, value_name = "ID")]
         raised_by: Option<String>,
+        /// Only those in review: a write left, and nobody knows what came of it
+        #[arg(long)]
+        needs_review: bool,
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 1000, value_parser = values::count)]
         limit: usize,
@@ -89,10 +92,31 @@ pub(super) enum Verb {
         #[arg(long)]
         reason: String,
     },
-    /// Takes a failed request up again, and waits for it
+    /// Takes a failed request up again, and waits for it; one in review looks at the target before it writes
     Retry {
         /// Its number
         id: String,
+        /// Do not wait
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Says what came of the last write of a request in review
+    #[command(group = ArgGroup::new("outcome").required(true))]
+    Settle {
+        /// Its number
+        id: String,
+        /// The change was made: the records become what it would have left
+        #[arg(long, group = "outcome")]
+        made: bool,
+        /// The change was not made: another request makes it, and is waited for
+        #[arg(long, group = "outcome")]
+        not_made: bool,
+        /// The id, in the target, of the account that was made
+        #[arg(long, value_name = "ID", conflicts_with = "not_made")]
+        external_id: Option<String>,
+        /// How you know, for the audit trail
+        #[arg(long)]
+        reason: Option<String>,
         /// Do not wait
         #[arg(long)]
         no_wait: bool,
@@ -123,9 +147,16 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             let asked = session.client.post("/api/v1/requests", body)?;
             finish(session, &asked, no_wait)
         }
-        Verb::List { app, state, operation, user, raised_by, limit } => {
-            let filter =
-                [("app", app), ("state", state), ("operation", operation), ("user", user), ("raised_by", raised_by)];
+        Verb::List { app, state, operation, user, raised_by, needs_review, limit } => {
+            let needs_review = needs_review.then(|| "true".to_owned());
+            let filter = [
+                ("app", app),
+                ("state", state),
+                ("operation", operation),
+                ("user", user),
+                ("raised_by", raised_by),
+                ("needs_review", needs_review),
+            ];
             let list = session.client.list(&format!("/api/v1/requests{}", query(&filter)), limit)?;
             session.out.list(&list, &LISTED, listed);
             Ok(Outcome::Done)
@@ -142,6 +173,12 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
         Verb::Retry { id, no_wait } => {
             let clone = session.client.post(&path(&id, "retry"), json!({}))?;
             finish(session, &clone, no_wait)
+        }
+        Verb::Settle { id, made, external_id, reason, no_wait, .. } => {
+            let outcome = if made { "made" } else { "not_made" };
+            let body = json!({"outcome": outcome, "external_id": external_id, "reason": reason});
+            let settled = session.client.post(&path(&id, "settle"), body)?;
+            finish(session, &settled, no_wait)
         }
         Verb::Complete { id, note } => decide(session, &id, "complete", json!({"note": note})),
         Verb::Cancel { id, reason } => decide(session, &id, "cancel", json!({"reason": reason})),
@@ -242,6 +279,7 @@ fn show(session: &Session, id: &str, log: bool) -> Result<Outcome> {
     session.out.show(&request, |request| {
         wait::tell(request);
         details(request);
+        review::tell(request);
         let lines = request["log"].as_array().into_iter().flatten();
         let row = |l: &Json| vec![time(&l["at"]), text(&l["source"]), text(&l["level"]), message(l)];
         if log {

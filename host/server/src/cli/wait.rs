@@ -204,6 +204,7 @@ fn next(request: &Json) -> String {
     match text(&request["state"]).as_str() {
         "New" | "Analyzed" if waits => format!("gatehouse request approve {id}, or deny"),
         "Analyzed" => format!("gatehouse request commit {id}"),
+        "Failed" if request["needs_review"] == true => format!("gatehouse request show {id}; then settle {id}"),
         "Failed" => format!("gatehouse request show {id} --log; then retry {id}, or complete {id} --note …"),
         _ => String::new(),
     }

@@ -12,6 +12,7 @@ mod import_rows;
 mod lists;
 mod reconcile;
 mod requests;
+mod review;
 mod tokens;
 mod users;
 mod views;
@@ -29,8 +30,9 @@ pub use users::Flag;
 pub use views::Views;
 
 use async_trait::async_trait;
-use gatehouse_core::ports::{CallReport, Clock, Connectors, Finding, Store};
-use gatehouse_core::{Actor, App, AuditRecord};
+use gatehouse_core::ports::{CallReport, Clock, Connectors, Finding, Store, StoreError};
+use gatehouse_core::{Actor, App, AuditRecord, Request};
+use gatehouse_engine::Review;
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -41,6 +43,8 @@ pub trait Background: Send + Sync {
     fn wake(&self);
     /// Checks an app's configuration against its target.
     async fn probe(&self, app: &App) -> CallReport<Vec<Finding>>;
+    /// Looks at the target for somebody who settles a request in review.
+    async fn review(&self, app: &App, request: &Request, external_id: Option<&str>) -> Result<Review, StoreError>;
 }
 
 /// Everything a use case needs of the world.

@@ -3,7 +3,7 @@
 use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{LogEntryView, NewRequestBody, Page, RequestView, StagingRowView};
 use gatehouse_core::lifecycle::{Event, Moment, Transition, step};
-use gatehouse_core::ports::{RequestQuery, Sequence};
+use gatehouse_core::ports::{ChangeSet, RequestQuery, Sequence};
 use gatehouse_core::{Actor, App, Digest, Operation, Request, RequestId, State, Subject};
 use gatehouse_engine::requests::{Ask, NotOpened, Whose, prepare_account_request};
 
@@ -163,7 +163,7 @@ impl Services {
         &self,
         caller: &Caller,
         transition: Transition,
-        more: impl FnOnce(&mut gatehouse_core::ports::ChangeSet),
+        more: impl FnOnce(&mut ChangeSet),
     ) -> Result<Answer, ServiceError> {
         let request = Request { version: 1, ..transition.request.record.clone() };
         let answer = self.accepted(&request).await?;
@@ -210,6 +210,17 @@ impl Services {
         let event = self.event(&caller.actor, decision);
         let moment = Moment { now: self.now(), jitter: self.clock.jitter(), retry: app.config.retry.clone() };
         let transition = step(&request, event, &moment)?;
+        self.commit_decision(caller, &request, transition, |_| {}).await
+    }
+
+    /// Commits what follows from a decision, with more in the same commit. A clone is answered in its original's place.
+    pub(super) async fn commit_decision(
+        &self,
+        caller: &Caller,
+        request: &Request,
+        transition: Transition,
+        more: impl FnOnce(&mut ChangeSet),
+    ) -> Result<Answer, ServiceError> {
         let shown = transition.raise.first().cloned().map(|clone| Request { version: 1, ..clone });
         let after = Request { version: request.version + 1, ..transition.request.record.clone() };
         let mut answer = self.accepted(shown.as_ref().unwrap_or(&after)).await?;
@@ -217,6 +228,7 @@ impl Services {
             answer.status = 200;
         }
         let mut changes = transition.into_changes(None);
+        more(&mut changes);
         caller.remember(&mut changes, &answer);
         self.store.commit(changes).await?;
         self.background.wake();

@@ -122,7 +122,7 @@ impl Views<'_> {
             steps_done: request.steps_done,
             due: request.due,
             error: request.error.clone(),
-            needs_review: request.needs_review,
+            needs_review: request.is_in_review(),
             run: request.run.as_ref().map(RunView::from),
             parent: request.parent,
             raised_by: request.raised_by,

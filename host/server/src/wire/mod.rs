@@ -23,7 +23,8 @@ pub use connectors::{
 pub(crate) use object::Object;
 pub use people::{ImportError, ImportReport, NewProfile, NewUser, ProfileView, UserChange, UserView};
 pub use requests::{
-    ApproveBody, AttemptView, CancelBody, CompleteBody, DenyBody, LogEntryView, NewRequestBody, RequestView, RunView,
+    ApproveBody, AttemptView, CancelBody, CandidateView, CompleteBody, DenyBody, LogEntryView, NewRequestBody,
+    ReadingView, RequestView, RunView, SettleBody, SettledAs, WriteView,
 };
 pub use spelling::{
     ApprovalSpelling, AuthSchemeSpelling, LevelSpelling, LinkStateSpelling, ObjectSpelling, OperationSpelling,

@@ -1,9 +1,11 @@
 //! User provisioning requests.
 
-use super::{ApprovalSpelling, LevelSpelling, ObjectSpelling, OperationSpelling, StateSpelling, spelled};
+use super::{
+    ApprovalSpelling, LevelSpelling, ObjectSpelling, OperationSpelling, StateSpelling, StatusSpelling, spelled,
+};
 use gatehouse_core::{
-    AccountId, Actor, Approval, Attempt, AttemptOutcome, Completeness, Digest, Level, LogEntry, Operation, RequestId,
-    RequestObject, Run, State, UserId,
+    AccountId, Actor, Approval, Attempt, AttemptOutcome, Candidate, Completeness, Digest, Level, LogEntry, Operation,
+    Reading, RequestId, RequestObject, Run, SentWrite, State, UserId, schema::Status,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -54,7 +56,7 @@ pub struct RequestView {
     pub due: Option<Timestamp>,
     /// Why it failed, or why it is being tried again.
     pub error: Option<String>,
-    /// Whether what it did cannot be proven, and a person must look.
+    /// Whether it is in review: a write left, what came of it cannot be proven, and a person must look.
     pub needs_review: bool,
     /// The progress of a reconciliation.
     pub run: Option<RunView>,
@@ -97,6 +99,85 @@ pub struct AttemptView {
     pub outcome: Option<&'static str>,
     /// Why it failed, or why the outcome is not known.
     pub why: Option<String>,
+    /// What left and may have changed the target, as the egress gate noted it.
+    pub writes: Vec<WriteView>,
+    /// What reading the target showed of an outcome that was not known, in order.
+    pub readings: Vec<ReadingView>,
+}
+
+/// A request that left for the target and may have changed it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = SentWrite)]
+pub struct WriteView {
+    /// The HTTP method.
+    pub method: String,
+    /// Origin and path; never the query.
+    pub url: String,
+    /// When it left.
+    pub at: Timestamp,
+    /// The status of the answer; null if none came.
+    pub status: Option<u16>,
+    /// How the answer was lost.
+    pub lost: Option<String>,
+}
+
+/// One look at the target, to find out what came of an attempt.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Reading)]
+pub struct ReadingView {
+    /// When.
+    pub at: Timestamp,
+    /// What was asked for.
+    pub asked: String,
+    /// The accounts that were found, some at most.
+    pub found: Vec<CandidateView>,
+    /// What that shows of the change: `made`, `not_made`, `gone` (the account is not there any more) or `unclear`.
+    pub showed: String,
+    /// Why.
+    pub why: String,
+}
+
+/// An account that may be the one an attempt made or changed.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Candidate)]
+pub struct CandidateView {
+    /// The target's own id.
+    pub external_id: String,
+    /// What its owner signs in with.
+    pub username: String,
+    /// Whether it can be used.
+    #[schema(value_type = StatusSpelling)]
+    pub status: Status,
+    /// Whether it carries our marker; null if the app maps none, or it was not asked for.
+    pub marked: Option<bool>,
+}
+
+impl From<&Reading> for ReadingView {
+    fn from(of: &Reading) -> Self {
+        let candidate = |of: &Candidate| CandidateView {
+            external_id: of.external_id.clone(),
+            username: of.username.clone(),
+            status: of.status,
+            marked: of.marked,
+        };
+        Self {
+            at: of.at,
+            asked: of.asked.clone(),
+            found: of.found.iter().map(candidate).collect(),
+            showed: spelled(&of.showed),
+            why: of.why.clone(),
+        }
+    }
+}
+
+fn write(of: &SentWrite, began: Timestamp) -> WriteView {
+    WriteView {
+        method: of.method.clone(),
+        url: of.url.clone(),
+        at: began.checked_add(std::time::Duration::from_millis(of.after_ms)).unwrap_or(began),
+        status: of.status,
+        lost: of.lost.clone(),
+    }
 }
 
 impl From<&Attempt> for AttemptView {
@@ -116,6 +197,8 @@ impl From<&Attempt> for AttemptView {
             write_left: of.write_left,
             outcome,
             why,
+            writes: of.writes.iter().map(|sent| write(sent, of.started_at)).collect(),
+            readings: of.readings.iter().map(Into::into).collect(),
         }
     }
 }
@@ -250,6 +333,30 @@ pub struct ApproveBody {
 pub struct DenyBody {
     /// Why.
     pub reason: String,
+}
+
+/// What came of the last write of a request in review.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SettleBody {
+    /// What came of it.
+    pub outcome: SettledAs,
+    /// For a create that was made: the account's id in the target. The account is read before anything is noted.
+    #[serde(default)]
+    pub external_id: Option<String>,
+    /// How you know; it goes into the audit trail.
+    #[serde(default)]
+    pub reason: Option<String>,
+}
+
+/// Whether a write was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SettledAs {
+    /// It was.
+    Made,
+    /// It was not.
+    NotMade,
 }
 
 /// Completion by hand.

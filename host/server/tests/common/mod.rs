@@ -3,16 +3,17 @@
 #![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
 use async_trait::async_trait;
+use gatehouse_core::lifecycle::{NameAttributes, Resolution};
 use gatehouse_core::ports::{
     AccountPage, Admission, AdmissionError, AnalysisItem, Call, CallContext, CallReport, CommitCommand, Connectors,
-    Finding, Receipt, RowVerdict, Store,
+    Finding, Receipt, RowVerdict, Store, StoreError,
 };
 use gatehouse_core::schema::{Account as RemoteAccount, AttributeDefinition};
 use gatehouse_core::{
     App, AuthScheme, CallFailure, Capability, Connector, CredentialSlot, Description, Digest, FailureKind, Interface,
     SettingDefinition, SettingType,
 };
-use gatehouse_engine::SystemClock;
+use gatehouse_engine::{Review, SystemClock};
 use gatehouse_server::api::{Api, router};
 use gatehouse_server::service::{Background, Services};
 use gatehouse_store::MemoryStore;
@@ -49,6 +50,8 @@ pub struct Host {
 pub struct Pretended {
     pub woken: AtomicUsize,
     pub probe: Mutex<Option<CallFailure>>,
+    /// What looking at the target shows; if nothing is said, the account that is asked for.
+    pub looked: Mutex<Option<Result<Resolution, CallFailure>>>,
 }
 
 #[async_trait]
@@ -63,6 +66,19 @@ impl Background for Pretended {
             None => Ok(vec![Finding { name: "sign-in".to_owned(), detail: "accepted".to_owned() }]),
         };
         CallReport { result, call: Call::default() }
+    }
+
+    async fn review(&self, _: &App, _: &gatehouse_core::Request, id: Option<&str>) -> Result<Review, StoreError> {
+        let account = |id: &str| RemoteAccount { external_id: id.to_owned(), ..RemoteAccount::default() };
+        let looked = self.looked.lock().unwrap().clone();
+        Ok(Review {
+            looked: looked.unwrap_or_else(|| Ok(Resolution::Done(id.map(account)))),
+            marker: None,
+            known: None,
+            superfluous: Vec::new(),
+            of_user: Vec::new(),
+            names: NameAttributes::default(),
+        })
     }
 }
 

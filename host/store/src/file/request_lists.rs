@@ -25,15 +25,6 @@ pub(super) fn requests(txn: &ReadTransaction, query: &RequestQuery) -> Outcome<L
         after => after.map_or(u64::MAX, |n| n - 1),
     };
     let table = txn.open_table(REQUESTS)?;
-    if query.needs_review {
-        let apps = query.app.map_or_else(|| app_ids(&txn.open_table(APPS)?), |app| Ok(vec![app.0]))?;
-        let index = txn.open_table(REQUESTS_IN_REVIEW)?;
-        let ranges = apps.into_iter().map(|app| {
-            let range = index.range((app, 0)..=(app, upto))?;
-            Ok(range.rev().map(|entry| Ok(Reverse(entry?.0.value().1))))
-        });
-        return page(query, &table, Merge::new(ranges)?);
-    }
     if let Some(subject) = query.subject {
         let keys = subjects(txn, query, subject)?;
         let index = txn.open_table(REQUESTS_BY_SUBJECT)?;
@@ -46,6 +37,15 @@ pub(super) fn requests(txn: &ReadTransaction, query: &RequestQuery) -> Outcome<L
     if let Some(run) = query.raised_by {
         let index = txn.open_table(REQUESTS_BY_RUN)?;
         return page(query, &table, by_state(&index, &[run.0], query, upto)?);
+    }
+    if query.needs_review {
+        let apps = query.app.map_or_else(|| app_ids(&txn.open_table(APPS)?), |app| Ok(vec![app.0]))?;
+        let index = txn.open_table(REQUESTS_IN_REVIEW)?;
+        let ranges = apps.into_iter().map(|app| {
+            let range = index.range((app, 0)..=(app, upto))?;
+            Ok(range.rev().map(|entry| Ok(Reverse(entry?.0.value().1))))
+        });
+        return page(query, &table, Merge::new(ranges)?);
     }
     if query.app.is_some() || query.state.is_some() || query.operation.is_some() {
         let apps = query.app.map_or_else(|| app_ids(&txn.open_table(APPS)?), |app| Ok(vec![app.0]))?;

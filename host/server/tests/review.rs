@@ -1,0 +1,145 @@
+//! Requests in review: listed by themselves, settled both ways, once, and only with what the target bears out.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use common::Host;
+use gatehouse_core::lifecycle::{
+    AttemptReport, Event, Looked, Moment, NameAttributes, OutcomeReport, Resolution, step,
+};
+use gatehouse_core::ports::Store as _;
+use gatehouse_core::{AccountId, CallFailure, FailureKind, Reading, RequestId, Showed};
+use serde_json::{Value as Json, json};
+
+fn take(host: &Host, number: RequestId, event: Event) {
+    host.wait(async {
+        let app = host.store.app_by_name("hr").await.unwrap().unwrap();
+        let request = host.store.request(number).await.unwrap().unwrap();
+        let moment = Moment { now: request.created_at, jitter: 0, retry: app.config.retry.clone() };
+        let transition = step(&request, event, &moment).unwrap();
+        host.store.commit(transition.into_changes(None)).await.unwrap();
+    });
+}
+
+/// A host with a Create in review, as the engine would leave it, and its number.
+fn in_review() -> (Host, String) {
+    let host = Host::start().with_app();
+    host.post("/users", &json!({"username": "ada", "email": "ada@example.com"}));
+    let asked = host.post("/requests", &json!({"app": "hr", "operation": "Create", "user": "ada"}));
+    let id = asked.body["id"].as_str().unwrap_or_else(|| panic!("{asked:?}")).to_owned();
+    let number: RequestId = id.parse().unwrap();
+    let names = NameAttributes::default();
+    let report = AttemptReport {
+        result: Err(CallFailure::new(FailureKind::Unavailable, "no answer")),
+        write_left: true,
+        writes: Vec::new(),
+        known: None,
+        refreshed: None,
+        new_account: AccountId(1),
+        names: names.clone(),
+    };
+    let at = "2026-01-01T00:00:00Z".parse().unwrap();
+    let showed = Showed::Unclear;
+    let reading = Reading { at, asked: "accounts".to_owned(), found: Vec::new(), showed, why: "of it".to_owned() };
+    let looked = Looked { resolution: Resolution::Unprovable("nobody knows".to_owned()), reading };
+    take(&host, number, Event::AttemptStarted);
+    take(&host, number, Event::AttemptFinished(Box::new(report)));
+    let report = OutcomeReport { looked, known: None, new_account: AccountId(1), names };
+    take(&host, number, Event::OutcomeRead(Box::new(report)));
+    (host, id)
+}
+
+fn queue(host: &Host) -> Vec<Json> {
+    let list = host.get("/requests?needs_review=true").body;
+    list["items"].as_array().unwrap().iter().map(|request| request["id"].clone()).collect()
+}
+
+#[test]
+fn what_was_made_is_noted_once_with_the_account_somebody_names() {
+    let (host, id) = in_review();
+    assert_eq!(queue(&host), [json!(id)]);
+    let shown = host.get(&format!("/requests/{id}")).body;
+    assert_eq!((&shown["needs_review"], &shown["attempts"][0]["readings"][0]["why"]), (&json!(true), &json!("of it")));
+
+    let path = format!("/requests/{id}/settle");
+    let unnamed = host.post(&path, &json!({"outcome": "made"}));
+    assert_eq!(unnamed.status, 422, "{unnamed:?}");
+    assert!(unnamed.text.contains("say which account was made"), "{}", unnamed.text);
+
+    *host.background.looked.lock().unwrap() = Some(Ok(Resolution::Gone));
+    let not_there = host.post(&path, &json!({"outcome": "made", "external_id": "x9"}));
+    assert_eq!(not_there.status, 409, "{not_there:?}");
+    assert!(not_there.text.contains("no account with that id"), "{}", not_there.text);
+    assert_eq!(queue(&host), [json!(id)], "nothing was settled");
+
+    *host.background.looked.lock().unwrap() = None;
+    let body = json!({"outcome": "made", "external_id": "x1", "reason": "seen in the console"});
+    let settled = host.post(&path, &body);
+    assert_eq!((settled.status, &settled.body["state"]), (200, &json!("ManuallyCompleted")), "{settled:?}");
+    assert_eq!(settled.body["needs_review"], false);
+    let accounts = host.get("/accounts?app=hr").body;
+    let account = &accounts["items"][0];
+    assert_eq!((&account["external_id"], &account["user_name"]), (&json!("x1"), &json!("ada")));
+    assert_eq!((&account["link_state"], &account["situation"]), (&json!("Linked"), &json!("confirmed")));
+    assert!(queue(&host).is_empty());
+    let audit = host.get("/audit").text;
+    assert!(audit.contains("settled: the change was made (account x1): seen in the console"), "{audit}");
+
+    let again = host.post(&path, &body);
+    assert_eq!(again.status, 409, "{again:?}");
+    assert!(again.text.contains("it has been settled already"), "{}", again.text);
+}
+
+#[test]
+fn what_was_not_made_is_taken_up_again_unless_reading_proves_otherwise() {
+    let (host, id) = in_review();
+    let path = format!("/requests/{id}/settle");
+    let body = json!({"outcome": "not_made"});
+    let made = gatehouse_core::schema::Account { external_id: "x1".to_owned(), ..Default::default() };
+    *host.background.looked.lock().unwrap() = Some(Ok(Resolution::Done(Some(made))));
+    let refused = host.post(&path, &body);
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.text.contains("--made --external-id x1"), "{}", refused.text);
+
+    *host.background.looked.lock().unwrap() = Some(Ok(Resolution::Unprovable("another has that name".to_owned())));
+    let clone = host.post(&path, &body);
+    assert_eq!((clone.status, &clone.body["state"]), (202, &json!("Requested")), "{clone:?}");
+    assert_eq!(clone.body["parent"], json!(id));
+    assert_eq!(host.get(&format!("/requests/{id}")).body["state"], "Retried");
+    assert!(queue(&host).is_empty());
+    assert_eq!(host.post(&path, &body).status, 409, "once");
+}
+
+#[test]
+fn a_retry_of_a_request_in_review_looks_before_it_writes_and_cannot_be_settled_besides() {
+    let (host, id) = in_review();
+    let clone = host.call("POST", &format!("/requests/{id}/retry"), &[], None);
+    assert_eq!(clone.status, 202, "{clone:?}");
+    assert_eq!(clone.body["state"], "Committing");
+    assert_eq!(clone.body["attempts"][0]["outcome"], "unknown", "the doubt is inherited");
+    let late = host.post(&format!("/requests/{id}/settle"), &json!({"outcome": "not_made"}));
+    assert_eq!(late.status, 409, "{late:?}");
+}
+
+#[test]
+fn nobody_gets_a_second_account_while_the_first_may_have_been_made() {
+    let (host, id) = in_review();
+    let second = host.post("/requests", &json!({"app": "hr", "operation": "Create", "user": "ada"}));
+    assert_eq!(second.status, 409, "{second:?}");
+    assert!(second.text.contains(&format!("{id} may have made this account")), "{}", second.text);
+    let left = host.post(&format!("/requests/{id}/complete"), &json!({"note": "she left"}));
+    assert_eq!((left.status, &left.body["needs_review"]), (200, &json!(false)), "{left:?}");
+    let another = host.post("/requests", &json!({"app": "hr", "operation": "Create", "user": "ada"}));
+    assert_eq!(another.status, 202, "{another:?}");
+}
+
+#[test]
+fn only_a_request_in_review_is_settled() {
+    let host = Host::start().with_app();
+    host.post("/users", &json!({"username": "ada", "email": "ada@example.com"}));
+    let asked = host.post("/requests", &json!({"app": "hr", "operation": "Create", "user": "ada"}));
+    let id = asked.body["id"].as_str().unwrap();
+    let refused = host.post(&format!("/requests/{id}/settle"), &json!({"outcome": "not_made"}));
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.text.contains("request list --needs-review"), "{}", refused.text);
+}
