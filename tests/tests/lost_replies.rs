@@ -108,7 +108,9 @@ impl Case {
 
     /// What is right: nothing is done twice, everything that can be known is known, and nothing else is concluded.
     fn expected(&self) -> &'static str {
-        let proof = self.operation != "Create" || self.marker == Marker::Mapped;
+        // The head of an answer whose body makes no sense still says where the new account is.
+        let told = self.happening.name == "noise";
+        let proof = self.operation != "Create" || self.marker == Marker::Mapped || told;
         match (self.happening.done, proof) {
             (true, true) => "made",
             (true, false) => "review",
@@ -236,8 +238,9 @@ fn what_was_made_is_settled_with_the_account_that_somebody_found_and_no_other() 
     println!("{story}");
     let sent = format!("POST {}/Users left; the connection ended without a whole answer", target.base_url());
     let what_to_do = format!("gatehouse request settle {id} --made --external-id {ada}");
-    let told = [&sent, "the target was asked for accounts with username `ada`", &ada, &what_to_do];
-    told.iter().for_each(|part| assert!(story.contains(**part), "no `{part}` in\n{story}"));
+    let asked = "the target was asked for accounts with username `ada`".to_owned();
+    let told = [&sent, &asked, &ada, &what_to_do];
+    told.iter().for_each(|part| assert!(story.contains(part.as_str()), "no `{part}` in\n{story}"));
 
     refused(&s, &["request", "create", "hr", "create", "--user", "ada"], "settle that one first");
     refused(&s, &["request", "settle", id, "--made"], "say which account was made");

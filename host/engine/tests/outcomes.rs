@@ -7,7 +7,9 @@ mod common;
 use common::target::Fault;
 use common::{LEASE, World, until};
 use gatehouse_core::schema::Status;
-use gatehouse_core::{App, AttemptOutcome, CallFailure, FailureKind, Operation, Request, Situation, State, User};
+use gatehouse_core::{
+    App, AttemptOutcome, CallFailure, FailureKind, Operation, Request, Showed, Situation, State, User,
+};
 
 /// An app whose accounts carry no marker of ours.
 async fn unmarked(world: &World) -> App {
@@ -98,6 +100,73 @@ async fn what_a_loose_search_finds_is_not_taken_for_ours() {
     let request = world.ends(&engine, id, State::Failed).await;
     assert!(request.needs_review, "{request:#?}");
     assert!(world.accounts(&app).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_account_that_the_target_shows_late_is_not_made_twice() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run("one");
+    world.target(&app, |target| {
+        target.fails("commit", [Fault::ReplyLost]);
+        // The marker and the name of the first look.
+        target.blind = 2;
+    });
+    let user = world.user("ada").await;
+    let id = world.request(&app, Operation::Create, &user).await;
+    let request = world.ends(&engine, id, State::Completed).await;
+    let showed: Vec<_> = request.attempts[0].readings.iter().map(|reading| reading.showed).collect();
+    assert_eq!((request.attempts.len(), showed), (1, vec![Showed::NotMade, Showed::Made]));
+    applied_once(&world, &app, &request);
+}
+
+#[tokio::test]
+async fn a_refusal_after_a_write_that_was_taken_is_looked_into() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run("one");
+    world.target(&app, |target| target.fails("commit", [Fault::HalfDone]));
+    let user = world.user("ada").await;
+    let id = world.request(&app, Operation::Create, &user).await;
+    let request = world.ends(&engine, id, State::Completed).await;
+    assert_eq!((request.attempts.len(), request.attempts[0].writes.len()), (1, 2));
+    applied_once(&world, &app, &request);
+}
+
+#[tokio::test]
+async fn an_account_that_is_linked_to_somebody_else_is_not_taken_although_it_carries_our_marker() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run("one");
+    let bob = world.provisioned(&engine, &app, "bob").await;
+    let ada = world.user("ada").await;
+    world.target(&app, |target| {
+        let account = target.accounts.values_mut().next().unwrap();
+        account.attributes.insert("externalId".to_owned(), vec![ada.id.to_string().as_str().into()]);
+        target.fails("commit", [Fault::WriteLost]);
+    });
+    let id = world.request(&app, Operation::Create, &ada).await;
+    let request = world.ends(&engine, id, State::Failed).await;
+    assert!(request.needs_review, "{request:#?}");
+    assert!(request.error.as_ref().unwrap().contains(&format!("linked to {}", bob.id)), "{request:#?}");
+    assert_eq!(world.account_of(&app, &bob).await.situation, Situation::Confirmed);
+}
+
+#[tokio::test]
+async fn a_run_raises_no_create_while_an_earlier_one_is_in_review() {
+    let world = World::new().await;
+    let app = unmarked(&world).await;
+    world.change_app(app.id, |app| app.config.linking.clear()).await;
+    let engine = world.run("one");
+    world.target(&app, |target| target.fails("commit", [Fault::ReplyLost]));
+    let user = world.user("ada").await;
+    let id = world.request(&app, Operation::Create, &user).await;
+    assert!(world.ends(&engine, id, State::Failed).await.needs_review);
+    let (run, children) = world.reconcile_and_commit(&engine, &app).await;
+    assert!(children.is_empty(), "{children:#?}");
+    let log = world.log(run.id).await.join("\n");
+    assert!(log.contains(&format!("{id} may have made this account")), "{log}");
+    assert_eq!(world.target(&app, |target| target.accounts.len()), 1);
 }
 
 async fn check(operation: Operation, fault: Fault, attempts: usize) {

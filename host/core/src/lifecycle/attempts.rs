@@ -1,11 +1,11 @@
-//! How calls that may write go on: started, finished, lost, resolved; and what a finished change makes of the
-//! account record.
+//! How calls that may write go on: started and finished; and what a finished change makes of the account record.
 
-use super::{AttemptReport, Draft, NameAttributes, OutcomeReport, Refused, Resolution, Transition, next_try};
+use super::outcome::{claimed, in_review, is_ambiguous, outcome_unknown, settle_later};
+use super::{AttemptReport, Draft, NameAttributes, Refused, Transition, next_try};
 use crate::ports::Versioned;
 use crate::{
     Account, AccountId, Actor, Approval, Attempt, AttemptOutcome, CallFailure, Change, CommitStep, FailureKind, Level,
-    LinkState, Operation, Reading, SentWrite, Showed, Situation, State, Subject, USERNAME, fingerprint,
+    Operation, Situation, State, Subject, USERNAME, fingerprint,
 };
 use gatehouse_schema::{Account as RemoteAccount, Status};
 
@@ -96,21 +96,7 @@ pub(super) fn finished(draft: Draft, report: AttemptReport) -> Result<Transition
     }
 }
 
-/// After a write has left, only answers of the target say that nothing was changed: one to every write, and the
-/// connector's word. (A connector may write twice, and report how the second one was refused.)
-fn is_ambiguous(failure: &CallFailure, writes: &[SentWrite]) -> bool {
-    !writes.iter().all(SentWrite::was_refused)
-        || matches!(
-            failure.kind,
-            FailureKind::Unavailable
-                | FailureKind::Limit
-                | FailureKind::Trap
-                | FailureKind::Protocol
-                | FailureKind::Host
-        )
-}
-
-fn failed(mut draft: Draft, failure: CallFailure) -> Result<Transition, Refused> {
+pub(super) fn failed(mut draft: Draft, failure: CallFailure) -> Result<Transition, Refused> {
     let in_row = failures_in_row(&draft);
     // An account that has moved on is read anew and asked again: the intended change is the same.
     let again = failure.is_transient() || failure.kind == FailureKind::Stale;
@@ -132,126 +118,6 @@ fn failed(mut draft: Draft, failure: CallFailure) -> Result<Transition, Refused>
 fn failures_in_row(draft: &Draft) -> u32 {
     let step = draft.after.steps_done;
     u32::try_from(draft.after.attempts.iter().filter(|attempt| attempt.step == step).count()).unwrap_or(u32::MAX)
-}
-
-/// The host was killed during a call. Whether a write left is not known, so it may have.
-pub(super) fn lost(draft: Draft) -> Result<Transition, Refused> {
-    let mut draft = with_open_attempt(draft)?;
-    let now = draft.now();
-    if draft.before.operation == Operation::Read {
-        let failure = CallFailure::new(FailureKind::Unavailable, "the host stopped during the call");
-        close(&mut draft, Some(false), AttemptOutcome::Failed(failure));
-        return Ok(draft.due_at(now).finish());
-    }
-    let why = "the host stopped during the call";
-    close(&mut draft, None, AttemptOutcome::Unknown(why.to_owned()));
-    settle_later(draft, why)
-}
-
-fn settle_later(mut draft: Draft, why: &str) -> Result<Transition, Refused> {
-    let settle = std::time::Duration::from_secs(u64::from(draft.moment.retry.settle_seconds));
-    let due = draft.now().checked_add(settle).unwrap_or(draft.now());
-    draft.note(Level::Warn, format!("the outcome is unknown ({why}); the target is read at {due} to find out"));
-    draft.after.error = Some(format!("outcome unknown: {why}"));
-    Ok(draft.due_at(due).finish())
-}
-
-pub(super) fn outcome_read(draft: Draft, report: OutcomeReport) -> Result<Transition, Refused> {
-    let mut draft = draft.only_in(&[State::Committing])?;
-    if !outcome_unknown(&draft) {
-        return draft.refuse("no outcome is unknown");
-    }
-    draft.after.read_failures = 0;
-    note_reading(&mut draft, report.looked.reading);
-    match report.looked.resolution {
-        Resolution::Done(account) => {
-            if let Some(why) = claimed(&draft, account.as_ref(), report.known.as_ref()) {
-                return in_review(draft, &format!("a write left and no answer came, and {why}"));
-            }
-            close(&mut draft, Some(true), AttemptOutcome::Applied);
-            step_done(draft, account, report.known, report.new_account, &report.names)
-        }
-        Resolution::NotDone(_) if looks_again(&draft) => look_again(draft),
-        Resolution::NotDone(account) => {
-            let failure = CallFailure::new(FailureKind::Unavailable, "the write did not arrive");
-            close(&mut draft, None, AttemptOutcome::Failed(failure.clone()));
-            // The next try expects the version that was just read: one that comes late finds another, and is refused.
-            if let (Some(known), Some(fresh)) = (report.known, account) {
-                let account = seen(&draft, known, &fresh, &report.names);
-                draft.accounts.push(account);
-            }
-            failed(draft, failure)
-        }
-        Resolution::Gone => {
-            let failure = CallFailure::new(FailureKind::NotFound, "it is gone since the change was sent");
-            close(&mut draft, None, AttemptOutcome::Failed(failure.clone()));
-            draft.fail(failure.to_string())
-        }
-        Resolution::Unprovable(why) => in_review(draft, &format!("a write left and no answer came, and {why}")),
-    }
-}
-
-/// Readings of one attempt that are kept. Requests in review may be taken up again and again.
-const READINGS: usize = 12;
-
-fn note_reading(draft: &mut Draft, reading: Reading) {
-    let showed = match reading.showed {
-        Showed::Made => "the change was made",
-        Showed::NotMade => "the change was not made",
-        Showed::Gone => "there is nothing left to change",
-        Showed::Unclear => "it cannot be told whether the change was made",
-    };
-    draft.note(Level::Info, format!("the target was asked for {}: {showed}, since {}", reading.asked, reading.why));
-    if let Some(attempt) = draft.after.attempts.last_mut() {
-        let surplus = (attempt.readings.len() + 1).saturating_sub(READINGS);
-        attempt.readings.drain(..surplus);
-        attempt.readings.push(reading);
-    }
-}
-
-/// A create is only made again after two looks in a row that did not find its account: some targets show what is new
-/// late, and nothing else would keep the second account from being made.
-fn looks_again(draft: &Draft) -> bool {
-    let creates = matches!(draft.after.change.content.step(draft.after.steps_done), Some(CommitStep::Create(_)));
-    let readings = draft.after.attempts.last().map_or(&[][..], |attempt| &attempt.readings);
-    creates && readings.iter().rev().take_while(|reading| reading.showed == Showed::NotMade).count() < 2
-}
-
-fn look_again(mut draft: Draft) -> Result<Transition, Refused> {
-    let patience = (u64::from(draft.moment.retry.settle_seconds) * 4).max(1);
-    let due = draft.now().checked_add(std::time::Duration::from_secs(patience)).unwrap_or(draft.now());
-    draft.note(Level::Info, format!("the target may only be late to show it, and is read once more at {due}"));
-    Ok(draft.due_at(due).finish())
-}
-
-/// Why an account that a create has led to is not to become the user's: by what is known here, it is another's.
-pub(super) fn claimed(draft: &Draft, shown: Option<&RemoteAccount>, known: Option<&Account>) -> Option<String> {
-    let (shown, known) = (shown?, known?);
-    let creates = matches!(draft.after.change.content.step(draft.after.steps_done), Some(CommitStep::Create(_)));
-    if !creates || known.external_id.as_deref() != Some(shown.external_id.as_str()) {
-        return None;
-    }
-    let own = match draft.after.subject {
-        Subject::User(user) => Some(user),
-        _ => None,
-    };
-    let account = format!("account {} is {}", shown.external_id, known.id);
-    match (known.link_state, known.user) {
-        (LinkState::Ignored, _) => Some(format!("{account}, which is to be left alone")),
-        (LinkState::Linked, Some(user)) if Some(user) != own => Some(format!("{account}, linked to {user}")),
-        _ => None,
-    }
-}
-
-/// Ends it, for a person to say what came of the last write.
-pub(super) fn in_review(mut draft: Draft, why: &str) -> Result<Transition, Refused> {
-    draft.after.needs_review = true;
-    draft.fail(format!("needs review: {why}"))
-}
-
-/// Whether the last attempt may have changed something, and nobody knows.
-pub(super) fn outcome_unknown(draft: &Draft) -> bool {
-    draft.before.attempts.last().is_some_and(|attempt| matches!(attempt.outcome, Some(AttemptOutcome::Unknown(_))))
 }
 
 /// Fails what cannot go on. A change whose last write may have left is not failed: it is settled first.
@@ -304,7 +170,7 @@ fn linking(draft: Draft) -> Result<Draft, Refused> {
     draft.only_in(&[State::Committing])
 }
 
-fn with_open_attempt(draft: Draft) -> Result<Draft, Refused> {
+pub(super) fn with_open_attempt(draft: Draft) -> Result<Draft, Refused> {
     let draft = draft.only_in(&[State::Committing, State::Collecting])?;
     match draft.before.attempts.last() {
         Some(attempt) if attempt.finished_at.is_none() => Ok(draft),
@@ -312,7 +178,7 @@ fn with_open_attempt(draft: Draft) -> Result<Draft, Refused> {
     }
 }
 
-fn close(draft: &mut Draft, write_left: Option<bool>, outcome: AttemptOutcome) {
+pub(super) fn close(draft: &mut Draft, write_left: Option<bool>, outcome: AttemptOutcome) {
     let now = draft.now();
     if let Some(attempt) = draft.after.attempts.last_mut() {
         attempt.finished_at = Some(now);
@@ -322,7 +188,7 @@ fn close(draft: &mut Draft, write_left: Option<bool>, outcome: AttemptOutcome) {
 }
 
 /// One step is done: note what is known of the account now, and go on or conclude.
-fn step_done(
+pub(super) fn step_done(
     mut draft: Draft,
     remote: Option<RemoteAccount>,
     known: Option<Account>,
@@ -361,7 +227,12 @@ fn step_done(
 
 /// The record of an account that the target has just shown, its provisioned status kept: what the target's status
 /// means is for the next reconciliation to say.
-fn seen(draft: &Draft, mut known: Account, remote: &RemoteAccount, names: &NameAttributes) -> Versioned<Account> {
+pub(super) fn seen(
+    draft: &Draft,
+    mut known: Account,
+    remote: &RemoteAccount,
+    names: &NameAttributes,
+) -> Versioned<Account> {
     let version = known.version;
     show(&mut known, remote, names);
     known.last_seen = Some(draft.now());

@@ -4,6 +4,7 @@
 
 mod attempts;
 mod open;
+mod outcome;
 mod paths;
 mod people;
 mod resolve;
@@ -321,8 +322,8 @@ pub fn step(request: &Request, event: Event, moment: &Moment) -> Result<Transiti
         Event::CompleteManually { by, note } => people::complete_manually(draft, &by, &note),
         Event::AttemptStarted => attempts::started(draft),
         Event::AttemptFinished(report) => attempts::finished(draft, *report),
-        Event::AttemptLost => attempts::lost(draft),
-        Event::OutcomeRead(report) => attempts::outcome_read(draft, *report),
+        Event::AttemptLost => outcome::lost(draft),
+        Event::OutcomeRead(report) => outcome::outcome_read(draft, *report),
         Event::Concluded { known } => attempts::concluded(draft, known.map(|known| *known)),
         Event::LinkApplied { accounts } => attempts::link_applied(draft, accounts),
         Event::LinkRefused { why } => attempts::link_refused(draft, why),

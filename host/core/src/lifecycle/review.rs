@@ -2,7 +2,8 @@
 //! known of the target must not speak against it. It never writes to a target, and never makes a link that an
 //! administrator has not asked for by naming the account.
 
-use super::attempts::{account_after, claimed};
+use super::attempts::account_after;
+use super::outcome::claimed;
 use super::people::{clone_of, retried};
 use super::{Draft, Marker, NameAttributes, Refused, Resolution, Transition};
 use crate::{

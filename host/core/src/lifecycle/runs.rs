@@ -1,7 +1,7 @@
 //! How reconciliations go on: page by page, batch by batch. Each number of the run advances in the same commit as the
 //! rows it speaks of (invariant 9).
 
-use super::attempts::{in_review, outcome_unknown};
+use super::outcome::{in_review, outcome_unknown};
 use super::{AnalysisReport, Draft, PageReport, Refused, Transition, next_try};
 use crate::{Actor, Approval, CallFailure, Completeness, Digest, FailureKind, Level, Operation, PageNext, Run, State};
 

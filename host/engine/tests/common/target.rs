@@ -6,7 +6,7 @@ use gatehouse_core::ports::{
     Denial, Finding, JournalLine, Judgement, Receipt, RowVerdict,
 };
 use gatehouse_core::schema::{Account, Status};
-use gatehouse_core::{AppId, CallFailure, CommitStep, Digest, FailureKind, Level, PageNext};
+use gatehouse_core::{AppId, CallFailure, CommitStep, Digest, FailureKind, Level, PageNext, SentWrite};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -19,6 +19,8 @@ pub enum Fault {
     ReplyLost,
     /// A write leaves, is not done, and no answer comes.
     WriteLost,
+    /// Two writes leave; the first is done, the second refused, and only that is reported.
+    HalfDone,
     /// Nothing happens until somebody lets it go on; then all is well.
     Waits(Arc<tokio::sync::Notify>),
     /// The call never ends.
@@ -51,6 +53,8 @@ pub struct Target {
     pub incomplete: bool,
     /// Whether it finds what merely begins with the value searched for.
     pub searches_loosely: bool,
+    /// How many searches find nothing of what is there.
+    pub blind: u32,
     /// What the analyzer says of accounts, by username.
     pub opinions: BTreeMap<String, Judgement>,
     /// Revisions moved on behind our back, for the next write.
@@ -143,6 +147,11 @@ impl Target {
     }
 }
 
+fn sent(status: u16) -> SentWrite {
+    let url = "https://hr.example.com/Users".to_owned();
+    SentWrite { method: "POST".to_owned(), url, after_ms: 1, status: Some(status), lost: None }
+}
+
 /// The targets of all apps.
 #[derive(Default)]
 pub struct FakeConnectors {
@@ -213,6 +222,10 @@ impl FakeConnectors {
             }
             Some(Fault::ReplyLost) => self.target(app, done).and_then(|_| unanswered()),
             Some(Fault::WriteLost) => unanswered(),
+            Some(Fault::HalfDone) => {
+                call.writes = [201, 400].map(sent).into();
+                self.target(app, done).and(Err(CallFailure::new(FailureKind::Invalid, "the second write is refused")))
+            }
             Some(Fault::Waits(go_on)) => {
                 go_on.notified().await;
                 self.target(app, done)
@@ -295,6 +308,10 @@ impl Connectors for FakeConnectors {
                 "username" => matches(&account.username),
                 name => account.first(name).is_some_and(matches),
             };
+            if target.blind > 0 {
+                target.blind -= 1;
+                return Ok(Vec::new());
+            }
             Ok(target.accounts.values().filter(has).cloned().collect())
         })
         .await

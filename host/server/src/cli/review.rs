@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 pub(super) fn tell(request: &Json) {
     let attempts: Vec<&Json> = request["attempts"].as_array().into_iter().flatten().collect();
     let doubtful = |attempt: &&Json| attempt["outcome"] == "unknown" || !none(&attempt["readings"]);
-    if !attempts.iter().any(|attempt| doubtful(&attempt)) {
+    if !attempts.iter().any(doubtful) {
         return;
     }
     line("\nWhat happened");

@@ -25,7 +25,7 @@ impl Services {
         let app = self.store.app(request.app).await?;
         let app = app.ok_or_else(|| ServiceError::Internal(format!("{id} is of an app that is not there")))?;
         let review = self.background.review(&app, &request, external_id).await?;
-        let (by, why) = (caller.actor.clone(), body.reason);
+        let (by, why) = (caller.actor.clone(), body.reason.clone());
         let next = RequestId(self.store.allocate(Sequence::Request, 1));
         let (event, superfluous) = match body.outcome {
             SettledAs::NotMade => {

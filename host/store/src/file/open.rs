@@ -5,9 +5,7 @@ use super::credentials::no_randomness;
 use super::fault::{Fault, Outcome, damaged, disk};
 use super::ledger::number;
 use super::shared::guarded;
-use super::tables::{META, Record, create_all, is_ours};
-=======
-use super::tables::{META, REQUESTS_IN_REVIEW, create_all, is_ours};
+use super::tables::{META, REQUESTS_IN_REVIEW, Record, create_all, is_ours};
 use super::transaction::Tables;
 use crate::vault::{DataKey, MasterKey};
 use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, TableHandle};
