@@ -78,20 +78,28 @@ fn size_text(bytes: u64) -> String {
     format!("{} KiB", bytes.div_ceil(1024))
 }
 
-/// Sees to it that the toolchain can build for Wasm.
+/// Sees to it that the toolchain can build connectors.
+///
+/// # Errors
+/// See [`ensure_target`].
+pub fn ensure_wasm_target() -> Result<()> {
+    ensure_target(WASM_TARGET)
+}
+
+/// Sees to it that the toolchain can build for a target.
 ///
 /// # Errors
 /// It cannot, and there is no rustup to change that; the text says what to do.
-pub fn ensure_wasm_target() -> Result<()> {
+pub fn ensure_target(target: &str) -> Result<()> {
     let sysroot = step::read(Command::new("rustc").args(["--print", "sysroot"]))?;
-    if Path::new(sysroot.trim()).join("lib/rustlib").join(WASM_TARGET).is_dir() {
+    if Path::new(sysroot.trim()).join("lib/rustlib").join(target).is_dir() {
         return Ok(());
     }
-    step(&format!("Adding the {WASM_TARGET} target to the toolchain"), || {
-        step::run(Command::new("rustup").args(["target", "add", WASM_TARGET])).with_context(|| {
+    step(&format!("Adding the {target} target to the toolchain"), || {
+        step::run(Command::new("rustup").args(["target", "add", target])).with_context(|| {
             format!(
-                "the Rust toolchain in {} has no {WASM_TARGET} target. With rustup: `rustup target add \
-                 {WASM_TARGET}`; with a distribution's Rust: install its package of the {WASM_TARGET} standard library",
+                "the Rust toolchain in {} has no {target} target. With rustup: `rustup target add {target}`; with a \
+                 distribution's Rust: install its package of the {target} standard library",
                 sysroot.trim()
             )
         })

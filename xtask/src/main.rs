@@ -1,7 +1,8 @@
-//! The tasks around the product: `cargo xtask demo|test|guests|layers|ci`. They build, prepare, check and show; what
+//! The tasks around the product: `cargo xtask demo|test|bench|guests|layers|ci`. They build, prepare, check and show; what
 //! they are about is in the product's crates, and nothing of them is shipped.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task's whole purpose is to say what it does")]
 
+mod bench;
 mod ci;
 mod demo;
 mod guests;
@@ -39,6 +40,8 @@ enum Task {
         #[arg(last = true)]
         cargo: Vec<String>,
     },
+    /// Measure what Gatehouse costs, beside bare wasmtime, native code, Extism, a child process and the disk.
+    Bench(bench::Options),
     /// Build the connectors for wasm32-wasip2.
     Guests,
     /// Check that dependencies point the way they should, and that nothing is named where it has no business.
@@ -62,6 +65,7 @@ fn run(task: &Task) -> Result<()> {
     match task {
         Task::Demo { once } => demo::run(&workspace, *once),
         Task::Test { cargo } => testing::run(&workspace, cargo),
+        Task::Bench(options) => bench::run(&workspace, options),
         Task::Guests => guests::build(&workspace).map(drop),
         Task::Layers => layers::run(&workspace),
         Task::Ci => ci::run(&workspace),

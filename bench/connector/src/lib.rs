@@ -1,0 +1,3 @@
+//! The work as a Gatehouse connector.
+
+gatehouse_connector::register!(bench_work::Work);

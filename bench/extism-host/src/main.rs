@@ -1,0 +1,56 @@
+//! Measures the Extism plugin whose path is the first argument: kept from call to call, as Extism is usually used,
+//! and a fresh instance a call, as the sandbox does it.
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use bench_work::host::{Measured, Order, Task, repeat, serve};
+use bench_work::wire::{Answer, Question, WireItem};
+use bench_work::{Item, PARSE, items};
+use extism::{CompiledPlugin, Manifest, Plugin, PluginBuilder, Wasm};
+
+fn main() -> Result<()> {
+    let file = std::env::args_os().nth(1).context("the plugin's path")?;
+    let manifest = Manifest::new([Wasm::file(file)]);
+    let compiled = CompiledPlugin::new(PluginBuilder::new(manifest).with_wasi(true))?;
+    let mut kept = Plugin::new_from_compiled(&compiled)?;
+    let (few, many) = (items(Task::AnalyzeFew.accounts()), items(Task::Analyze.accounts()));
+    serve(|order| {
+        let batch = if order.task == Task::AnalyzeFew { &few } else { &many };
+        let measured = match order.contender.as_str() {
+            "extism-kept" => measure(order, batch, |call| call(&mut kept)),
+            "extism-fresh" => measure(order, batch, |call| call(&mut Plugin::new_from_compiled(&compiled)?)),
+            other => Err(anyhow!("{other} is not measured here")),
+        };
+        measured.map_err(|error| format!("{error:#}"))
+    })?;
+    Ok(())
+}
+
+fn measure(
+    order: &Order,
+    batch: &[Item],
+    with: impl FnMut(&dyn Fn(&mut Plugin) -> Result<()>) -> Result<()>,
+) -> Result<Measured> {
+    let mut with = with;
+    repeat(order.ms, || with(&|plugin| once(plugin, order.task, batch)))
+}
+
+fn once(plugin: &mut Plugin, task: Task, batch: &[Item]) -> Result<()> {
+    let limit = task.accounts();
+    let question = match task {
+        Task::Trivial => Question::Check,
+        Task::Collect => Question::Collect { filter: None, cursor: None, limit },
+        Task::Parse => Question::Collect { filter: Some(PARSE.into()), cursor: None, limit },
+        Task::AnalyzeFew | Task::Analyze => Question::Analyze(batch.iter().map(WireItem::of).collect()),
+    };
+    let answer: &[u8] = plugin.call("call", serde_json::to_vec(&question)?)?;
+    let answer: Answer = serde_json::from_slice(answer)?;
+    let got = match task {
+        Task::Trivial => return Ok(()),
+        Task::Collect | Task::Parse => answer.into_page().map(|page| page.accounts.len()),
+        Task::AnalyzeFew | Task::Analyze => answer.into_verdicts().map(|verdicts| verdicts.len()),
+    };
+    if got != Some(limit as usize) {
+        bail!("{got:?} results where {limit} were to come");
+    }
+    Ok(())
+}

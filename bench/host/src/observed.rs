@@ -1,0 +1,251 @@
+//! A store and connectors that are watched: how often something is committed, how long that takes, how long calls
+//! take, and when which request reached which state. It changes nothing of what passes through.
+
+use async_trait::async_trait;
+use gatehouse_core::ports::{
+    AccountPage, AccountQuery, Admission, AdmissionError, AnalysisItem, CallContext, CallReport, ChangeSet, Claim,
+    ClaimLimits, CommitCommand, Connectors, Credential, CredentialRecord, Fence, Finding, ListPage, Receipt,
+    RequestQuery, RowVerdict, Sequence, Store, StoreError, Token,
+};
+use gatehouse_core::schema::Account as RemoteAccount;
+use gatehouse_core::{
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, LogEntry, Profile, Request, RequestId, Situation,
+    StagingRow, State, User, UserId,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+
+/// What was seen so far.
+#[derive(Default)]
+pub struct Seen {
+    commits: AtomicU64,
+    commit_ns: AtomicU64,
+    claims: AtomicU64,
+    call_ns: AtomicU64,
+    states: Mutex<HashMap<RequestId, Vec<(State, Instant)>>>,
+    news: Notify,
+}
+
+/// Amounts at one time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Amounts {
+    /// Commits of change sets.
+    pub commits: u64,
+    /// Time in which at least one was waited for, added up over all who waited.
+    pub committing: Duration,
+    /// Claims that gave something.
+    pub claims: u64,
+    /// Time in calls of connectors, added up.
+    pub calling: Duration,
+}
+
+impl Seen {
+    /// So far.
+    pub fn amounts(&self) -> Amounts {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Amounts {
+            commits: of(&self.commits),
+            committing: Duration::from_nanos(of(&self.commit_ns)),
+            claims: of(&self.claims),
+            calling: Duration::from_nanos(of(&self.call_ns)),
+        }
+    }
+
+    /// Waits until a request is in a state for which `enough` holds: that state, and when it was reached.
+    pub async fn state(&self, request: RequestId, enough: impl Fn(State) -> bool) -> (State, Instant) {
+        loop {
+            let news = self.news.notified();
+            let mut news = std::pin::pin!(news);
+            news.as_mut().enable();
+            let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = states.get(&request).and_then(|states| states.iter().find(|(state, _)| enough(*state)).copied());
+            drop(states);
+            match found {
+                Some(found) => return found,
+                None => news.await,
+            }
+        }
+    }
+
+    /// Forgets what is known of a request.
+    pub fn forget(&self, request: RequestId) {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner).remove(&request);
+    }
+
+    fn committed(&self, reached: Vec<(RequestId, State)>, took: Duration) {
+        let now = Instant::now();
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        self.commit_ns.fetch_add(nanos(took), Ordering::Relaxed);
+        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        for (request, state) in reached {
+            let of_request = states.entry(request).or_default();
+            if of_request.last().is_none_or(|(last, _)| *last != state) {
+                of_request.push((state, now));
+            }
+        }
+        drop(states);
+        self.news.notify_waiters();
+    }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// A store that is watched.
+pub struct ObservedStore {
+    inner: Arc<dyn Store>,
+    seen: Arc<Seen>,
+}
+
+impl ObservedStore {
+    /// Watches a store.
+    pub fn new(inner: Arc<dyn Store>, seen: Arc<Seen>) -> Self {
+        Self { inner, seen }
+    }
+}
+
+/// The store's methods: those given in full, and those that are handed on.
+macro_rules! store {
+    ({ $($own:tt)* } $(fn $name:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*) => {
+        #[async_trait]
+        impl Store for ObservedStore {
+            $($own)*
+            $(async fn $name(&self, $($argument: $type),*) -> Result<$answer, StoreError> {
+                self.inner.$name($($argument),*).await
+            })*
+        }
+    };
+}
+
+store! {
+    {
+        async fn commit(&self, changes: ChangeSet) -> Result<(), StoreError> {
+            let reached = changes.requests.iter().map(|one| (one.record.id, one.record.state)).collect();
+            let start = Instant::now();
+            self.inner.commit(changes).await?;
+            self.seen.committed(reached, start.elapsed());
+            Ok(())
+        }
+
+        fn allocate(&self, sequence: Sequence, count: u64) -> u64 {
+            self.inner.allocate(sequence, count)
+        }
+
+        async fn claim(
+            &self,
+            now: Timestamp,
+            lease: SignedDuration,
+            incarnation: &str,
+            limits: &ClaimLimits,
+        ) -> Result<Vec<Claim>, StoreError> {
+            let claims = self.inner.claim(now, lease, incarnation, limits).await?;
+            self.seen.claims.fetch_add(u64::from(!claims.is_empty()), Ordering::Relaxed);
+            Ok(claims)
+        }
+    }
+    fn release(fence: Fence) -> ();
+    fn next_due() -> Option<Timestamp>;
+    fn directory_epoch() -> u64;
+    fn user(id: UserId) -> Option<User>;
+    fn user_by_username(username: &str) -> Option<User>;
+    fn users(after: Option<&str>, limit: usize) -> ListPage<User>;
+    fn users_of_profile(profile: &str, after: Option<&str>, limit: usize) -> ListPage<User>;
+    fn profile(name: &str) -> Option<Profile>;
+    fn profiles() -> Vec<Profile>;
+    fn connector(digest: Digest) -> Option<Connector>;
+    fn connectors() -> Vec<Connector>;
+    fn component(digest: Digest) -> Option<Vec<u8>>;
+    fn app(id: AppId) -> Option<App>;
+    fn app_by_name(name: &str) -> Option<App>;
+    fn apps() -> Vec<App>;
+    fn credentials() -> Vec<CredentialRecord>;
+    fn credential(name: &str) -> Option<Credential>;
+    fn token(hash: Digest) -> Option<Token>;
+    fn tokens() -> Vec<Token>;
+    fn account(id: AccountId) -> Option<Account>;
+    fn account_by_external_id(app: AppId, external_id: &str) -> Option<Account>;
+    fn accounts_by_external_id(app: AppId, external_ids: &[String]) -> Vec<Option<Account>>;
+    fn accounts(query: &AccountQuery) -> ListPage<Account>;
+    fn account_counts(app: AppId) -> BTreeMap<Situation, u64>;
+    fn request(id: RequestId) -> Option<Request>;
+    fn requests(query: &RequestQuery) -> ListPage<Request>;
+    fn request_log(id: RequestId, after: Option<&str>, limit: usize) -> ListPage<LogEntry>;
+    fn staging(run: RequestId, from: u64, limit: usize) -> Vec<StagingRow>;
+    fn audit(after: Option<&str>, limit: usize) -> ListPage<AuditRecord>;
+    fn idempotent(key: &str) -> Option<serde_json::Value>;
+}
+
+/// Connectors that are watched.
+pub struct ObservedConnectors {
+    inner: Arc<dyn Connectors>,
+    seen: Arc<Seen>,
+}
+
+impl ObservedConnectors {
+    /// Watches connectors.
+    pub fn new(inner: Arc<dyn Connectors>, seen: Arc<Seen>) -> Self {
+        Self { inner, seen }
+    }
+
+    async fn timed<T>(&self, call: impl Future<Output = CallReport<T>>) -> CallReport<T> {
+        let start = Instant::now();
+        let report = call.await;
+        self.seen.call_ns.fetch_add(nanos(start.elapsed()), Ordering::Relaxed);
+        report
+    }
+}
+
+#[async_trait]
+impl Connectors for ObservedConnectors {
+    async fn admit(&self, component: &[u8]) -> Result<Admission, AdmissionError> {
+        self.inner.admit(component).await
+    }
+
+    async fn load(&self, digest: Digest, component: &[u8]) -> Result<(), AdmissionError> {
+        self.inner.load(digest, component).await
+    }
+
+    fn is_loaded(&self, digest: Digest) -> bool {
+        self.inner.is_loaded(digest)
+    }
+
+    fn unload(&self, digest: Digest) {
+        self.inner.unload(digest);
+    }
+
+    async fn check(&self, context: &CallContext) -> CallReport<Vec<Finding>> {
+        self.timed(self.inner.check(context)).await
+    }
+
+    async fn collect(
+        &self,
+        context: &CallContext,
+        filter: Option<&str>,
+        cursor: Option<&str>,
+        attributes: &[String],
+        limit: u32,
+    ) -> CallReport<AccountPage> {
+        self.timed(self.inner.collect(context, filter, cursor, attributes, limit)).await
+    }
+
+    async fn read(&self, context: &CallContext, external_id: &str) -> CallReport<RemoteAccount> {
+        self.timed(self.inner.read(context, external_id)).await
+    }
+
+    async fn find(&self, context: &CallContext, attribute: &str, value: &str) -> CallReport<Vec<RemoteAccount>> {
+        self.timed(self.inner.find(context, attribute, value)).await
+    }
+
+    async fn analyze(&self, context: &CallContext, batch: &[AnalysisItem]) -> CallReport<Vec<RowVerdict>> {
+        self.timed(self.inner.analyze(context, batch)).await
+    }
+
+    async fn commit(&self, context: &CallContext, command: &CommitCommand) -> CallReport<Receipt> {
+        self.timed(self.inner.commit(context, command)).await
+    }
+}

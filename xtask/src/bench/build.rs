@@ -1,0 +1,134 @@
+//! Builds what is measured: the product, the target and the measuring programs in the release profile, connectors and
+//! plugin in that of guests. What belongs to the bench alone goes to a directory of its own below the target directory.
+
+use crate::guests::{self, WASM_TARGET};
+use crate::step::{self, step};
+use crate::workspace::Workspace;
+use anyhow::Result;
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+/// What Extism's plugins are built for.
+const PLUGIN_TARGET: &str = "wasm32-unknown-unknown";
+
+/// Where the bench's own workspace is built, below the target directory.
+const DIRECTORY: &str = "bench-build";
+
+/// Where things are once they are built.
+pub struct Built {
+    release: PathBuf,
+    measuring: PathBuf,
+    guests: PathBuf,
+    connector: PathBuf,
+    plugin: Option<PathBuf>,
+}
+
+/// What is needed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Needed {
+    /// The measuring program and the connector it calls.
+    pub host: bool,
+    /// The peers.
+    pub peers: bool,
+    /// The product and its connectors.
+    pub product: bool,
+    /// The target.
+    pub target: bool,
+}
+
+impl Built {
+    /// Builds what is needed. A peer that cannot be built is left out, which is said: it brings an engine that may ask
+    /// for another compiler than we have.
+    ///
+    /// # Errors
+    /// Something of ours does not compile.
+    pub fn all(workspace: &Workspace, needed: Needed) -> Result<Self> {
+        let guest = |target: &str, name: &str| {
+            workspace.target(DIRECTORY).join(target).join("guest").join(format!("{name}.wasm"))
+        };
+        let mut built = Self {
+            release: workspace.target("release"),
+            measuring: workspace.target(DIRECTORY).join("release"),
+            guests: workspace.target("guests"),
+            connector: guest(WASM_TARGET, "bench_connector"),
+            plugin: None,
+        };
+        if needed.product || needed.target {
+            guests::build(workspace)?;
+        }
+        if needed.product {
+            step("Building gatehouse", || {
+                step::run(&mut workspace.cargo(&["build", "--release", "-p", "gatehouse-server"]))
+            })?;
+        }
+        if needed.target {
+            let target = ["build", "--release", "-p", "gatehouse-tests", "--bin", "counting-target"];
+            step("Building the target", || step::run(&mut workspace.cargo(&target)))?;
+        }
+        if needed.host {
+            guests::ensure_wasm_target()?;
+            step("Building the connector of the bench", || {
+                let target = ["--profile", "guest", "--target", WASM_TARGET, "-p", "bench-connector"];
+                step::run(bench(workspace, &[]).args(target))
+            })?;
+            step("Building the measuring program", || {
+                step::run(bench(workspace, &["--release"]).args(["-p", "bench-host", "-p", "bench-child"]))
+            })?;
+        }
+        if needed.peers {
+            match peers(workspace) {
+                Ok(()) => built.plugin = Some(guest(PLUGIN_TARGET, "bench_extism_plugin")),
+                Err(error) => println!("    LEFT OUT: the Extism plugin cannot be built: {error:#}"),
+            }
+        }
+        Ok(built)
+    }
+
+    /// The measuring program.
+    pub fn host(&self) -> Command {
+        Command::new(self.measuring_program("bench-host"))
+    }
+
+    /// A program of the bench's workspace.
+    pub fn measuring_program(&self, name: &str) -> PathBuf {
+        self.measuring.join(format!("{name}{}", env::consts::EXE_SUFFIX))
+    }
+
+    /// A program of ours.
+    pub fn binary(&self, name: &str) -> PathBuf {
+        self.release.join(format!("{name}{}", env::consts::EXE_SUFFIX))
+    }
+
+    /// The connector that does the bench's work.
+    pub fn connector(&self) -> &PathBuf {
+        &self.connector
+    }
+
+    /// The SCIM connector.
+    pub fn scim(&self) -> PathBuf {
+        self.guests.join("scim.wasm")
+    }
+
+    /// The Extism plugin, if it could be built.
+    pub fn plugin(&self) -> Option<&PathBuf> {
+        self.plugin.as_ref()
+    }
+}
+
+fn peers(workspace: &Workspace) -> Result<()> {
+    step("Building the Extism plugin and its host", || {
+        guests::ensure_target(PLUGIN_TARGET)?;
+        let plugin = ["--profile", "guest", "--target", PLUGIN_TARGET, "-p", "bench-extism-plugin"];
+        step::run(bench(workspace, &[]).args(plugin))?;
+        // Its wasmtime declares a newer Rust than it needs.
+        step::run(bench(workspace, &["--release", "--ignore-rust-version"]).args(["-p", "bench-extism-host"]))
+    })
+}
+
+/// A build in the workspace of the bench.
+fn bench(workspace: &Workspace, arguments: &[&str]) -> Command {
+    let mut command = workspace.cargo(&["build", "--locked", "--manifest-path", "bench/Cargo.toml"]);
+    command.arg("--target-dir").arg(workspace.target(DIRECTORY)).args(arguments);
+    command
+}
