@@ -23,7 +23,15 @@ impl CountingProcess {
     /// # Errors
     /// The binary is not built, or does not start.
     pub fn start(directory: &Path, options: &Options) -> Result<Self> {
-        let mut command = Command::new(artifacts::counting_target_bin()?);
+        Self::start_program(&artifacts::counting_target_bin()?, directory, options)
+    }
+
+    /// Starts the one that was built there, such as one of the release profile.
+    ///
+    /// # Errors
+    /// It does not start.
+    pub fn start_program(program: &Path, directory: &Path, options: &Options) -> Result<Self> {
+        let mut command = Command::new(program);
         command.arg(serde_json::to_string(options).context("options")?);
         let log = directory.join("counting-target.log");
         // Of an earlier one; what it said of its address is no longer true.
