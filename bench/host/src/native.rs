@@ -41,9 +41,12 @@ impl Transport for Client {
             head = head.header(name, value);
         }
         let head = head.header("authorization", format!("Bearer {}", self.token));
-        let body = request.body.clone().unwrap_or_default();
-        let whole = head.body(body).map_err(|error| TransportError::Refused(error.to_string()))?;
-        let mut answer = self.agent.run(whole).map_err(unreachable)?;
+        let refused = |error: ureq::http::Error| TransportError::Refused(error.to_string());
+        let mut answer = match &request.body {
+            Some(body) => self.agent.run(head.body(body.clone()).map_err(refused)?),
+            None => self.agent.run(head.body(()).map_err(refused)?),
+        }
+        .map_err(unreachable)?;
         let headers = answer.headers().iter().filter_map(|(name, value)| {
             Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
         });

@@ -41,9 +41,12 @@ pub struct Reconcile {
 struct Phase {
     name: &'static str,
     seconds: f64,
-    /// Of these, in calls of the connector.
+    /// Processor time of the host, all its threads together, its target not among them: what is left when the machine
+    /// has other things to do.
+    processor: f64,
+    /// Of the seconds, in calls of the connector.
     calling: f64,
-    /// Of these, waiting for commits.
+    /// Of the seconds, waiting for commits.
     committing: f64,
     commits: u64,
 }
@@ -65,7 +68,8 @@ async fn measure(what: &Reconcile) -> Result<serde_json::Value> {
     let setup = AppSetup {
         settings: [("base_url".to_owned(), what.target.as_str().into())].into(),
         credential: Some((&origin, &what.token)),
-        config: |_| {},
+        // The target's users have none, and giving each of them one is not what is measured.
+        config: |config| config.mapping.retain(|rule| rule.attribute != "externalId"),
     };
     let app = world.app(connector, component, setup).await?;
     world.users(what.accounts, seeded).await?;
@@ -99,7 +103,7 @@ fn seeded(number: u32) -> (String, String, String) {
 }
 
 async fn first_run(world: &World, app: &App) -> Result<(Vec<Phase>, RequestId)> {
-    let mut watch = Watch::new(world);
+    let mut watch = Watch::new(world)?;
     let run = world.reconcile(app).await?;
     let mut phases = Vec::new();
     for (name, end) in [("collect", State::Collected), ("compare", State::Analyzing), ("analyze", State::Analyzed)] {
@@ -111,7 +115,7 @@ async fn first_run(world: &World, app: &App) -> Result<(Vec<Phase>, RequestId)> 
 }
 
 async fn second_run(world: &World, app: &App) -> Result<Vec<Phase>> {
-    let mut watch = Watch::new(world);
+    let mut watch = Watch::new(world)?;
     let run = world.reconcile(app).await?;
     let collect = watch.phase(world, run, "collect", State::Collected).await?;
     let compare = watch.phase(world, run, "compare", State::Completed).await?;
@@ -122,11 +126,12 @@ async fn second_run(world: &World, app: &App) -> Result<Vec<Phase>> {
 struct Watch {
     at: Instant,
     amounts: Amounts,
+    processor: f64,
 }
 
 impl Watch {
-    fn new(world: &World) -> Self {
-        Self { at: Instant::now(), amounts: world.seen.amounts() }
+    fn new(world: &World) -> Result<Self> {
+        Ok(Self { at: Instant::now(), amounts: world.seen.amounts(), processor: processor()? })
     }
 
     async fn phase(&mut self, world: &World, run: RequestId, name: &'static str, end: State) -> Result<Phase> {
@@ -136,16 +141,17 @@ impl Watch {
             let lines: Vec<_> = log.items.into_iter().map(|line| line.message).collect();
             bail!("the run is {state:?} where {end:?} was to come:\n{}", lines.join("\n"));
         }
-        let (amounts, before) = (world.seen.amounts(), self.amounts);
+        let (amounts, before, processor) = (world.seen.amounts(), self.amounts, processor()?);
         let seconds = |d: Duration| d.as_secs_f64();
         let phase = Phase {
             name,
             seconds: seconds(at.duration_since(self.at)),
+            processor: processor - self.processor,
             calling: seconds(amounts.calling.saturating_sub(before.calling)),
             committing: seconds(amounts.committing.saturating_sub(before.committing)),
             commits: amounts.commits - before.commits,
         };
-        *self = Self { at, amounts };
+        *self = Self { at, amounts, processor };
         Ok(phase)
     }
 }
@@ -156,6 +162,15 @@ fn status(name: &str) -> Result<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let number = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
     number.with_context(|| format!("{name} of /proc/self/status"))
+}
+
+/// Seconds of processor time of this process, its children not among them.
+fn processor() -> Result<f64> {
+    let text = std::fs::read_to_string("/proc/self/stat").context("/proc/self/stat")?;
+    // proc(5): utime and stime, in clock ticks, of which Linux shows 100 a second; behind the name, which ends in `)`.
+    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
+    let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
+    Ok(ticks as f64 / 100.0)
 }
 
 /// From now on VmHWM is the peak from now on (proc(5), clear_refs). Where that is not allowed it is that of all.

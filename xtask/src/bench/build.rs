@@ -12,8 +12,10 @@ use std::process::Command;
 /// What Extism's plugins are built for.
 const PLUGIN_TARGET: &str = "wasm32-unknown-unknown";
 
-/// Where the bench's own workspace is built, below the target directory.
-const DIRECTORY: &str = "bench-build";
+/// Where the bench's own workspace is built, below the target directory: our side, and the peers with the engine that
+/// they bring.
+const OURS: &str = "bench-build";
+const PEERS: &str = "bench-peers";
 
 /// Where things are once they are built.
 pub struct Built {
@@ -21,7 +23,8 @@ pub struct Built {
     measuring: PathBuf,
     guests: PathBuf,
     connector: PathBuf,
-    plugin: Option<PathBuf>,
+    /// The Extism plugin, and the program that measures it.
+    extism: Option<(PathBuf, PathBuf)>,
 }
 
 /// What is needed.
@@ -44,15 +47,15 @@ impl Built {
     /// # Errors
     /// Something of ours does not compile.
     pub fn all(workspace: &Workspace, needed: Needed) -> Result<Self> {
-        let guest = |target: &str, name: &str| {
-            workspace.target(DIRECTORY).join(target).join("guest").join(format!("{name}.wasm"))
+        let guest = |directory: &str, target: &str, name: &str| {
+            workspace.target(directory).join(target).join("guest").join(format!("{name}.wasm"))
         };
         let mut built = Self {
             release: workspace.target("release"),
-            measuring: workspace.target(DIRECTORY).join("release"),
+            measuring: workspace.target(OURS).join("release"),
             guests: workspace.target("guests"),
-            connector: guest(WASM_TARGET, "bench_connector"),
-            plugin: None,
+            connector: guest(OURS, WASM_TARGET, "bench_connector"),
+            extism: None,
         };
         if needed.product || needed.target {
             guests::build(workspace)?;
@@ -70,15 +73,18 @@ impl Built {
             guests::ensure_wasm_target()?;
             step("Building the connector of the bench", || {
                 let target = ["--profile", "guest", "--target", WASM_TARGET, "-p", "bench-connector"];
-                step::run(bench(workspace, &[]).args(target))
+                step::run(bench(workspace, OURS).args(target))
             })?;
             step("Building the measuring program", || {
-                step::run(bench(workspace, &["--release"]).args(["-p", "bench-host", "-p", "bench-child"]))
+                step::run(bench(workspace, OURS).args(["--release", "-p", "bench-host", "-p", "bench-child"]))
             })?;
         }
         if needed.peers {
             match peers(workspace) {
-                Ok(()) => built.plugin = Some(guest(PLUGIN_TARGET, "bench_extism_plugin")),
+                Ok(()) => {
+                    let host = workspace.target(PEERS).join("release").join(executable("bench-extism-host"));
+                    built.extism = Some((guest(PEERS, PLUGIN_TARGET, "bench_extism_plugin"), host));
+                }
                 Err(error) => println!("    LEFT OUT: the Extism plugin cannot be built: {error:#}"),
             }
         }
@@ -87,17 +93,25 @@ impl Built {
 
     /// The measuring program.
     pub fn host(&self) -> Command {
-        Command::new(self.measuring_program("bench-host"))
+        Command::new(self.measuring.join(executable("bench-host")))
     }
 
-    /// A program of the bench's workspace.
-    pub fn measuring_program(&self, name: &str) -> PathBuf {
-        self.measuring.join(format!("{name}{}", env::consts::EXE_SUFFIX))
+    /// The child process that is measured.
+    pub fn child(&self) -> PathBuf {
+        self.measuring.join(executable("bench-child"))
+    }
+
+    /// The program that measures the Extism plugin, if it could be built.
+    pub fn extism(&self) -> Option<Command> {
+        let (plugin, host) = self.extism.as_ref()?;
+        let mut command = Command::new(host);
+        command.arg(plugin);
+        Some(command)
     }
 
     /// A program of ours.
     pub fn binary(&self, name: &str) -> PathBuf {
-        self.release.join(format!("{name}{}", env::consts::EXE_SUFFIX))
+        self.release.join(executable(name))
     }
 
     /// The connector that does the bench's work.
@@ -109,26 +123,26 @@ impl Built {
     pub fn scim(&self) -> PathBuf {
         self.guests.join("scim.wasm")
     }
+}
 
-    /// The Extism plugin, if it could be built.
-    pub fn plugin(&self) -> Option<&PathBuf> {
-        self.plugin.as_ref()
-    }
+fn executable(name: &str) -> String {
+    format!("{name}{}", env::consts::EXE_SUFFIX)
 }
 
 fn peers(workspace: &Workspace) -> Result<()> {
     step("Building the Extism plugin and its host", || {
         guests::ensure_target(PLUGIN_TARGET)?;
         let plugin = ["--profile", "guest", "--target", PLUGIN_TARGET, "-p", "bench-extism-plugin"];
-        step::run(bench(workspace, &[]).args(plugin))?;
+        step::run(bench(workspace, PEERS).args(plugin))?;
         // Its wasmtime declares a newer Rust than it needs.
-        step::run(bench(workspace, &["--release", "--ignore-rust-version"]).args(["-p", "bench-extism-host"]))
+        let host = ["--release", "--ignore-rust-version", "-p", "bench-extism-host"];
+        step::run(bench(workspace, PEERS).args(host))
     })
 }
 
 /// A build in the workspace of the bench.
-fn bench(workspace: &Workspace, arguments: &[&str]) -> Command {
+fn bench(workspace: &Workspace, directory: &str) -> Command {
     let mut command = workspace.cargo(&["build", "--locked", "--manifest-path", "bench/Cargo.toml"]);
-    command.arg("--target-dir").arg(workspace.target(DIRECTORY)).args(arguments);
+    command.arg("--target-dir").arg(workspace.target(directory));
     command
 }

@@ -78,12 +78,8 @@ struct Rounds {
 impl Rounds {
     fn new(built: &Built, length: Length, peers: bool) -> Result<Self> {
         let mut ours = built.host();
-        ours.arg("calls").arg("--connector").arg(built.connector()).arg("--child").arg(built.measuring_program("bench-child"));
-        let extism = built.plugin().filter(|_| peers).map(|plugin| {
-            let mut command = Command::new(built.measuring_program("bench-extism-host"));
-            command.arg(plugin);
-            Measurer::start(command)
-        });
+        ours.arg("calls").arg("--connector").arg(built.connector()).arg("--child").arg(built.child());
+        let extism = built.extism().filter(|_| peers).map(Measurer::start);
         Ok(Self { ours: Measurer::start(ours)?, extism: extism.transpose()?, length })
     }
 
@@ -163,7 +159,7 @@ pub fn peers(built: &Built, length: Length) -> Result<Section> {
             .to_owned(),
         "the sandbox checks what comes back (repetitions, sizes, several primary values); the peers trust it".to_owned(),
     ];
-    if built.plugin().is_none() {
+    if built.extism().is_none() {
         notes.push("the Extism plugin is missing here: it could not be built, see above".to_owned());
     }
     let title = "collect and analyze by the account, beside native code and other plugin systems".to_owned();
