@@ -80,9 +80,7 @@ async fn sandboxed(sandbox: &Sandbox, context: &CallContext, task: Task, batch: 
     let filter = (task == Task::Parse).then_some(PARSE);
     let got = match task {
         Task::Trivial => given(sandbox.check(context).await)?.len() + 1,
-        Task::Collect | Task::Parse => {
-            given(sandbox.collect(context, filter, None, &[], limit).await)?.accounts.len()
-        }
+        Task::Collect | Task::Parse => given(sandbox.collect(context, filter, None, &[], limit).await)?.accounts.len(),
         Task::AnalyzeFew | Task::Analyze => given(sandbox.analyze(context, batch).await)?.len(),
     };
     expect(got, task)

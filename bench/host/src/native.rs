@@ -47,9 +47,10 @@ impl Transport for Client {
             None => self.agent.run(head.body(()).map_err(refused)?),
         }
         .map_err(unreachable)?;
-        let headers = answer.headers().iter().filter_map(|(name, value)| {
-            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-        });
+        let headers = answer
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
         let (status, headers) = (answer.status().as_u16(), headers.collect());
         let body = answer.body_mut().with_config().limit(64 << 20).read_to_vec().map_err(unreachable)?;
         Ok(Response { status, headers, body })

@@ -62,7 +62,8 @@ impl Seen {
             let mut news = std::pin::pin!(news);
             news.as_mut().enable();
             let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = states.get(&request).and_then(|states| states.iter().find(|(state, _)| enough(*state)).copied());
+            let found =
+                states.get(&request).and_then(|states| states.iter().find(|(state, _)| enough(*state)).copied());
             drop(states);
             match found {
                 Some(found) => return found,

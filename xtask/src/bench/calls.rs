@@ -91,7 +91,9 @@ impl Rounds {
             progress(&format!("{task}: round {round} of {}", self.length.rounds));
             for (contender, _) in contenders {
                 let extism = contender.starts_with("extism");
-                let Some(measurer) = (if extism { self.extism.as_mut() } else { Some(&mut self.ours) }) else { continue };
+                let Some(measurer) = (if extism { self.extism.as_mut() } else { Some(&mut self.ours) }) else {
+                    continue;
+                };
                 let ns = measurer.measure(&Order { contender, task, ms: self.length.ms })?;
                 if round > 0 {
                     found.entry(contender).or_default().push(ns);

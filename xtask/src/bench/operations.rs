@@ -26,7 +26,8 @@ pub fn measure(built: &Built, length: Length, directory: &Path) -> Result<Sectio
     let mut command = built.host();
     command.arg("operations").arg("--connector").arg(built.connector()).arg("--directory").arg(store.path());
     command.args(["--rounds", &length.operation_rounds.to_string(), "--ms", &length.operation_ms.to_string()]);
-    let rounds: Vec<Round> = serde_json::from_str(&step::read(&mut command)?).context("what the measuring program says")?;
+    let rounds: Vec<Round> =
+        serde_json::from_str(&step::read(&mut command)?).context("what the measuring program says")?;
     let of = |in_flight: usize, value: fn(&Round) -> f64| -> Series {
         rounds.iter().filter(|round| round.in_flight == in_flight).map(value).collect()
     };
@@ -38,7 +39,8 @@ pub fn measure(built: &Built, length: Length, directory: &Path) -> Result<Sectio
             of(in_flight, |round| round.claims).median(),
             of(in_flight, |round| round.commit_us).median(),
         );
-        Row::new(format!("operations, {in_flight} in flight"), of(in_flight, |r| r.operations_per_second)).remark(remark)
+        Row::new(format!("operations, {in_flight} in flight"), of(in_flight, |r| r.operations_per_second))
+            .remark(remark)
     };
     let rows = vec![Row::new("fdatasync of 4 KiB", syncs), row(1), row(64)];
     Ok(Section {

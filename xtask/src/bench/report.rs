@@ -69,7 +69,8 @@ impl Table {
     /// The table as lines of aligned text: middle, middle half, ratio to the first line.
     pub fn text(&self) -> String {
         let base = self.rows.first().map_or(f64::NAN, |row| row.values.median());
-        let mut lines = vec![["", "median", "middle half", if self.compared { "ratio" } else { "" }, ""].map(str::to_owned)];
+        let mut lines =
+            vec![["", "median", "middle half", if self.compared { "ratio" } else { "" }, ""].map(str::to_owned)];
         for row in &self.rows {
             let (median, (low, high)) = (row.values.median(), row.values.spread());
             let ratio = if self.compared { times(median, base) } else { String::new() };

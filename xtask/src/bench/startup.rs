@@ -43,7 +43,10 @@ pub fn measure(built: &Built, length: Length, directory: &Path) -> Result<Sectio
         let installation = installation?;
         for round in 1..=length.starts {
             for (cache, cold) in [("from cache", false), ("cold", true)] {
-                progress(&format!("{} connectors, {cache}: start {round} of {}", installation.connectors, length.starts));
+                progress(&format!(
+                    "{} connectors, {cache}: start {round} of {}",
+                    installation.connectors, length.starts
+                ));
                 let (ready, called) = installation.measured(cold)?;
                 let mut add = |what, ms| found.entry((installation.connectors, cache, what)).or_default().push(ms);
                 add("ready", ready);
@@ -57,7 +60,8 @@ pub fn measure(built: &Built, length: Length, directory: &Path) -> Result<Sectio
     });
     Ok(Section {
         name: "startup",
-        title: "`gatehouse serve` from its start until /readyz says so, and until each connector has been called".to_owned(),
+        title: "`gatehouse serve` from its start until /readyz says so, and until each connector has been called"
+            .to_owned(),
         tables: vec![Table { title: "ms".to_owned(), rows: rows.collect(), compared: false }],
         notes: vec![
             "connectors are copies of scim.wasm that differ in a custom section; a call is `app probe` against a local \
@@ -83,7 +87,10 @@ impl<'a> Installation<'a> {
         let origin = target.base_url().split('/').take(3).collect::<Vec<_>>().join("/");
         let component = fs::read(self.built.scim()).context("scim.wasm")?;
         fs::write(self.directory.join("secret"), target.token()).context("the secret")?;
-        self.cli(host, &["credential", "set", "token", "--origin", &origin, "--scheme", "bearer", "--secret-file", "secret"])?;
+        self.cli(
+            host,
+            &["credential", "set", "token", "--origin", &origin, "--scheme", "bearer", "--secret-file", "secret"],
+        )?;
         let http = Http::new(&host.url, Some(&self.token), "application/json");
         for number in 0..self.connectors {
             progress(&format!("installing connector {} of {}", number + 1, self.connectors));
@@ -147,7 +154,10 @@ impl<'a> Installation<'a> {
                 bail!("gatehouse does not get ready:\n{}", process.log());
             }
             // `until` looks every 25 ms, which is longer than what is measured.
-            #[allow(clippy::disallowed_methods, reason = "what is waited for takes some milliseconds, and is measured")]
+            #[allow(
+                clippy::disallowed_methods,
+                reason = "what is waited for takes some milliseconds, and is measured"
+            )]
             std::thread::sleep(Duration::from_micros(500));
         }
         Ok(Started { process, url, ready: milliseconds(start) })

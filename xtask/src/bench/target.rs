@@ -3,8 +3,8 @@
 
 use super::build::Built;
 use anyhow::{Context as _, Result};
-use gatehouse_tests::counting::{CountingProcess, Options};
 use gatehouse_tests::Target as _;
+use gatehouse_tests::counting::{CountingProcess, Options};
 use std::path::Path;
 
 /// A target. It ends when this is dropped.
