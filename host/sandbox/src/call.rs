@@ -2,11 +2,13 @@
 //! dropped whatever happens. It knows nothing of what is asked of the guest.
 
 use crate::bindings::guest::{analyzer, collector, committer, descriptor, probe};
+use crate::crew::{BrokenOff, Crew};
 use crate::failure;
 use crate::gate::{Gate, LONGEST_METHOD, Network, Phase, Policy};
 use crate::limits::{LimitHit, Unit};
-use crate::meter::Metered;
+use crate::meter::{Metered, OutOfTime};
 use crate::notes::Notes;
+use crate::places::Places;
 use crate::state::CallState;
 use crate::{Limits, SandboxError};
 use gatehouse_core::ports::{CallContext, CallReport};
@@ -14,7 +16,6 @@ use gatehouse_core::{AppId, CallFailure, FailureKind};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 use wasmtime::{Engine, Store};
@@ -61,14 +62,15 @@ pub(crate) struct Runner {
     pub(crate) limits: Arc<Limits>,
     linker: Linker<CallState>,
     network: Arc<Network>,
-    permits: Semaphore,
+    places: Places,
+    crew: Crew,
 }
 
 impl Runner {
     pub(crate) fn new(engine: Engine, limits: Arc<Limits>, network: Arc<Network>) -> Result<Self, SandboxError> {
         let linker = linker(&engine).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
-        let permits = Semaphore::new((limits.concurrent_calls as usize).clamp(1, Semaphore::MAX_PERMITS));
-        Ok(Self { engine, limits, linker, network, permits })
+        let places = Places::new(limits.clone());
+        Ok(Self { engine, limits, linker, network, places, crew: Crew::default() })
     }
 
     /// Links a component. Fails if it imports what is not there, or does not export a descriptor.
@@ -88,7 +90,7 @@ impl Runner {
     pub(crate) fn describing(&self) -> Order {
         let notes = Arc::new(Notes::new(&self.limits));
         let policy = Policy::closed(Phase::Describe);
-        let gate = Gate::new(AppId(0), policy, Vec::new(), self.network.clone(), notes.clone());
+        let gate = Gate::new((AppId(0), String::new()), policy, Vec::new(), self.network.clone(), notes.clone());
         let within = Duration::from_millis(self.limits.describe_ms);
         let overtime = |limits: &Limits, _| {
             LimitHit::of(limits, "describe_ms", "`describe` has to answer from what the connector holds")
@@ -101,7 +103,13 @@ impl Runner {
         let notes = Arc::new(Notes::new(&self.limits));
         let policy = Policy::new(phase, context);
         let credentials = if phase == Phase::Analyze { Vec::new() } else { context.credentials.clone() };
-        let gate = Gate::new(context.app, policy, credentials, self.network.clone(), notes.clone());
+        let gate = Gate::new(
+            (context.app, context.app_name.clone()),
+            policy,
+            credentials,
+            self.network.clone(),
+            notes.clone(),
+        );
         let longest = Duration::from_millis(self.limits.call_ms);
         let within = context.timeout.min(longest);
         let overtime = if context.timeout < longest { asked_overtime } else { call_overtime };
@@ -116,29 +124,42 @@ impl Runner {
         work: impl FnOnce(Fresh) -> F,
     ) -> CallReport<T>
     where
-        F: Future<Output = wasmtime::Result<Result<T, CallFailure>>>,
+        T: Send + 'static,
+        F: Future<Output = wasmtime::Result<Result<T, CallFailure>>> + Send + 'static,
     {
         let Order { phase, app, settings, gate, notes, within, overtime } = order;
+        let _closing = Closing(notes.clone());
         // The time of the call includes the wait for a place: who asked holds the request no longer than that.
         let deadline = tokio::time::Instant::now() + within;
-        let Ok(Ok(_permit)) = timeout_at(deadline, self.permits.acquire()).await else {
-            let hit = LimitHit::of(&self.limits, "concurrent_calls", "no call has ended in time; this one never began");
-            let failure = CallFailure::new(FailureKind::Unavailable, hit.to_string());
-            return CallReport { result: Err(failure), call: Default::default() };
+        let place = match self.places.take(app, deadline).await {
+            Ok(place) => place,
+            Err(hit) => {
+                let failure = CallFailure::new(FailureKind::Unavailable, hit.to_string());
+                return CallReport { result: Err(failure), call: Default::default() };
+            }
         };
         let started = Instant::now();
         let state = CallState::new(&self.limits, settings, gate, notes.clone());
         let call = work(Fresh { store: self.store(state), ready });
         let metered = Metered::new(call, Duration::from_millis(self.limits.cpu_ms));
-        let result = match timeout_at(deadline, metered).await {
-            Ok(Ok(Ok(Ok(value)))) => Ok(value),
-            Ok(Ok(Ok(Err(failure)))) => Err(failure::of_guest(failure, &notes)),
-            Ok(Ok(Err(error))) => Err(failure::of_error(&error, &notes, &self.limits)),
-            Ok(Err(_)) => {
+        let call = async move {
+            let ended = timeout_at(deadline, metered).await;
+            // Only now, after the store: a place stands for what a call has.
+            drop(place);
+            ended
+        };
+        let result = match self.crew.run(call).await {
+            Ok(Ok(Ok(Ok(Ok(value))))) => Ok(value),
+            Ok(Ok(Ok(Ok(Err(failure))))) => Err(failure::of_guest(failure, &notes)),
+            Ok(Ok(Ok(Err(error)))) => Err(failure::of_error(&error, &notes, &self.limits)),
+            Ok(Ok(Err(OutOfTime))) => {
                 let advice = "the connector computes for too long, or loops";
                 Err(failure::limit(&LimitHit::of(&self.limits, "cpu_ms", advice)))
             }
-            Err(_) => Err(failure::limit(&overtime(&self.limits, within))),
+            Ok(Err(_)) => Err(failure::limit(&overtime(&self.limits, within))),
+            Err(BrokenOff) => {
+                Err(CallFailure::new(FailureKind::Host, "the host failed in this call; its log says how"))
+            }
         };
         let result = result.map_err(|failure| failure::bounded(failure, &self.limits));
         if let Err(failure) = &result {
@@ -157,6 +178,15 @@ impl Runner {
         store.epoch_deadline_async_yield_and_update(1);
         store.set_epoch_deadline(1);
         store
+    }
+}
+
+/// A call that is given up lets nothing leave either, though its thread may still be at work for a moment.
+struct Closing(Arc<Notes>);
+
+impl Drop for Closing {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 

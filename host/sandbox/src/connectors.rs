@@ -31,7 +31,8 @@ impl Sandbox {
         work: impl FnOnce(I, Fresh) -> F,
     ) -> CallReport<T>
     where
-        F: Future<Output = wasmtime::Result<Result<T, CallFailure>>>,
+        T: Send + 'static,
+        F: Future<Output = wasmtime::Result<Result<T, CallFailure>>> + Send + 'static,
     {
         let Some(ready) = self.find_ready(context.connector) else {
             return host_failure(format!("connector {} is not loaded", context.connector.short()));
@@ -62,6 +63,7 @@ impl Connectors for Sandbox {
 
     fn unload(&self, digest: Digest) {
         self.ready.write().unwrap_or_else(PoisonError::into_inner).remove(&digest);
+        self.compiler.forget(digest);
     }
 
     async fn check(&self, context: &CallContext) -> CallReport<Vec<Finding>> {
@@ -92,6 +94,8 @@ impl Connectors for Sandbox {
         limit: u32,
     ) -> CallReport<AccountPage> {
         let limits = self.runner.limits.clone();
+        let (filter, cursor) = (filter.map(str::to_owned), cursor.map(str::to_owned));
+        let attributes = attributes.to_vec();
         self.call(
             Phase::Collect,
             context,
@@ -99,7 +103,8 @@ impl Connectors for Sandbox {
             |collector, fresh| async move {
                 let (mut store, instance) = fresh.instantiate().await?;
                 let guest = collector.load(&mut store, &instance)?;
-                let answer = guest.call_collect(&mut store, filter, cursor, attributes, limit).await?;
+                let (filter, cursor) = (filter.as_deref(), cursor.as_deref());
+                let answer = guest.call_collect(&mut store, filter, cursor, &attributes, limit).await?;
                 Ok(answer.map_err(wire::failure_in).and_then(|page| protocol::page(page, limit, &limits)))
             },
         )
@@ -107,14 +112,14 @@ impl Connectors for Sandbox {
     }
 
     async fn read(&self, context: &CallContext, external_id: &str) -> CallReport<Account> {
-        let limits = self.runner.limits.clone();
+        let (limits, external_id) = (self.runner.limits.clone(), external_id.to_owned());
         self.call(
             Phase::Read,
             context,
             |ready| ready.collector.clone(),
             |collector, fresh| async move {
                 let (mut store, instance) = fresh.instantiate().await?;
-                let answer = collector.load(&mut store, &instance)?.call_read(&mut store, external_id).await?;
+                let answer = collector.load(&mut store, &instance)?.call_read(&mut store, &external_id).await?;
                 let checked = |account| protocol::account(account, &mut Budget::new(&limits));
                 Ok(answer.map_err(wire::failure_in).and_then(checked))
             },
@@ -124,13 +129,14 @@ impl Connectors for Sandbox {
 
     async fn find(&self, context: &CallContext, attribute: &str, value: &str) -> CallReport<Vec<Account>> {
         let limits = self.runner.limits.clone();
+        let (attribute, value) = (attribute.to_owned(), value.to_owned());
         self.call(
             Phase::Find,
             context,
             |ready| ready.collector.clone(),
             |collector, fresh| async move {
                 let (mut store, instance) = fresh.instantiate().await?;
-                let answer = collector.load(&mut store, &instance)?.call_find(&mut store, attribute, value).await?;
+                let answer = collector.load(&mut store, &instance)?.call_find(&mut store, &attribute, &value).await?;
                 let most = protocol::MOST_FOUND;
                 let checked = |accounts| protocol::accounts(accounts, most, &mut Budget::new(&limits));
                 Ok(answer.map_err(wire::failure_in).and_then(checked))
@@ -141,13 +147,13 @@ impl Connectors for Sandbox {
 
     async fn analyze(&self, context: &CallContext, batch: &[AnalysisItem]) -> CallReport<Vec<RowVerdict>> {
         let limits = self.runner.limits.clone();
+        let items: Vec<_> = batch.iter().map(wire::item_out).collect();
         self.call(
             Phase::Analyze,
             context,
             |ready| ready.analyzer.clone(),
             |analyzer, fresh| async move {
                 let (mut store, instance) = fresh.instantiate().await?;
-                let items: Vec<_> = batch.iter().map(wire::item_out).collect();
                 let verdicts = analyzer.load(&mut store, &instance)?.call_analyze(&mut store, &items).await?;
                 Ok(protocol::verdicts(verdicts, items.len(), &limits))
             },
@@ -157,14 +163,13 @@ impl Connectors for Sandbox {
 
     async fn commit(&self, context: &CallContext, command: &CommitCommand) -> CallReport<Receipt> {
         let limits = self.runner.limits.clone();
-        let removes = command.step == CommitStep::Remove;
+        let (removes, command) = (command.step == CommitStep::Remove, wire::command_out(command));
         self.call(
             Phase::Commit,
             context,
             |ready| ready.committer.clone(),
             |committer, fresh| async move {
                 let (mut store, instance) = fresh.instantiate().await?;
-                let command = wire::command_out(command);
                 let answer = committer.load(&mut store, &instance)?.call_commit(&mut store, &command).await?;
                 let checked = |receipt| protocol::receipt(receipt, removes, &limits);
                 Ok(answer.map_err(wire::failure_in).and_then(checked))

@@ -5,18 +5,19 @@ use crate::Limits;
 use crate::journal::cut;
 use crate::limits::LimitHit;
 use crate::notes::Notes;
+use gatehouse_core::ports::Denial;
 use gatehouse_core::{CallFailure, FailureKind};
 use wasmtime::component::ResourceTableError;
 use wasmtime::{Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
-/// The longest id of an account that stands in the way, in bytes; a longer one is left out.
-const LONGEST_CONFLICT: usize = 4 << 10;
+/// The rules about answers: their requests had left.
+const ANSWERS: [&str; 4] = ["redirect", "secret-reflected", "content-encoding", "response-too-large"];
 
 /// A failure as it may be kept and shown: its text is the guest's, or names a function of the guest's.
 pub(crate) fn bounded(mut failure: CallFailure, limits: &Limits) -> CallFailure {
     failure.message = cut(&failure.message, limits.journal_line_bytes as usize);
-    failure.conflicting = failure.conflicting.filter(|id| id.len() <= LONGEST_CONFLICT);
+    failure.conflicting = failure.conflicting.filter(|id| id.len() as u64 <= limits.external_id_bytes);
     failure
 }
 
@@ -76,6 +77,20 @@ fn limit_behind(error: &wasmtime::Error, limits: &Limits) -> Option<LimitHit> {
     None
 }
 
+/// The limit that a component asks to go beyond with all its instances, in the pool's own words for it.
+pub(crate) fn pool_limit(error: &wasmtime::Error, limits: &Limits) -> Option<LimitHit> {
+    let text = error.root_cause().to_string();
+    let rows = [
+        ("core module instances", "core_instances"),
+        ("linear memories", "memories"),
+        ("tables", "tables"),
+        ("bytes", "memory_bytes"),
+    ];
+    let exceeds = text.contains("exceeds the ") || text.contains("exceeds the configured");
+    let row = rows.into_iter().find(|(words, _)| exceeds && text.contains(words));
+    row.map(|(_, name)| LimitHit::of(limits, name, "make the component smaller"))
+}
+
 /// The innermost function of the guest, as ` in name`.
 fn place_of(error: &wasmtime::Error) -> String {
     let Some(frame) = error.downcast_ref::<WasmBacktrace>().and_then(|trace| trace.frames().first()) else {
@@ -91,14 +106,25 @@ pub(crate) fn of_guest(mut failure: CallFailure, notes: &Notes) -> CallFailure {
     if let Some(hit) = notes.limit() {
         return CallFailure::new(FailureKind::Limit, joined(&hit.to_string(), &failure.message));
     }
+    if let Some(hit) = notes.slow().filter(|_| failure.kind == FailureKind::Unavailable) {
+        failure.message = joined(&failure.message, &hit.to_string());
+    }
     let egress = notes.egress();
     let Some(denial) = egress.denials.last() else { return failure };
-    let refused = format!("{} {} was refused ({}): {}", denial.method, denial.url, denial.rule, denial.detail);
-    if failure.kind == FailureKind::Unavailable && !egress.write_left {
+    let refused = refusal_of(denial);
+    let unreached = matches!(failure.kind, FailureKind::Unavailable | FailureKind::Forbidden) && egress.last_refused;
+    if unreached && !egress.write_left {
         return CallFailure::new(FailureKind::Denied, joined(&refused, &failure.message));
     }
     failure.message = joined(&failure.message, &refused);
     failure
+}
+
+/// What was refused, and why: a request that never left, or an answer that the connector does not get to see.
+fn refusal_of(denial: &Denial) -> String {
+    let answer = ANSWERS.contains(&denial.rule.as_str());
+    let of = if answer { "the answer to " } else { "" };
+    format!("{of}{} {} was refused ({}): {}", denial.method, denial.url, denial.rule, denial.detail)
 }
 
 fn joined(first: &str, second: &str) -> String {
@@ -108,6 +134,51 @@ fn joined(first: &str, second: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn notes_of(rule: &str, last_refused: bool) -> Notes {
+        let notes = Notes::new(&Limits::default());
+        let text = |text: &str| text.to_owned();
+        let denial = Denial { rule: text(rule), method: text("GET"), url: text("u"), detail: text("why") };
+        notes.egress().denials.push(denial);
+        notes.egress().last_refused = last_refused;
+        notes
+    }
+
+    #[test]
+    fn what_the_gate_refused_is_denied_whatever_the_connector_makes_of_it() {
+        for kind in [FailureKind::Unavailable, FailureKind::Forbidden] {
+            let failure = of_guest(CallFailure::new(kind, "no"), &notes_of("private-address", true));
+            assert_eq!(
+                (failure.kind, failure.message.as_str()),
+                (FailureKind::Denied, "GET u was refused (private-address): why; no")
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_target_refused_after_it_stays_the_targets() {
+        let failure = of_guest(CallFailure::new(FailureKind::Forbidden, "no"), &notes_of("private-address", false));
+        assert_eq!(failure.kind, FailureKind::Forbidden);
+        assert!(failure.message.starts_with("no; GET u was refused"), "{failure}");
+        let failure = of_guest(CallFailure::new(FailureKind::Rejected, "no"), &notes_of("private-address", true));
+        assert_eq!(failure.kind, FailureKind::Rejected);
+    }
+
+    #[test]
+    fn an_answer_that_was_refused_is_told_from_a_request_that_never_left() {
+        let failure = of_guest(CallFailure::new(FailureKind::Unavailable, ""), &notes_of("secret-reflected", true));
+        assert_eq!(failure.message, "the answer to GET u was refused (secret-reflected): why");
+    }
+
+    #[test]
+    fn a_target_that_is_too_slow_is_unavailable_and_the_limit_is_named() {
+        let notes = Notes::new(&Limits::default());
+        notes.was_slow(LimitHit::of(&Limits::default(), "response_ms", "slow"));
+        let failure = of_guest(CallFailure::new(FailureKind::Unavailable, "timeout"), &notes);
+        assert_eq!(failure.kind, FailureKind::Unavailable);
+        assert_eq!(failure.message, "timeout; limit `response_ms` of 60 s reached; slow");
+        assert_eq!(of_guest(CallFailure::new(FailureKind::Rejected, "no"), &notes).message, "no");
+    }
 
     #[test]
     fn a_failure_is_kept_in_part_if_it_is_long_and_whole_if_not() {

@@ -10,6 +10,7 @@ mod bindings;
 mod call;
 mod compile;
 mod connectors;
+mod crew;
 mod engine;
 mod failure;
 mod gate;
@@ -17,12 +18,14 @@ mod journal;
 mod limits;
 mod meter;
 mod notes;
+mod places;
 mod protocol;
 mod state;
 mod wire;
 
 pub use compile::{CompileChild, compile_child};
-pub use limits::{LimitRow, Limits, Unit};
+pub use gate::{SHORTEST_SECRET, is_searchable};
+pub use limits::{LimitRow, Limits, NoLimit, Unit};
 
 use call::{Ready, Runner};
 use compile::Compiler;
@@ -46,7 +49,8 @@ pub struct SandboxConfig {
     pub limits: Limits,
     /// PEM files with certificate authorities to trust besides the system's.
     pub extra_ca_files: Vec<PathBuf>,
-    /// Names of targets that are resolved from here instead of by the system, under the same rules.
+    /// Names of targets that are resolved from here instead of by the system, under the same rules. One without
+    /// addresses is never answered, like one whose name servers are down.
     pub hosts: BTreeMap<String, Vec<IpAddr>>,
 }
 

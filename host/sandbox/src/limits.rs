@@ -56,6 +56,7 @@ const MIB: u64 = 1024 * KIB;
 
 limits! {
     component_bytes = 32 * MIB, Bytes, "The size of a component. Larger ones are not even parsed.";
+    component_items = 200_000, Count, "Types, imports, exports, functions, data and the like of a component, with all that is nested in it.";
     compile_cpu_ms = 120_000, Milliseconds, "Processor time of the compiling child, all its threads together (whole seconds).";
     compile_wall_ms = 180_000, Milliseconds, "How long the compiling child may take before it is killed.";
     compile_memory_bytes = 4096 * MIB, Bytes, "Address space of the compiling child.";
@@ -63,9 +64,10 @@ limits! {
     concurrent_compilations = 1, Count, "Components compiled at the same time.";
 
     concurrent_calls = 64, Count, "Calls at the same time; more wait. The pool of instances is as large.";
+    concurrent_calls_per_app = 8, Count, "Calls of one app at the same time; more wait, and hold up no other app's.";
     call_ms = 120_000, Milliseconds, "How long a call may take, waiting included.";
     describe_ms = 10_000, Milliseconds, "How long `describe` may take.";
-    cpu_ms = 30_000, Milliseconds, "How long a call may compute, waiting for the target not included.";
+    cpu_ms = 30_000, Milliseconds, "Processor time of a call; waiting, for the target or for a processor, is not included.";
     memory_bytes = 256 * MIB, Bytes, "Linear memory of a call, summed over all its memories.";
     memories = 8, Count, "Linear memories of a call.";
     tables = 32, Count, "Tables of a call.";
@@ -76,6 +78,12 @@ limits! {
     host_call_bytes = 32 * MIB, Bytes, "Data passed to the host at once, as argument of a host function or as result of a call.";
     random_bytes = 64 * KIB, Bytes, "Random bytes asked for at once.";
     returned_bytes = 16 * MIB, Bytes, "Texts in the result of a call, summed up.";
+
+    external_id_bytes = KIB, Bytes, "External id of a returned account: it is a key in the store.";
+    username_bytes = KIB, Bytes, "Username of a returned account.";
+    revision_bytes = KIB, Bytes, "Revision of a returned account.";
+    attribute_name_bytes = 256, Bytes, "Name of an attribute of a returned account.";
+    account_bytes = 256 * KIB, Bytes, "Texts of a returned account, summed up: a batch of the largest fits into the memory of a call.";
 
     journal_lines = 500, Count, "Journal lines kept of a call; the rest is counted.";
     journal_bytes = 256 * KIB, Bytes, "Journal text kept of a call; the rest is counted.";
@@ -92,6 +100,19 @@ limits! {
     response_ms = 60_000, Milliseconds, "How long a target may take to begin its answer.";
     between_bytes_ms = 30_000, Milliseconds, "How long a target may pause within its answer.";
 }
+
+impl Limits {
+    /// # Errors
+    /// A limit of nothing, under which no connector could do anything.
+    pub fn check(&self) -> Result<(), NoLimit> {
+        self.table().into_iter().find(|row| row.value == 0).map_or(Ok(()), |row| Err(NoLimit(row.name)))
+    }
+}
+
+/// A limit that makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("limit `{0}` must be more than nothing")]
+pub struct NoLimit(&'static str);
 
 /// A call or a component went beyond a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]

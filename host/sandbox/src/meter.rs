@@ -1,14 +1,14 @@
 //! Bounds on what a guest uses while it runs: memory, tables and instances of its store, and the time it computes.
 //! It never looks at what the guest does with them.
 
-use crate::Limits;
 use crate::limits::LimitHit;
 use crate::notes::Notes;
+use crate::{Limits, crew};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use wasmtime::ResourceLimiter;
 
 /// Sums up what the memories and tables of one store have grown to. Going beyond a limit ends the call there and
@@ -65,11 +65,12 @@ impl ResourceLimiter for Meter {
     }
 }
 
-/// A call whose computing time is bounded: the time spent in its polls, which the ticker cuts into short pieces.
-/// Time in which it waits for a target does not count here; the timeout round the call bounds that.
+/// A call whose computing time is bounded: the processor time of the thread that it alone runs on. Time in which it
+/// waits for a target, or for a processor, does not count here; the timeout round the call bounds that.
 pub(crate) struct Metered<F> {
     call: Pin<Box<F>>,
-    spent: Duration,
+    /// What the thread had computed when the call began.
+    before: Option<Duration>,
     limit: Duration,
 }
 
@@ -77,9 +78,12 @@ pub(crate) struct Metered<F> {
 #[derive(Debug)]
 pub(crate) struct OutOfTime;
 
+/// Calls that compute for longer than this let the others go first.
+const SHORT: Duration = Duration::from_millis(20);
+
 impl<F> Metered<F> {
     pub(crate) fn new(call: F, limit: Duration) -> Self {
-        Self { call: Box::pin(call), spent: Duration::ZERO, limit }
+        Self { call: Box::pin(call), before: None, limit }
     }
 }
 
@@ -87,13 +91,18 @@ impl<F: Future> Future for Metered<F> {
     type Output = Result<F::Output, OutOfTime>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let start = Instant::now();
-        let polled = self.call.as_mut().poll(context);
-        self.spent += start.elapsed();
-        match polled {
-            Poll::Ready(output) => Poll::Ready(Ok(output)),
-            Poll::Pending if self.spent > self.limit => Poll::Ready(Err(OutOfTime)),
-            Poll::Pending => Poll::Pending,
+        let before = *self.before.get_or_insert_with(crew::computed);
+        if let Poll::Ready(output) = self.call.as_mut().poll(context) {
+            return Poll::Ready(Ok(output));
         }
+        // The ticker has it rest here, however it computes.
+        let spent = crew::computed().saturating_sub(before);
+        if spent > self.limit {
+            return Poll::Ready(Err(OutOfTime));
+        }
+        if spent > SHORT {
+            crew::step_back();
+        }
+        Poll::Pending
     }
 }

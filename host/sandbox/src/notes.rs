@@ -16,6 +16,7 @@ pub(crate) struct Notes {
     journal: Mutex<Journal>,
     egress: Mutex<Egress>,
     limit: Mutex<Option<LimitHit>>,
+    slow: Mutex<Option<LimitHit>>,
     peak_memory: AtomicU64,
     began: Instant,
 }
@@ -46,6 +47,8 @@ pub(crate) struct Egress {
     pub(crate) request_bytes: u64,
     /// Bytes of all response bodies.
     pub(crate) response_bytes: u64,
+    /// Whether the last request that ended was refused.
+    pub(crate) last_refused: bool,
     /// The report is made: what has not left by now never does.
     over: bool,
     pub(crate) denials: Vec<Denial>,
@@ -57,6 +60,7 @@ impl Notes {
             journal: Mutex::new(Journal::new(limits)),
             egress: Mutex::default(),
             limit: Mutex::default(),
+            slow: Mutex::default(),
             peak_memory: AtomicU64::new(0),
             began: Instant::now(),
         }
@@ -77,6 +81,15 @@ impl Notes {
 
     pub(crate) fn limit(&self) -> Option<LimitHit> {
         self.limit.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes the limit that the target ran into, the last one. It is no fault of the guest's, and may be over soon.
+    pub(crate) fn was_slow(&self, hit: LimitHit) {
+        *self.slow.lock().unwrap_or_else(PoisonError::into_inner) = Some(hit);
+    }
+
+    pub(crate) fn slow(&self) -> Option<LimitHit> {
+        self.slow.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn memory(&self, bytes: u64) {
@@ -114,6 +127,11 @@ impl Notes {
             Ok(status) => write.status = Some(status),
             Err(lost) => drop(write.lost.get_or_insert(lost)),
         }
+    }
+
+    /// The call is over, reported or given up: nothing leaves any more.
+    pub(crate) fn close(&self) {
+        self.egress().over = true;
     }
 
     /// The notes as the caller gets them. Nothing leaves any more.

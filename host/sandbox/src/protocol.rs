@@ -34,22 +34,41 @@ impl<'a> Budget<'a> {
         if self.used <= self.limits.returned_bytes {
             return Ok(());
         }
-        let hit = LimitHit::of(self.limits, "returned_bytes", "ask for fewer accounts or attributes at once");
-        Err(CallFailure::new(FailureKind::Limit, hit.to_string()))
+        Err(over(self.limits, "returned_bytes", "ask for fewer accounts or attributes at once"))
     }
 }
 
+/// Refuses a text that is longer than a limit of the table.
+fn within(name: &'static str, most: u64, text: &str, limits: &Limits) -> Result<(), CallFailure> {
+    let advice = "the connector gives an account with a longer one";
+    if text.len() as u64 <= most { Ok(()) } else { Err(over(limits, name, advice)) }
+}
+
+fn over(limits: &Limits, name: &'static str, advice: &'static str) -> CallFailure {
+    CallFailure::new(FailureKind::Limit, LimitHit::of(limits, name, advice).to_string())
+}
+
 pub(crate) fn account(account: wit::Account, budget: &mut Budget<'_>) -> Result<Account, CallFailure> {
+    let limits = budget.limits;
     let id = account.external_id;
+    let revision = account.revision.as_deref().unwrap_or_default();
+    within("external_id_bytes", limits.external_id_bytes, &id, limits)?;
+    within("username_bytes", limits.username_bytes, &account.username, limits)?;
+    within("revision_bytes", limits.revision_bytes, revision, limits)?;
     if id.is_empty() {
         return Err(broken(format!("account `{}` has an empty external id", account.username)));
     }
-    budget.take([id.as_str(), &account.username, account.revision.as_deref().unwrap_or_default()])?;
+    let before = budget.used;
+    budget.take([id.as_str(), &account.username, revision])?;
     let mut attributes = Attributes::new();
     for attribute in account.attributes {
+        within("attribute_name_bytes", limits.attribute_name_bytes, &attribute.name, limits)?;
         let kinds = attribute.values.iter().filter_map(|value| value.kind.as_deref());
         let texts = attribute.values.iter().map(|value| value.text.as_str());
         budget.take(texts.chain(kinds).chain([attribute.name.as_str()]))?;
+        if budget.used - before > limits.account_bytes {
+            return Err(over(limits, "account_bytes", "the connector has to map less of an account"));
+        }
         if attribute.values.iter().filter(|value| value.primary).count() > 1 {
             return Err(broken(format!("account `{id}` has several primary values of `{}`", attribute.name)));
         }
@@ -80,6 +99,12 @@ pub(crate) fn accounts(
 pub(crate) fn page(page: guest::collector::Page, limit: u32, limits: &Limits) -> Result<Page, CallFailure> {
     let mut budget = Budget::new(limits);
     for fault in &page.faults {
+        within(
+            "external_id_bytes",
+            limits.external_id_bytes,
+            fault.external_id.as_deref().unwrap_or_default(),
+            limits,
+        )?;
         budget.take([fault.why.as_str(), fault.external_id.as_deref().unwrap_or_default()])?;
     }
     let next = wire::next_in(page.next);

@@ -3,6 +3,7 @@
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
+use gatehouse_sandbox::Limits;
 use gatehouse_store::MasterKey;
 use serde::Deserialize;
 use std::fs;
@@ -16,7 +17,8 @@ const FILE: &str = "gatehouse.toml";
 /// The master key that a host makes for itself, in the data directory.
 pub(crate) const MASTER_KEY: &str = "master.key";
 
-/// How to run a host. Each of these is also a key of the configuration file, with `_` for `-`.
+/// How to run a host. Each of these is also a key of the configuration file, with `_` for `-`; its table `limits` has
+/// the limits of the sandbox (docs/limits.md).
 #[derive(Debug, Default, Args)]
 pub struct ServeArgs {
     /// A file of TOML with the keys below [default: gatehouse.toml, if it is there]
@@ -78,6 +80,9 @@ struct FileKeys {
     target_ca: Vec<PathBuf>,
     print_token_to: Option<PathBuf>,
     log_format: Option<LogFormat>,
+    /// Limits of the sandbox that are not to be the usual ones.
+    #[serde(default)]
+    limits: Limits,
 }
 
 /// How a host runs.
@@ -97,6 +102,8 @@ pub struct ServeConfig {
     pub print_token_to: Option<PathBuf>,
     /// How to write the log.
     pub log_format: LogFormat,
+    /// The limits of the sandbox: those of the file's table `limits`, and the usual ones besides.
+    pub limits: Limits,
 }
 
 impl ServeConfig {
@@ -132,6 +139,7 @@ impl ServeConfig {
             target_ca,
             print_token_to: args.print_token_to.or(file.print_token_to),
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
+            limits: file.limits,
         })
     }
 
@@ -164,7 +172,9 @@ fn file_keys(named: Option<&Path>) -> Result<FileKeys> {
         Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => return Ok(FileKeys::default()),
         Err(error) => return Err(error).with_context(|| format!("the configuration {}", path.display())),
     };
-    toml::from_str(&text).with_context(|| format!("the configuration {}", path.display()))
+    let keys: FileKeys = toml::from_str(&text).with_context(|| format!("the configuration {}", path.display()))?;
+    keys.limits.check().with_context(|| format!("the configuration {}", path.display()))?;
+    Ok(keys)
 }
 
 fn parse_key(text: &str) -> Result<MasterKey> {
@@ -224,6 +234,28 @@ mod tests {
         assert!(ServeConfig::read(ServeArgs { tls_cert, tls_key, ..at("0.0.0.0:7070") }).is_ok());
         for listen in ["127.0.0.1:7070", "127.1.2.3:7070", "[::1]:7070"] {
             assert!(ServeConfig::read(at(listen)).is_ok(), "{listen}");
+        }
+    }
+
+    #[test]
+    fn limits_of_the_file_hold_and_those_it_leaves_out_are_as_usual() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("own.toml");
+        let read = |text: &str| {
+            fs::write(&file, text).unwrap();
+            ServeConfig::read(ServeArgs { config: Some(file.clone()), ..at("127.0.0.1:0") }).map(|config| config.limits)
+        };
+        let usual = Limits::default();
+        let limits = read("[limits]\nrequests = 7").unwrap();
+        assert_eq!((limits.requests, limits.cpu_ms), (7, usual.cpu_ms));
+        assert_eq!(read("").unwrap(), usual);
+        for (text, says) in [
+            ("[limits]\nrequests = 0", "`requests`"),
+            ("[limits]\nfoo = 1", "foo"),
+            ("[limits]\nrequests = -1", "requests"),
+        ] {
+            let refused = format!("{:#}", read(text).unwrap_err());
+            assert!(refused.contains(says), "{refused}");
         }
     }
 

@@ -150,7 +150,7 @@ fn sandbox(config: &ServeConfig) -> Result<Sandbox> {
         cache_dir,
         mac_key,
         compile_child: compile_child()?,
-        limits: Limits::default(),
+        limits: config.limits.clone(),
         extra_ca_files: config.target_ca.clone(),
         hosts: BTreeMap::new(),
     };

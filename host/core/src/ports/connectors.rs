@@ -29,7 +29,7 @@ pub trait Connectors: Send + Sync {
     /// Whether a component is ready for calls.
     fn is_loaded(&self, digest: Digest) -> bool;
 
-    /// Forgets a component. Calls under way end as they would.
+    /// Forgets a component, and all that was made of it. Calls under way end as they would.
     fn unload(&self, digest: Digest);
 
     /// Checks a configuration.

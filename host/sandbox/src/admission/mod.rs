@@ -1,9 +1,9 @@
-//! What a component must be before it may serve: looked at from outside, compiled in the child, described without
-//! egress, its description checked. Each refusal says what is wrong, where, and what to do. Nothing is kept of a
+//! What a component must be before it may serve: looked at from outside and compiled, both in the child, described
+//! without egress, its description checked. Each refusal says what is wrong, where, and what to do. Nothing is kept of a
 //! component that is refused.
 
 mod description;
-mod outside;
+pub(crate) mod outside;
 mod signature;
 
 use crate::Sandbox;
@@ -11,7 +11,6 @@ use crate::call::Ready;
 use crate::compile::CompileError;
 use gatehouse_core::ports::{Admission, AdmissionError};
 use gatehouse_core::{Connector, Description, Digest};
-use outside::Outline;
 use std::sync::Arc;
 
 /// A refusal: a case of those listed at [`AdmissionError::case`], and a text for whoever brought the component.
@@ -21,7 +20,7 @@ fn refusal(case: &str, message: impl Into<String>) -> AdmissionError {
 
 /// Admits a component and makes it ready for calls.
 pub(crate) async fn admit(sandbox: &Sandbox, component: &[u8]) -> Result<Admission, AdmissionError> {
-    let outline = look(sandbox, component).await?;
+    outside::glance(component, &sandbox.runner.limits)?;
     let digest = Digest::of(component);
     let compiled = sandbox.compiler.compile(digest, component).await.map_err(not_compiled)?;
     let ready = Arc::new(sandbox.runner.ready(&compiled.component).map_err(|error| not_linked(&error))?);
@@ -29,6 +28,7 @@ pub(crate) async fn admit(sandbox: &Sandbox, component: &[u8]) -> Result<Admissi
     if describe(sandbox, &ready).await? != description {
         return Err(refusal("describe", "`describe` gave two different answers; it has to be the same each time"));
     }
+    let outline = &compiled.outline;
     let warnings = description::check(&description, &outline.interfaces)?;
     sandbox.compiler.keep(digest, &compiled);
     sandbox.insert(digest, ready);
@@ -36,22 +36,21 @@ pub(crate) async fn admit(sandbox: &Sandbox, component: &[u8]) -> Result<Admissi
         description,
         digest,
         size: component.len() as u64,
-        interfaces: outline.interfaces,
-        imports: outline.imports,
+        interfaces: outline.interfaces.clone(),
+        imports: outline.imports.clone(),
         installed_at: Default::default(),
         installed_by: String::new(),
     };
     Ok(Admission { connector, warnings })
 }
 
-/// Makes a component that was admitted earlier ready for calls. It is looked at again: limits may have changed.
+/// Makes a component that was admitted earlier ready for calls. What is kept of it must fit the limits as they now are.
 pub(crate) async fn load(sandbox: &Sandbox, digest: Digest, component: &[u8]) -> Result<(), AdmissionError> {
     let found = Digest::of(component);
     if found != digest {
         let text = format!("the component was changed: its digest is {found}, the one admitted had {digest}");
         return Err(refusal("invalid", text));
     }
-    look(sandbox, component).await?;
     let compiled = sandbox.compiler.compile(digest, component).await.map_err(not_compiled)?;
     let ready = sandbox.runner.ready(&compiled.component).map_err(|error| not_linked(&error))?;
     sandbox.compiler.keep(digest, &compiled);
@@ -59,27 +58,22 @@ pub(crate) async fn load(sandbox: &Sandbox, digest: Digest, component: &[u8]) ->
     Ok(())
 }
 
-/// Looks at a component from outside, in a thread of its own: parsing takes its time, and a fault in a parser must
-/// cost this admission only.
-async fn look(sandbox: &Sandbox, component: &[u8]) -> Result<Outline, AdmissionError> {
-    let (bytes, limits) = (component.to_vec(), sandbox.runner.limits.clone());
-    let looked = tokio::task::spawn_blocking(move || outside::look(&bytes, &limits)).await;
-    looked.unwrap_or_else(|_| Err(refusal("invalid", "the component cannot be parsed: it makes the parser fail")))
-}
-
 async fn describe(sandbox: &Sandbox, ready: &Arc<Ready>) -> Result<Description, AdmissionError> {
-    let limits = &sandbox.runner.limits;
+    let (limits, descriptor) = (sandbox.runner.limits.clone(), ready.descriptor.clone());
     let report = sandbox.runner.run(ready.clone(), sandbox.runner.describing(), |fresh| async move {
         let (mut store, instance) = fresh.instantiate().await?;
-        let described = ready.descriptor.load(&mut store, &instance)?.call_describe(&mut store).await?;
-        Ok(Ok(description::convert(described, limits)))
+        let described = descriptor.load(&mut store, &instance)?.call_describe(&mut store).await?;
+        Ok(Ok(description::convert(described, &limits)))
     });
     report.await.result.unwrap_or_else(|failure| Err(refusal("describe", format!("`describe` failed: {failure}"))))
 }
 
 fn not_compiled(error: CompileError) -> AdmissionError {
-    let case = if matches!(error, CompileError::Limit(_)) { "limits" } else { "compile" };
-    refusal(case, format!("the component cannot be compiled: {error}"))
+    match error {
+        CompileError::Refused(refusal) => refusal,
+        CompileError::Limit(_) => refusal("limits", format!("the component cannot be compiled: {error}")),
+        _ => refusal("compile", format!("the component cannot be compiled: {error}")),
+    }
 }
 
 fn not_linked(error: &wasmtime::Error) -> AdmissionError {

@@ -4,9 +4,11 @@
 
 use super::{refusal, signature};
 use crate::Limits;
+use crate::journal::cut;
 use crate::limits::LimitHit;
 use gatehouse_core::Interface;
 use gatehouse_core::ports::AdmissionError;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use wasmparser::{Encoding, Parser, Payload, ValidPayload, Validator, WasmFeatures};
 
@@ -31,26 +33,35 @@ const OURS: [&str; 3] =
 const WASI: [&str; 7] =
     ["wasi:io", "wasi:cli", "wasi:clocks", "wasi:random", "wasi:filesystem", "wasi:sockets", "wasi:http"];
 
+/// The most of its imports that a refusal lists, in bytes.
+const MOST_SHOWN: usize = 1_000;
+
 /// What was found out about a component.
-#[derive(Debug)]
-pub(super) struct Outline {
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Outline {
     /// What it imports, as interface names.
-    pub(super) imports: Vec<String>,
+    pub(crate) imports: Vec<String>,
     /// Which of our interfaces it exports.
-    pub(super) interfaces: BTreeSet<Interface>,
+    pub(crate) interfaces: BTreeSet<Interface>,
+    /// What it asks for at its start.
+    pub(crate) needs: Needs,
 }
 
-/// Looks at a component.
-pub(super) fn look(bytes: &[u8], limits: &Limits) -> Result<Outline, AdmissionError> {
+/// What can be seen without reading it: its size, and what it is at all.
+pub(super) fn glance(bytes: &[u8], limits: &Limits) -> Result<(), AdmissionError> {
     if bytes.len() as u64 > limits.component_bytes {
         let hit = LimitHit::of(limits, "component_bytes", "build it for release, without debug information");
         return Err(refusal("too-large", format!("the component has {} bytes: {hit}", bytes.len())));
     }
-    check_header(bytes)?;
-    let imports = check_body(bytes, limits)?;
+    check_header(bytes)
+}
+
+/// Looks at a component, in the compiling child: a parser is code that strangers feed.
+pub(crate) fn look(bytes: &[u8], limits: &Limits) -> Result<Outline, AdmissionError> {
+    let (imports, needs) = check_body(bytes, limits)?;
     check_imports(&imports)?;
     let interfaces = signature::check_exports(bytes)?;
-    Ok(Outline { imports, interfaces })
+    Ok(Outline { imports, interfaces, needs })
 }
 
 /// The first eight bytes tell a component from everything else (Component Model, Binary.md).
@@ -71,7 +82,7 @@ fn check_header(bytes: &[u8]) -> Result<(), AdmissionError> {
 }
 
 /// Validates all of it, adds up what it asks for at the start, and lists its imports.
-fn check_body(bytes: &[u8], limits: &Limits) -> Result<Vec<String>, AdmissionError> {
+fn check_body(bytes: &[u8], limits: &Limits) -> Result<(Vec<String>, Needs), AdmissionError> {
     let invalid = |error: wasmparser::BinaryReaderError| {
         let text = format!("the component is not valid at byte {:#x}: {}", error.offset(), error.message());
         refusal("invalid", text)
@@ -81,6 +92,10 @@ fn check_body(bytes: &[u8], limits: &Limits) -> Result<Vec<String>, AdmissionErr
     let (mut imports, mut depth) = (Vec::new(), 0_u32);
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(invalid)?;
+        needs.add_items(&payload);
+        if needs.items > limits.component_items {
+            break;
+        }
         match validator.payload(&payload).map_err(invalid)? {
             ValidPayload::Func(function, body) => {
                 function.into_validator(Default::default()).validate(&body).map_err(invalid)?;
@@ -109,13 +124,15 @@ fn check_body(bytes: &[u8], limits: &Limits) -> Result<Vec<String>, AdmissionErr
             _ => {}
         }
     }
-    needs.check(limits)?;
-    Ok(imports)
+    let beyond = |hit: LimitHit| refusal("limits", format!("the component asks for too much at its start: {hit}"));
+    needs.check(limits).map_err(beyond)?;
+    Ok((imports, needs))
 }
 
 /// What a component asks for before its first instruction.
-#[derive(Default)]
-struct Needs {
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Needs {
+    items: u64,
     modules: u64,
     memories: u64,
     memory_bytes: u64,
@@ -134,8 +151,33 @@ impl Needs {
         self.elements = self.elements.saturating_add(elements);
     }
 
-    fn check(&self, limits: &Limits) -> Result<(), AdmissionError> {
+    /// Counts what a section says that it has: this is looked at before the section is.
+    fn add_items(&mut self, payload: &Payload<'_>) {
+        let count = match payload {
+            Payload::TypeSection(section) => section.count(),
+            Payload::ImportSection(section) => section.count(),
+            Payload::FunctionSection(section) => section.count(),
+            Payload::GlobalSection(section) => section.count(),
+            Payload::ExportSection(section) => section.count(),
+            Payload::ElementSection(section) => section.count(),
+            Payload::DataSection(section) => section.count(),
+            Payload::InstanceSection(section) => section.count(),
+            Payload::CoreTypeSection(section) => section.count(),
+            Payload::ComponentInstanceSection(section) => section.count(),
+            Payload::ComponentAliasSection(section) => section.count(),
+            Payload::ComponentTypeSection(section) => section.count(),
+            Payload::ComponentCanonicalSection(section) => section.count(),
+            Payload::ComponentImportSection(section) => section.count(),
+            Payload::ComponentExportSection(section) => section.count(),
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => 1,
+            _ => 0,
+        };
+        self.items = self.items.saturating_add(count.into());
+    }
+
+    pub(crate) fn check(&self, limits: &Limits) -> Result<(), LimitHit> {
         let rows = [
+            ("component_items", self.items, limits.component_items),
             ("core_instances", self.modules, limits.core_instances),
             ("memories", self.memories, limits.memories),
             ("memory_bytes", self.memory_bytes, limits.memory_bytes),
@@ -144,10 +186,7 @@ impl Needs {
         ];
         match rows.into_iter().find(|(_, needed, limit)| needed > limit) {
             None => Ok(()),
-            Some((name, needed, _)) => {
-                let hit = LimitHit::of(limits, name, "make the component smaller");
-                Err(refusal("limits", format!("the component asks for {needed} at its start: {hit}")))
-            }
+            Some((name, ..)) => Err(LimitHit::of(limits, name, "make the component smaller")),
         }
     }
 }
@@ -161,7 +200,7 @@ fn check_imports(imports: &[String]) -> Result<(), AdmissionError> {
         "the component imports `{}`, which the host does not offer; there are gatehouse:connector/{{settings,journal,\
          types}}@0.1.0, wasi:http/{{types,outgoing-handler}}@0.2 and, inert, wasi:{{io,cli,clocks,random,filesystem,\
          sockets}}@0.2",
-        unknown.join("`, `")
+        cut(&unknown.join("`, `"), MOST_SHOWN)
     );
     Err(refusal("unknown-import", text))
 }

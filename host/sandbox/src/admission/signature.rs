@@ -2,6 +2,7 @@
 //! told in WIT, as wanted and as found.
 
 use super::refusal;
+use crate::journal::cut;
 use gatehouse_core::Interface;
 use gatehouse_core::ports::AdmissionError;
 use std::cell::Cell;
@@ -10,6 +11,8 @@ use wit_parser::decoding::{DecodedWasm, decode};
 use wit_parser::{Function, InterfaceId, Resolve, Type, TypeDefKind, WorldItem};
 
 const CONNECTOR_WIT: &str = include_str!("../../../../wit/connector.wit");
+/// The most of its exports that a refusal lists, in bytes.
+const MOST_SHOWN: usize = 1_000;
 const PACKAGE: &str = "gatehouse:connector/";
 const VERSION: &str = "@0.1.0";
 
@@ -56,7 +59,7 @@ fn wrong_world(names: &[String], why: &str) -> AdmissionError {
 }
 
 fn listed(names: &[String]) -> String {
-    if names.is_empty() { "nothing".to_owned() } else { format!("`{}`", names.join("`, `")) }
+    if names.is_empty() { "nothing".to_owned() } else { format!("`{}`", cut(&names.join("`, `"), MOST_SHOWN)) }
 }
 
 /// WIT as read: interfaces and the world they stand in.

@@ -8,10 +8,12 @@ use sha2::Sha256;
 use std::fs;
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Length of the MAC (HMAC-SHA256, RFC 2104), which stands before the code.
 const MAC_BYTES: usize = 32;
+/// How the names of files begin that are not whole yet.
+const HALF_WRITTEN: &str = ".tmp";
 
 /// The directory of compiled components.
 pub(super) struct Cache {
@@ -23,6 +25,7 @@ pub(super) struct Cache {
 impl Cache {
     pub(super) fn open(directory: PathBuf, key: SecretBox<[u8; 32]>, compatibility: u64) -> io::Result<Self> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory)?;
+        sweep(&directory)?;
         Ok(Self { directory, key, compatibility })
     }
 
@@ -51,10 +54,22 @@ impl Cache {
     /// Keeps the code of a component: whole or not at all.
     pub(super) fn put(&self, digest: Digest, code: &[u8]) -> io::Result<()> {
         let mac = self.mac(digest, code).ok_or_else(|| io::Error::other("the key does not fit"))?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
+        let mut file = tempfile::Builder::new().prefix(HALF_WRITTEN).tempfile_in(&self.directory)?;
         file.write_all(&mac.finalize().into_bytes())?;
         file.write_all(code)?;
         file.persist(self.path(digest)).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// Removes the code of a component, for whatever engine.
+    pub(super) fn remove(&self, digest: Digest) -> io::Result<()> {
+        let prefix = format!("{digest}-");
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(&prefix) {
+                fs::remove_file(entry.path())?;
+            }
+        }
         Ok(())
     }
 
@@ -64,12 +79,23 @@ impl Cache {
 
     fn mac(&self, digest: Digest, code: &[u8]) -> Option<Hmac<Sha256>> {
         let mut mac = Hmac::<Sha256>::new_from_slice(self.key.expose_secret()).ok()?;
-        mac.update(b"gatehouse compiled component 1");
+        mac.update(b"gatehouse compiled component 2");
         mac.update(&digest.0);
         mac.update(&self.compatibility.to_be_bytes());
         mac.update(code);
         Some(mac)
     }
+}
+
+/// Removes files that a host which was killed has left half written. No two hosts share a directory.
+fn sweep(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(HALF_WRITTEN) {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -88,6 +114,28 @@ mod tests {
         assert_eq!(cache(&directory, 1, 1).get(digest), None);
         cache(&directory, 1, 1).put(digest, b"code").unwrap();
         assert_eq!(cache(&directory, 1, 1).get(digest), Some(b"code".to_vec()));
+    }
+
+    #[test]
+    fn what_was_removed_is_gone_for_every_engine_and_the_rest_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let (one, other) = (Digest::of(b"one"), Digest::of(b"other"));
+        let (old, new) = (cache(&directory, 1, 1), cache(&directory, 1, 2));
+        old.put(one, b"code").unwrap();
+        new.put(one, b"code").unwrap();
+        new.put(other, b"code").unwrap();
+        new.remove(one).unwrap();
+        assert_eq!((old.get(one), new.get(one), new.get(other)), (None, None, Some(b"code".to_vec())));
+    }
+
+    #[test]
+    fn what_a_killed_host_left_half_written_is_swept_up_at_the_next_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let digest = Digest::of(b"component");
+        cache(&directory, 1, 1).put(digest, b"code").unwrap();
+        let left = directory.path().join("code/.tmpAbCdEf");
+        fs::write(&left, b"half").unwrap();
+        assert!(cache(&directory, 1, 1).get(digest).is_some() && !left.exists());
     }
 
     #[test]

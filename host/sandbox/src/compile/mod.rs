@@ -3,13 +3,17 @@
 
 mod cache;
 mod child;
+mod confine;
 
 pub use child::{CompileChild, compile_child};
 
+use crate::admission::outside::Outline;
+use crate::failure;
 use crate::limits::LimitHit;
 use crate::{Limits, SandboxError};
 use cache::Cache;
 use gatehouse_core::Digest;
+use gatehouse_core::ports::AdmissionError;
 use secrecy::SecretBox;
 use std::hash::{Hash, Hasher};
 use std::path::PathBuf;
@@ -24,9 +28,9 @@ pub(crate) enum CompileError {
     /// The child could not be started, or did not behave.
     #[error("the compiling process failed: {0}")]
     Child(String),
-    /// The compiler refused it.
+    /// It was refused, by the look at it from outside or by the compiler.
     #[error("{0}")]
-    Refused(String),
+    Refused(AdmissionError),
     /// It took more than it may.
     #[error("{0}")]
     Limit(LimitHit),
@@ -35,9 +39,10 @@ pub(crate) enum CompileError {
     Unloadable(String),
 }
 
-/// A compiled component, and its machine code if that is not in the cache yet.
+/// A compiled component, what is to be known of it, and what is to be kept of it if that is not in the cache yet.
 pub(crate) struct Compiled {
     pub(crate) component: Component,
+    pub(crate) outline: Outline,
     fresh: Option<Vec<u8>>,
 }
 
@@ -66,16 +71,36 @@ impl Compiler {
 
     /// A component's machine code, from the cache or newly made. Nothing is kept of it yet.
     pub(crate) async fn compile(&self, digest: Digest, component: &[u8]) -> Result<Compiled, CompileError> {
-        if let Some(code) = self.cache.get(digest) {
-            match self.load(&code) {
-                Ok(component) => return Ok(Compiled { component, fresh: None }),
+        if let Some(kept) = self.cache.get(digest) {
+            match self.load(&kept) {
+                Ok((outline, component)) => return Ok(Compiled { component, outline, fresh: None }),
+                Err(limit @ CompileError::Limit(_)) => return Err(limit),
                 Err(error) => tracing::warn!(%digest, %error, "cached code is of no use; compiling anew"),
             }
         }
         let permit = self.permits.acquire().await;
-        let code = self.child.compile(component, &self.limits).await?;
+        let made = self.child.compile(component, &self.limits).await?;
         drop(permit);
-        Ok(Compiled { component: self.load(&code)?, fresh: Some(code) })
+        let (outline, component) = self.load(&made)?;
+        Ok(Compiled { component, outline, fresh: Some(made) })
+    }
+
+    /// Removes what is kept of a component.
+    pub(crate) fn forget(&self, digest: Digest) {
+        if let Err(error) = self.cache.remove(digest) {
+            tracing::warn!(%digest, %error, "compiled code stays in the cache");
+        }
+    }
+
+    /// What the child made: a line of JSON, and machine code. It must fit the limits in force, which may not be those
+    /// it was made under.
+    fn load(&self, made: &[u8]) -> Result<(Outline, Component), CompileError> {
+        let unreadable = || CompileError::Unloadable("it has no outline".to_owned());
+        let end = made.iter().position(|byte| *byte == b'\n').ok_or_else(unreadable)?;
+        let (outline, code) = made.split_at(end);
+        let outline: Outline = serde_json::from_slice(outline).map_err(|_| unreadable())?;
+        outline.needs.check(&self.limits).map_err(CompileError::Limit)?;
+        Ok((outline, self.deserialize(&code[1..])?))
     }
 
     /// Keeps the machine code for the next start. A cache that cannot be written costs time, not function.
@@ -89,12 +114,14 @@ impl Compiler {
 
     /// The one place where bytes become code that runs.
     #[allow(unsafe_code)]
-    fn load(&self, code: &[u8]) -> Result<Component, CompileError> {
+    fn deserialize(&self, code: &[u8]) -> Result<Component, CompileError> {
         // SAFETY: `deserialize` trusts its input to be what this version of wasmtime serialised. The bytes come either
         // from our own compiling child, over a pipe nobody else holds, or from the cache, whose MAC over digest,
         // compatibility and code has just been checked on this very copy in memory.
-        unsafe { Component::deserialize(&self.engine, code) }
-            .map_err(|error| CompileError::Unloadable(format!("{error:#}")))
+        unsafe { Component::deserialize(&self.engine, code) }.map_err(|error| {
+            failure::pool_limit(&error, &self.limits)
+                .map_or_else(|| CompileError::Unloadable(format!("{error:#}")), CompileError::Limit)
+        })
     }
 }
 

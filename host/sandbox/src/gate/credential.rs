@@ -10,8 +10,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memmem;
 use secrecy::ExposeSecret;
 
-/// Texts shorter than this are not searched for: they would be found in anything.
-const SHORTEST: usize = 6;
+/// Secrets shorter than this are not searched for, in bytes: they would be found in anything.
+pub const SHORTEST_SECRET: usize = 6;
 /// The longest HTML entity that is undone, in bytes, its semicolon included (`#x0002B;`).
 const LONGEST_ENTITY: usize = 8;
 /// Headers that route and frame a request. No credential is sent in one, whatever the connector declares.
@@ -74,7 +74,7 @@ impl Needles {
                 spellings.extend(spellings_of(secret_part(secret)));
             }
         }
-        spellings.retain(|spelling| spelling.len() >= SHORTEST);
+        spellings.retain(|spelling| spelling.len() >= SHORTEST_SECRET);
         spellings.sort();
         spellings.dedup();
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
@@ -95,11 +95,17 @@ impl Needles {
     }
 }
 
+/// Whether answers can be searched for a secret: whoever lets one in that cannot be should refuse it.
+pub fn is_searchable(scheme: AuthScheme, secret: &str) -> bool {
+    let part = if scheme == AuthScheme::Basic { secret_part(secret) } else { secret };
+    part.len() >= SHORTEST_SECRET
+}
+
 /// What is secret of `user:password`: the password, or the user name where that is the API key and the password a
 /// filler. A user name beside a real password is none: it may well stand in the very accounts that are collected.
 fn secret_part(pair: &str) -> &str {
     match pair.split_once(':') {
-        Some((user, password)) if password.len() < SHORTEST => user,
+        Some((user, password)) if password.len() < SHORTEST_SECRET => user,
         Some((_, password)) => password,
         None => pair,
     }
@@ -238,6 +244,21 @@ mod tests {
         }
         let needles = Needles::of(&[binding(AuthScheme::Basic, "service@app.example:password")]);
         assert!(!needles.in_bytes(br#"{"userName":"service@app.example"}"#));
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_searched_for_is_known_as_such() {
+        for (scheme, secret, wanted) in [
+            (AuthScheme::Bearer, "12345", false),
+            (AuthScheme::Bearer, "123456", true),
+            (AuthScheme::Header, "12345", false),
+            (AuthScheme::Basic, "user:12345", false),
+            (AuthScheme::Basic, "user:123456", true),
+            (AuthScheme::Basic, "api-key:x", true),
+        ] {
+            assert_eq!(is_searchable(scheme, secret), wanted, "{secret}");
+            assert_eq!(Needles::of(&[binding(scheme, secret)]).in_bytes(secret_part(secret).as_bytes()), wanted);
+        }
     }
 
     #[test]

@@ -19,6 +19,9 @@ use std::time::Duration;
 use tokio::time::timeout;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
+/// The largest body that is searched for secrets where it is, in bytes: that takes about as long as a change of thread.
+const SEARCHED_AT_ONCE: usize = 64 << 10;
+
 /// Why there is no answer.
 pub(super) enum Failure {
     /// The gate's decision.
@@ -66,7 +69,7 @@ pub(super) async fn exchange(
     let body = whole_request_body(gate, body).await?;
     let request = outgoing(gate, &passage, &parts.method, parts.headers, body)?;
     let addresses = gate.network.resolve(&passage.grant).await?;
-    check_addresses(&passage.grant, &addresses)?;
+    check_addresses(&gate.app_name, &passage.grant, &addresses)?;
     let route = Route { app: gate.app, origin: passage.grant.origin.to_string(), addresses };
     let (response, sender) = send(gate, &passage, &route, request, &options, departure).await?;
     let response = inspect(gate, &passage, &parts.method, response, &options).await?;
@@ -147,14 +150,24 @@ async fn send(
             Ok(response) => return Ok((response, sender)),
             Err(mut error) => match error.take_message() {
                 Some(unsent) => request = unsent,
-                None => return Err(Error::Hyper(error.into_error()).into()),
+                None => return Err(unanswered(gate, error.into_error())),
             },
         }
     }
     let mut sender = gate.network.connect(&passage.grant, &route.addresses, options.connect_timeout).await?;
     departure.note()?;
     let answer = timeout(limit, sender.send_request(request)).await.map_err(|_| Error::HttpResponseTimeout)?;
-    Ok((answer.map_err(Error::Hyper)?, sender))
+    Ok((answer.map_err(|error| unanswered(gate, error))?, sender))
+}
+
+/// Why no answer came. One whose head is longer than is read at all is refused as one that is too long.
+fn unanswered(gate: &Inner, error: hyper::Error) -> Failure {
+    if error.is_parse_too_large() { headers_too_large(gate) } else { Error::Hyper(error).into() }
+}
+
+fn headers_too_large(gate: &Inner) -> Failure {
+    gate.notes.hit(LimitHit::of(&gate.network.limits, "header_bytes", "the target answers with too many headers"));
+    Refusal::new("response-too-large", "the headers of the answer go beyond the limit `header_bytes`").into()
 }
 
 /// A request about to leave, and what is noted of it.
@@ -194,9 +207,7 @@ async fn inspect(
     let limits = &gate.network.limits;
     let size: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size as u64 > limits.header_bytes {
-        gate.notes.hit(LimitHit::of(limits, "header_bytes", "the target answers with too many headers"));
-        let detail = "the headers of the answer go beyond the limit `header_bytes`";
-        return Err(Refusal::new("response-too-large", detail).into());
+        return Err(headers_too_large(gate));
     }
     let plain =
         |name, word: &[u8]| parts.headers.get_all(name).iter().all(|value| value.as_bytes().eq_ignore_ascii_case(word));
@@ -211,7 +222,8 @@ async fn inspect(
         return Err(reflected().into());
     }
     let body = whole_response_body(gate, body, options).await?;
-    if needles.in_bytes(&body) {
+    let (body, found) = search(needles, body).await?;
+    if found {
         return Err(reflected().into());
     }
     let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
@@ -219,6 +231,20 @@ async fn inspect(
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = headers::keep_inward(&parts.headers);
     Ok(answer)
+}
+
+/// Whether a body contains a secret. Megabytes are searched on a thread of their own: whoever writes them must not
+/// keep the host's from its work.
+async fn search(needles: Needles, body: Bytes) -> Result<(Bytes, bool), Error> {
+    if body.len() <= SEARCHED_AT_ONCE {
+        let found = needles.in_bytes(&body);
+        return Ok((body, found));
+    }
+    let searched = tokio::task::spawn_blocking(move || {
+        let found = needles.in_bytes(&body);
+        (body, found)
+    });
+    searched.await.map_err(|_| Error::InternalError(Some("the search for secrets broke off".to_owned())))
 }
 
 async fn whole_response_body(gate: &Inner, mut body: Incoming, options: &RequestOptions) -> Result<Bytes, Failure> {

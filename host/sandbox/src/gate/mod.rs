@@ -9,6 +9,7 @@ mod headers;
 mod network;
 mod policy;
 
+pub use credential::{SHORTEST_SECRET, is_searchable};
 pub(crate) use network::Network;
 pub(crate) use policy::{Phase, Policy};
 
@@ -20,6 +21,7 @@ use gatehouse_core::ports::{CredentialBinding, Denial};
 use http::{Method, Request, Response, Uri};
 use policy::{Passage, Refusal};
 use std::sync::Arc;
+use std::time::Duration;
 use wasmtime_wasi_http::{Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpHooks};
 
 type Worker = Box<dyn Future<Output = Result<(), Error>> + Send>;
@@ -38,6 +40,7 @@ pub(crate) struct Gate(Arc<Inner>);
 
 struct Inner {
     app: AppId,
+    app_name: String,
     policy: Policy,
     credentials: Vec<CredentialBinding>,
     network: Arc<Network>,
@@ -46,13 +49,13 @@ struct Inner {
 
 impl Gate {
     pub(crate) fn new(
-        app: AppId,
+        (app, app_name): (AppId, String),
         policy: Policy,
         credentials: Vec<CredentialBinding>,
         network: Arc<Network>,
         notes: Arc<Notes>,
     ) -> Self {
-        Self(Arc::new(Inner { app, policy, credentials, network, notes }))
+        Self(Arc::new(Inner { app, app_name, policy, credentials, network, notes }))
     }
 }
 
@@ -74,6 +77,30 @@ impl Inner {
         Ok(passage)
     }
 
+    /// Notes which limit a slow target ran into, unless the guest itself had less patience.
+    fn unreached(&self, error: Error, asked: [Option<Duration>; 3]) -> Error {
+        self.notes.egress().last_refused = false;
+        let limits = &self.network.limits;
+        let [connect, first_byte, between_bytes] = asked;
+        let slow = match error {
+            Error::DnsTimeout => Some(("resolve_ms", limits.resolve_ms, None, "its name is not resolved")),
+            Error::ConnectionTimeout => Some(("connect_ms", limits.connect_ms, connect, "the target does not connect")),
+            Error::HttpResponseTimeout => {
+                Some(("response_ms", limits.response_ms, first_byte, "the target does not answer"))
+            }
+            Error::ConnectionReadTimeout => {
+                Some(("between_bytes_ms", limits.between_bytes_ms, between_bytes, "the target stopped in its answer"))
+            }
+            _ => None,
+        };
+        if let Some((name, limit, asked, advice)) = slow
+            && asked.is_none_or(|asked| asked >= Duration::from_millis(limit))
+        {
+            self.notes.was_slow(LimitHit::of(limits, name, advice));
+        }
+        error
+    }
+
     /// Notes a refusal, and gives what the guest gets to see of it.
     fn refuse(&self, method: &Method, uri: &Uri, refusal: Refusal) -> Error {
         let mut egress = self.notes.egress();
@@ -89,6 +116,7 @@ impl Inner {
             tracing::warn!(app = %self.app, rule = %denial.rule, method = %denial.method, url = %denial.url, detail = %denial.detail, "egress refused");
             egress.denials.push(denial);
         }
+        egress.last_refused = true;
         match refusal.rule {
             "private-address" => Error::DestinationIpProhibited,
             "response-too-large" => Error::HttpResponseBodySize(None),
@@ -125,15 +153,18 @@ impl WasiHttpHooks for Gate {
         let (method, uri) = (request.method().clone(), request.uri().clone());
         // Decided and noted here and now: a guest could drop the answer before it is asked for.
         let decided = gate.decide(&request).map_err(|refusal| gate.refuse(&method, &uri, refusal));
+        let options = options.unwrap_or_default();
+        let asked = [options.connect_timeout, options.first_byte_timeout, options.between_bytes_timeout];
         Box::new(async move {
             let mut trip = Trip::default();
-            let sent = exchange::exchange(&gate, decided?, request, options.unwrap_or_default(), &mut trip).await;
+            let sent = exchange::exchange(&gate, decided?, request, options, &mut trip).await;
             let answer = sent.as_ref().map(|response| response.status().as_u16());
             gate.notes.answered(&trip, answer.map_err(exchange::Failure::lost));
             let response = sent.map_err(|failure| match failure {
                 exchange::Failure::Refused(refusal) => gate.refuse(&method, &uri, refusal),
-                exchange::Failure::Network(error) => error,
+                exchange::Failure::Network(error) => gate.unreached(error, asked),
             })?;
+            gate.notes.egress().last_refused = false;
             Ok((response, Box::new(async { Ok(()) }) as Worker))
         })
     }

@@ -76,15 +76,17 @@ impl Network {
     /// The addresses of a host, resolved once.
     pub(super) async fn resolve(&self, grant: &EgressGrant) -> Result<Vec<SocketAddr>, Error> {
         let (host, port) = (bare_host(grant), grant.origin.port);
-        if let Some(addresses) = self.hosts.get(host) {
-            return Ok(addresses.iter().map(|address| SocketAddr::new(*address, port)).collect());
-        }
-        let lookup = tokio::net::lookup_host((host, port));
+        let lookup = async {
+            match self.hosts.get(host) {
+                None => Ok(tokio::net::lookup_host((host, port)).await?.collect()),
+                Some(addresses) if addresses.is_empty() => std::future::pending().await,
+                Some(addresses) => Ok(addresses.iter().map(|address| SocketAddr::new(*address, port)).collect()),
+            }
+        };
         let found = timeout(Duration::from_millis(self.limits.resolve_ms), lookup).await;
         let mut addresses: Vec<SocketAddr> = found
             .map_err(|_| Error::DnsTimeout)?
-            .map_err(|error| Error::DnsError { rcode: Some(error.to_string()), info_code: None })?
-            .collect();
+            .map_err(|error: io::Error| Error::DnsError { rcode: Some(error.to_string()), info_code: None })?;
         addresses.sort();
         addresses.dedup();
         if addresses.is_empty() { Err(Error::DestinationNotFound) } else { Ok(addresses) }
@@ -141,7 +143,8 @@ impl Network {
         // Requests are small and answered one at a time: waiting for more to send would only add delay.
         stream.set_nodelay(true).map_err(Error::Connect)?;
         let mut builder = http1::Builder::new();
-        builder.max_buf_size((self.limits.header_bytes as usize).max(8_192));
+        // Room for what stands between and around the headers, so that it is the limit that refuses them.
+        builder.max_buf_size(2 * (self.limits.header_bytes as usize) + 8_192);
         if grant.origin.scheme == "http" {
             let (sender, driver) = builder.handshake(TokioIo::new(stream)).await.map_err(Error::Hyper)?;
             drive(driver);
@@ -171,7 +174,7 @@ fn bare_host(grant: &EgressGrant) -> &str {
 
 /// Whether all addresses that a name led to may be connected to. One bad address spoils the lot: a name that leads
 /// both ways is what an attack by rebinding looks like.
-pub(super) fn check_addresses(grant: &EgressGrant, addresses: &[SocketAddr]) -> Result<(), Refusal> {
+pub(super) fn check_addresses(app: &str, grant: &EgressGrant, addresses: &[SocketAddr]) -> Result<(), Refusal> {
     for address in addresses.iter().map(SocketAddr::ip) {
         let what = match kind(address) {
             Kind::Public => continue,
@@ -181,10 +184,13 @@ pub(super) fn check_addresses(grant: &EgressGrant, addresses: &[SocketAddr]) -> 
             Kind::Metadata => "the metadata service of a cloud",
             Kind::Private(what) => what,
         };
-        let detail = format!(
-            "{} leads to {address} ({what}); an administrator can allow private addresses for this origin",
-            grant.origin
-        );
+        let origin = &grant.origin;
+        let cure = if kind(address) == Kind::Metadata && bare_host(grant).parse() != Ok(address) {
+            "only an origin that is this very address can be allowed to reach it".to_owned()
+        } else {
+            format!("if it is meant to: `gatehouse app configure {app} --allow-private {origin}`")
+        };
+        let detail = format!("{origin} leads to {address} ({what}); {cure}");
         return Err(Refusal::new("private-address", detail));
     }
     Ok(())
@@ -198,7 +204,7 @@ mod tests {
     fn check(origin: &str, allow_private: bool, addresses: &[&str]) -> Option<&'static str> {
         let grant = EgressGrant { origin: origin.parse().unwrap(), allow_private };
         let addresses: Vec<_> = addresses.iter().map(|a| SocketAddr::new(a.parse().unwrap(), 80)).collect();
-        check_addresses(&grant, &addresses).err().map(|refusal| refusal.rule)
+        check_addresses("hr", &grant, &addresses).err().map(|refusal| refusal.rule)
     }
 
     #[test]

@@ -121,7 +121,13 @@ impl Policy {
             format!("{}://{}", uri.scheme_str().unwrap_or_default(), uri.authority().map_or("", |a| a.as_str()));
         let origin: Origin = address.parse().map_err(|error| refuse(format!("{error}")))?;
         let grant = self.grants.iter().find(|grant| grant.origin == origin);
-        grant.cloned().ok_or_else(|| refuse(format!("{origin} is not among the origins granted to this app")))
+        grant.cloned().ok_or_else(|| {
+            let granted: Vec<_> = self.grants.iter().map(|grant| grant.origin.to_string()).collect();
+            let granted = if granted.is_empty() { "none".to_owned() } else { granted.join(", ") };
+            refuse(format!(
+                "{origin} is not among the origins granted to this app, those of the addresses in its settings: {granted}"
+            ))
+        })
     }
 
     /// Whether POST to this path is declared as a search. Declared paths count from the root of the origin, or from

@@ -3,6 +3,7 @@
 #![allow(dead_code)] // each test uses its part
 
 pub mod target;
+pub mod tiny;
 
 use gatehouse_core::ports::{CallContext, CredentialBinding, EgressGrant};
 use gatehouse_core::{AppId, AuthScheme, Digest};
@@ -27,6 +28,7 @@ pub fn config(cache: &Path, limits: Limits) -> SandboxConfig {
         limits,
         extra_ca_files: Vec::new(),
         hosts: BTreeMap::from([
+            ("dead.example".to_owned(), Vec::new()),
             ("metadata.example".to_owned(), vec![IpAddr::from([169, 254, 169, 254])]),
             ("tls.example".to_owned(), vec![IpAddr::from([127, 0, 0, 1])]),
             ("other.example".to_owned(), vec![IpAddr::from([127, 0, 0, 1])]),
@@ -79,7 +81,7 @@ impl Setup {
             grants: Vec::new(),
             credentials: Vec::new(),
             search_paths: Vec::new(),
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_secs(600),
         })
         .setting("behaviour", behaviour)
     }

@@ -8,6 +8,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -68,6 +69,19 @@ impl Target {
         Self { origin, asked, connections }
     }
 
+    /// One that takes connections and never says anything; its origin.
+    pub async fn silent() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            let mut taken = Vec::new();
+            while let Ok(connection) = listener.accept().await {
+                taken.push(connection);
+            }
+        });
+        origin
+    }
+
     pub fn url(&self, path: &str) -> String {
         format!("{}{path}", self.origin)
     }
@@ -111,6 +125,15 @@ async fn answer(request: Request<Incoming>, notes: Arc<Mutex<Vec<Asked>>>) -> Re
         "/large" => response.body(plain("x".repeat(2 << 20))),
         "/endless" => response.body(endless()),
         "/silent" => std::future::pending().await,
+        path if path.starts_with("/bytes/") => response.body(plain("x".repeat(number(path)))),
+        path if path.starts_with("/header-bytes/") => {
+            response.header("x-large", "x".repeat(number(path))).body(plain("ok".into()))
+        }
+        path if path.starts_with("/pause/") => {
+            tokio::time::sleep(Duration::from_millis(number(path) as u64)).await;
+            response.body(plain("ok".into()))
+        }
+        path if path.starts_with("/drip/") => response.body(dripping(Duration::from_millis(number(path) as u64))),
         "/missing" => response.status(404).body(plain("no such user".into())),
         _ => response.body(plain("ok".into())),
     };
@@ -121,6 +144,22 @@ async fn answer(request: Request<Incoming>, notes: Arc<Mutex<Vec<Asked>>>) -> Re
 fn in_pieces(text: &str) -> Body {
     let frames: Vec<_> = text.bytes().map(|byte| Ok(Frame::data(Bytes::copy_from_slice(&[byte])))).collect();
     StreamBody::new(futures_util::stream::iter(frames)).boxed()
+}
+
+/// The number at the end of a path.
+fn number(path: &str) -> usize {
+    path.rsplit('/').next().unwrap_or_default().parse().unwrap()
+}
+
+/// Three bytes, with a pause before each but the first.
+fn dripping(pause: Duration) -> Body {
+    let frames = futures_util::stream::unfold(0, move |sent| async move {
+        if sent > 0 {
+            tokio::time::sleep(pause).await;
+        }
+        (sent < 3).then(|| (Ok(Frame::data(Bytes::from_static(b"x"))), sent + 1))
+    });
+    StreamBody::new(frames).boxed()
 }
 
 fn endless() -> Body {

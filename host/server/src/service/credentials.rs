@@ -4,6 +4,7 @@ use super::{Caller, Paging, ServiceError, Services};
 use crate::wire::{CredentialBody, CredentialView, Page};
 use gatehouse_core::ports::{ChangeSet, CredentialRecord};
 use gatehouse_core::{AuthScheme, Origin, Problem};
+use gatehouse_sandbox::SHORTEST_SECRET;
 use secrecy::SecretString;
 
 /// Headers that a credential may not be put into, because they mean something to HTTP itself.
@@ -118,6 +119,15 @@ fn problems(name: &str, body: &CredentialBody) -> Vec<Problem> {
         problems.push(Problem::new("secret", "it has control characters in it, such as a line break"));
     } else if body.scheme == AuthScheme::Basic && !body.secret.contains(':') {
         problems.push(Problem::new("secret", "scheme `basic` takes user:password, and there is no colon in it"));
+    } else if !gatehouse_sandbox::is_searchable(body.scheme, &body.secret) {
+        let what = if body.scheme == AuthScheme::Basic { "its password (or else its user name)" } else { "it" };
+        problems.push(Problem::new(
+            "secret",
+            format!(
+                "{what} takes at least {SHORTEST_SECRET} bytes: a shorter one would be found in any text, so that \
+                 answers could not be searched for it; have the target make a longer one"
+            ),
+        ));
     }
     problems
 }

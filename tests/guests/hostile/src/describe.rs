@@ -28,6 +28,8 @@ pub fn describe() -> Description {
         }
         8 => description.settings[0].default = Some("not json".to_owned()),
         9 => description.name = "second".to_owned(),
+        10 => std::thread::sleep(std::time::Duration::from_millis(500)),
+        11 => misbehave("sleep"),
         _ => {}
     }
     description
@@ -54,7 +56,7 @@ fn settings() -> Vec<SettingDefinition> {
         default: None,
         choices: Vec::new(),
     };
-    let texts = ["elsewhere", "method", "header", "body", "times"];
+    let texts = ["elsewhere", "method", "header", "body", "times", "n"];
     let mut settings = vec![setting("behaviour", SettingType::Text), setting("url", SettingType::Url)];
     settings.extend(texts.map(|name| setting(name, SettingType::Text)));
     settings

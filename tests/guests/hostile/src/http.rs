@@ -1,6 +1,8 @@
 //! A request as the settings say: `method`, `url` (or `elsewhere`, if that is set), one `header` (`name: value`), a
 //! `body`; `times` of it. Answers with status, headers and body, so that tests see what a guest sees.
 
+use crate::gatehouse::connector::journal;
+use crate::misdeeds::often;
 use crate::setting;
 use crate::types::Failure;
 use wasip2::http::outgoing_handler;
@@ -11,8 +13,9 @@ use wasip2::io::streams::StreamError;
 pub fn fetch() -> Result<String, Failure> {
     let times = setting("times").parse().unwrap_or(1_u32);
     let mut answer = String::new();
-    for _ in 0..times {
+    for done in 1..=times {
         answer = once().map_err(Failure::Unavailable)?;
+        journal::progress(done.into(), Some(times.into()));
     }
     Ok(answer)
 }
@@ -24,6 +27,7 @@ fn once() -> Result<String, String> {
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let headers = Fields::new();
     if let Some((name, value)) = setting("header").split_once(": ") {
+        let value = if value == "large" { "x".repeat(often(1 << 20)) } else { value.to_owned() };
         headers.append(name, value.as_bytes()).map_err(|error| format!("header: {error:?}"))?;
     }
     let request = OutgoingRequest::new(headers);
@@ -34,7 +38,11 @@ fn once() -> Result<String, String> {
     request.set_method(&method()).map_err(|()| "method")?;
     let body = request.body().map_err(|()| "body")?;
     let pending = outgoing_handler::handle(request, None).map_err(|code| format!("{code:?}"))?;
-    write(body, setting("body").as_bytes())?;
+    match setting("body").as_str() {
+        // A body of any length, out of little.
+        "large" => write(body, &vec![b'x'; often(8 << 20)])?,
+        text => write(body, text.as_bytes())?,
+    }
     pending.subscribe().block();
     let response = pending.get().ok_or("not ready")?.map_err(|()| "taken")?.map_err(|code| format!("{code:?}"))?;
     read(&response)

@@ -44,6 +44,7 @@ impl probe::Guest for Hostile {
         let found = |(name, detail): (&str, String)| probe::Finding { name: name.to_owned(), detail };
         match setting("behaviour").as_str() {
             "fetch" => Ok(vec![found(("fetched", http::fetch()?))]),
+            "findings" => Ok(vec![found(("", "x".repeat(misdeeds::often(1 << 30))))]),
             "ambient" => Ok(misdeeds::ambient().into_iter().map(found).collect()),
             other => {
                 misdeeds::misbehave(other);
@@ -71,6 +72,7 @@ impl collector::Guest for Hostile {
             }
             // A thousand times the same megabyte: little for the guest, a gigabyte for a host that copies it.
             "huge-list" => misdeeds::huge_list(),
+            "huge-page" => Ok(page((0..limit).map(|n| misdeeds::large(&n.to_string(), 32 << 10)).collect())),
             "echo" => {
                 let mut echo = account("echo");
                 let texts = [filter, cursor, Some(attributes.join(",")), Some(limit.to_string())];
@@ -89,6 +91,7 @@ impl collector::Guest for Hostile {
         match external_id.as_str() {
             "gone" => Err(Failure::NotFound),
             "busy" => Err(Failure::Throttled(Some(7))),
+            "large" => Ok(misdeeds::large_field(&setting("behaviour"), misdeeds::often(1 << 20))),
             id => Ok(account(id)),
         }
     }
