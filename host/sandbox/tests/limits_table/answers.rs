@@ -57,8 +57,10 @@ async fn journal() -> Vec<Row> {
     let bench = Bench::new(limits.clone(), &Tiny::checking(line).build()).await;
     let most = limits.journal_line_bytes;
     let (benign, hostile) = (last(&bench.check("", most).await.call), last(&bench.check("", most + 1).await.call));
-    assert_eq!((benign.len() as u64, hostile.len() as u64), (most, most + "…".len() as u64));
-    let text = format!("cut: …{}", &hostile[hostile.len() - 5..]);
+    let length = |line: &str| line.chars().count() as u64;
+    assert_eq!((length(&benign), length(&hostile)), (most, most + 1), "cut, and said so");
+    assert!(hostile.ends_with('…') && !benign.ends_with('…'));
+    let text = "the line ends in …".to_owned();
     rows.push(Row::new("journal_line_bytes", &limits, most, most + 1, text));
     rows
 }
