@@ -9,7 +9,7 @@ use gatehouse_connector::{
     Response, Status, Transport, TransportError, Value,
 };
 use gatehouse_scim::ScimConnector;
-use gatehouse_tests::{Scim2Server, artifacts, skip};
+use gatehouse_tests::{Scim2Server, Target, artifacts, skip};
 use ureq::http;
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
