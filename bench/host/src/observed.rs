@@ -137,6 +137,10 @@ store! {
             self.inner.allocate(sequence, count)
         }
 
+        fn health(&self) -> Result<(), StoreError> {
+            self.inner.health()
+        }
+
         async fn claim(
             &self,
             now: Timestamp,
@@ -175,6 +179,8 @@ store! {
     fn account_counts(app: AppId) -> BTreeMap<Situation, u64>;
     fn request(id: RequestId) -> Option<Request>;
     fn requests(query: &RequestQuery) -> ListPage<Request>;
+    fn oldest_unsettled(app: AppId) -> Option<RequestId>;
+    fn review_count() -> u64;
     fn request_log(id: RequestId, after: Option<&str>, limit: usize) -> ListPage<LogEntry>;
     fn staging(run: RequestId, from: u64, limit: usize) -> Vec<StagingRow>;
     fn audit(after: Option<&str>, limit: usize) -> ListPage<AuditRecord>;
