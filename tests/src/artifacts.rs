@@ -50,6 +50,18 @@ pub fn scim2_server() -> Option<PathBuf> {
     existing(SCIM2_SERVER_VARIABLE, "venv/bin/scim2-server").ok()
 }
 
+/// The Python that the third-party servers run in, with the packages that read what the host exports; none if they have
+/// not been installed.
+pub fn venv_python() -> Option<PathBuf> {
+    let python = scim2_server()?.with_file_name("python");
+    python.exists().then_some(python)
+}
+
+/// A program for that Python, by its name in `tests/peers`.
+pub fn peer(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(name)
+}
+
 /// The path that the variable names, or else this one below the target directory.
 fn existing(variable: &str, below_target: &str) -> Result<PathBuf> {
     let (path, source) = match env::var_os(variable) {

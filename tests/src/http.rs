@@ -23,6 +23,8 @@ pub struct Answer {
     pub status: u16,
     /// The ETag header, if there was one.
     pub etag: Option<String>,
+    /// The X-Request-Id header, if there was one.
+    pub request_id: Option<String>,
     /// The body as text.
     pub text: String,
 }
@@ -111,8 +113,9 @@ impl Http {
             None => self.agent.run(request.body(())?),
         };
         let mut answer = answer.with_context(|| what.clone())?;
-        let etag = answer.headers().get("etag").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header = |name| answer.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let (etag, request_id) = (header("etag"), header("x-request-id"));
         let text = answer.body_mut().read_to_string().with_context(|| what)?;
-        Ok(Answer { status: answer.status().as_u16(), etag, text })
+        Ok(Answer { status: answer.status().as_u16(), etag, request_id, text })
     }
 }

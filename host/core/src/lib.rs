@@ -6,11 +6,14 @@ pub mod analysis;
 mod app;
 mod audit;
 mod connector;
+mod correlation;
 mod ids;
 pub mod lifecycle;
 pub mod linking;
 pub mod links;
 pub mod mapping;
+mod masks;
+pub mod metrics;
 mod origin;
 pub mod planning;
 pub mod ports;
@@ -28,9 +31,11 @@ pub use connector::{
     AuthScheme, Capability, Connector, ConnectorRef, CredentialSlot, Description, Interface, SettingDefinition,
     SettingType,
 };
+pub use correlation::Correlation;
 pub use ids::{AccountId, AppId, BadId, Digest, RequestId, UserId};
 pub use linking::{LinkRule, Normalisation};
 pub use mapping::{BadTemplate, MappingRule, Template, USERNAME};
+pub use masks::{MASK, Masks};
 pub use origin::{BadOrigin, Origin};
 pub use problem::{Problem, nearest};
 pub use request::{

@@ -14,13 +14,17 @@ use gatehouse_core::{AccountId, App, CallFailure, Capability, Change, CommitStep
 const OFFERS: u32 = 20;
 
 /// Makes the call of the step that is next.
-#[tracing::instrument(name = "attempt", skip_all, fields(app = %around.app.name, step = job.request.steps_done))]
 pub(crate) async fn call(job: &mut Job, around: &Surroundings) -> Worked {
     let found = known(&job.shell, &job.request, None).await?.account;
     job.commit_and_keep(&around.app, Event::AttemptStarted).await?;
     let Some(command) = command(job, found.as_ref()) else { return Ok(()) };
-    let report = job.shell.connectors.commit(&around.context, &command).await;
-    job.note(around, "commit", &report);
+    let given = match &command.step {
+        CommitStep::Create(desired) => vec![&desired.attributes],
+        CommitStep::Update(attributes) => vec![attributes],
+        _ => Vec::new(),
+    };
+    let connectors = job.shell.connectors.clone();
+    let report = job.call(around, "commit", &given, connectors.commit(&around.context, &command)).await;
     let (write_left, writes) = (report.call.write_left, report.call.writes);
     let result = checked(report.result, &command).map(|receipt| (receipt.account, receipt.applied));
     let refreshed = match &result {
@@ -72,8 +76,8 @@ async fn refreshed(job: &mut Job, around: &Surroundings, command: &CommitCommand
     if !around.can(Capability::Read) || !job.time_for_a_call() {
         return None;
     }
-    let report = job.shell.connectors.read(&around.context, external_id).await;
-    job.note(around, "read", &report);
+    let connectors = job.shell.connectors.clone();
+    let report = job.call(around, "read", &[], connectors.read(&around.context, external_id)).await;
     report.result.ok().map(|account| around.narrowed(account))
 }
 
@@ -83,8 +87,9 @@ pub(crate) async fn read(job: &mut Job, around: &Surroundings) -> Worked {
         return job.commit(&around.app, Event::Fail { why: "it says no account to read".to_owned() }).await;
     };
     job.commit_and_keep(&around.app, Event::AttemptStarted).await?;
-    let report: CallReport<RemoteAccount> = job.shell.connectors.read(&around.context, &external_id).await;
-    job.note(around, "read", &report);
+    let connectors = job.shell.connectors.clone();
+    let report: CallReport<RemoteAccount> =
+        job.call(around, "read", &[], connectors.read(&around.context, &external_id)).await;
     if let Ok(account) = &report.result {
         let line = shown(around, account);
         let now = job.shell.now();

@@ -8,8 +8,16 @@ use crate::settle::{self, Review};
 use crate::shell::Shell;
 use gatehouse_core::ports::{Call, CallReport, ChangeSet, Clock, Connectors, Finding, Store, StoreError};
 use gatehouse_core::{App, CallFailure, FailureKind, Interface, Request};
+use jiff::SignedDuration;
 use std::future::Future;
 use std::sync::Arc;
+
+/// Makes a span part of the trace that a `traceparent` names (W3C Trace Context, section 3.2).
+pub type AdoptTrace = fn(&tracing::Span, &str);
+
+/// How long the engine's loop may take for one turn before it counts as stuck. It turns at least every `poll`; what
+/// takes time in it is the store.
+const STUCK: SignedDuration = SignedDuration::from_secs(30);
 
 /// Does the work that requests need. Cheap to clone; all clones are one engine.
 #[derive(Clone)]
@@ -37,13 +45,33 @@ impl Engine {
         self.shell.wake.notify_one();
     }
 
+    /// Has the spans of requests become part of the traces in which they were asked for. Once.
+    pub fn adopt_traces(&self, adopt: AdoptTrace) {
+        self.shell.adopt_traces(adopt);
+    }
+
+    /// Whether the engine takes up work.
+    ///
+    /// # Errors
+    /// It does not; the text says why.
+    pub fn health(&self) -> Result<(), String> {
+        let Some(turned) = self.shell.turned() else { return Err("the engine does not run: see the log".to_owned()) };
+        let since = self.shell.now().duration_since(turned);
+        if since <= STUCK {
+            return Ok(());
+        }
+        Err(format!("the engine has looked for no work for {} s: see the log", since.as_secs()))
+    }
+
     /// Works until `shutdown` is ready; then takes nothing new, lets what is under way end for as long as the
     /// configuration says, and gives all claims back. Run it once at a time.
     pub async fn run(&self, shutdown: impl Future<Output = ()> + Send) {
         self.shell.stop(false);
         let mut schedule = Schedule::new(self.shell.clone());
         let mut shutdown = std::pin::pin!(shutdown);
+        let _turning = Turning(&self.shell);
         loop {
+            self.shell.turn(true);
             let taken = schedule.take_up().await.unwrap_or_else(|error| {
                 tracing::error!(%error, "no work can be taken");
                 0
@@ -90,9 +118,9 @@ impl Engine {
             let why = format!("connector {} has no probe", around.connector.description.name);
             return failed(CallFailure::new(FailureKind::Unsupported, why));
         }
-        let mut report = self.shell.connectors.check(&around.context).await;
-        around.count("check", &report);
-        let notes = Notes::of(&around.caller(), "check", &report.call, self.shell.now());
+        let connectors = &self.shell.connectors;
+        let mut report = around.call("check", 0, &[], connectors.check(&around.context)).await;
+        let notes = Notes::of(&around.caller(None), "check", &report.call, self.shell.now());
         if !notes.audit.is_empty()
             && let Err(error) = self.shell.store.commit(ChangeSet { audit: notes.audit, ..ChangeSet::default() }).await
         {
@@ -100,5 +128,14 @@ impl Engine {
                 Err(CallFailure::new(FailureKind::Host, format!("what the gate refused cannot be recorded: {error}")));
         }
         report
+    }
+}
+
+/// Says that the loop turns no more, however it ended.
+struct Turning<'a>(&'a Shell);
+
+impl Drop for Turning<'_> {
+    fn drop(&mut self) {
+        self.0.turn(false);
     }
 }

@@ -4,12 +4,15 @@
 use crate::loading::{NotReady, Surroundings};
 use crate::noted::Notes;
 use crate::shell::Shell;
+use crate::told::Told;
 use crate::{account, links, runs, settle, telemetry};
 use gatehouse_core::lifecycle::{Effect, Event, Refused, Transition, Work, step, work};
 use gatehouse_core::ports::{CallReport, ChangeSet, Claim, Fence, StoreError};
+use gatehouse_core::schema::Attributes;
 use gatehouse_core::{App, CallFailure, Request};
 use jiff::Timestamp;
 use std::sync::Arc;
+use tracing::Instrument as _;
 
 /// How often work whose records were changed by others meanwhile is done again before the claim is given back.
 const CONFLICTS: u32 = 5;
@@ -44,6 +47,8 @@ pub(crate) struct Job {
     pub request: Request,
     pub fence: Fence,
     pub lease_until: Timestamp,
+    /// The app's, for logs and counts; empty until it has been looked up.
+    app_name: String,
     /// Whether the claim is still held.
     held: bool,
     /// What calls left to be written down with the next commit.
@@ -57,14 +62,20 @@ impl Job {
             request: claim.request,
             fence: claim.fence,
             lease_until: claim.lease_until,
+            app_name: String::new(),
             held: true,
             notes: Notes::default(),
         }
     }
 
     /// Does what the request needs, for as long as the claim lasts and nothing has to be waited for.
-    #[tracing::instrument(name = "request", skip_all, fields(request = %self.request.id, operation = ?self.request.operation))]
-    pub async fn run(mut self) {
+    pub async fn run(self) {
+        let span = telemetry::request_span(&self.request);
+        self.shell.adopt_trace(&span, self.request.correlation.as_ref());
+        self.work().instrument(span).await;
+    }
+
+    async fn work(mut self) {
         let mut conflicts = 0;
         while self.held {
             let Some(work) = work(&self.request) else { return self.release().await };
@@ -97,6 +108,8 @@ impl Job {
             self.release().await;
             return Ok(());
         }
+        self.app_name.clone_from(&app.name);
+        tracing::Span::current().record("app", app.name.as_str());
         tracing::debug!(?work, "takes up");
         match work {
             Work::Conclude => account::conclude(self, &app).await,
@@ -132,10 +145,19 @@ impl Job {
         self.commit(app, event).await
     }
 
-    /// Writes down what a call told, with the next commit.
-    pub fn note<T>(&mut self, around: &Surroundings, function: &'static str, report: &CallReport<T>) {
-        around.count(function, report);
-        self.notes.append(Notes::of(&around.caller(), function, &report.call, self.shell.now()));
+    /// Makes a call, and writes down with the next commit what is to be known of it. `given`: the attributes that the
+    /// connector gets to see.
+    pub async fn call<T: Told>(
+        &mut self,
+        around: &Surroundings,
+        function: &'static str,
+        given: &[&Attributes],
+        call: impl Future<Output = CallReport<T>>,
+    ) -> CallReport<T> {
+        let report = around.call(function, self.request.attempts.len(), given, call).await;
+        let notes = Notes::of(&around.caller(Some(&self.request)), function, &report.call, self.shell.now());
+        self.notes.append(notes);
+        report
     }
 
     /// What is written down with the next commit.
@@ -162,7 +184,6 @@ impl Job {
     }
 
     async fn write(&mut self, transition: Transition, more: ChangeSet, keeps: bool) -> Worked {
-        let before = self.request.state;
         let version = transition.request.expected.unwrap_or(0) + 1;
         let mut after = transition.request.record.clone();
         after.version = version;
@@ -171,21 +192,18 @@ impl Job {
         changes.keep_claim = keeps;
         let id = self.request.id;
         let raised = changes.requests.iter().filter(|request| request.record.id != id);
-        let raised: Vec<_> = raised.map(|raised| (raised.record.operation, raised.record.state)).collect();
+        let raises = raised.count() > 0;
         let at = changes.log.iter().position(|(request, _)| *request == id).unwrap_or(0);
         changes.log.splice(at..at, self.notes.log.iter().map(|entry| (id, entry.clone())));
         changes.audit.extend(self.notes.audit.iter().cloned());
         self.durable(changes).await?;
         self.notes = Notes::default();
         self.held = keeps;
+        telemetry::attempts_ended(&self.app_name, &self.request, &after);
         self.request = after;
-        if self.request.state != before {
-            telemetry::request_reached(self.request.operation, self.request.state);
-        }
-        if !raised.is_empty() {
+        if raises {
             self.shell.wake.notify_one();
         }
-        raised.into_iter().for_each(|(operation, state)| telemetry::request_reached(operation, state));
         if self.request.state.is_settled() {
             self.shell.forget_run(id);
         }

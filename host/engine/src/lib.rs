@@ -17,8 +17,9 @@ mod schedule;
 mod settle;
 mod shell;
 mod telemetry;
+mod told;
 
 pub use clock::SystemClock;
 pub use config::{ConfigError, EngineConfig};
-pub use engine::Engine;
+pub use engine::{AdoptTrace, Engine};
 pub use settle::Review;

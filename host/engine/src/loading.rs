@@ -3,15 +3,19 @@
 
 use crate::noted::Caller;
 use crate::shell::Shell;
-use crate::telemetry;
+use crate::told::Told;
+use crate::{telemetry, told};
 use gatehouse_core::lifecycle::NameAttributes;
 use gatehouse_core::ports::{CallContext, CallReport, CredentialBinding, StoreError};
-use gatehouse_core::schema::{Account as RemoteAccount, Schema};
-use gatehouse_core::{App, CallFailure, Capability, Connector, Description, FailureKind, Interface, RequestId};
+use gatehouse_core::schema::{Account as RemoteAccount, Attributes, Schema};
+use gatehouse_core::{
+    App, CallFailure, Capability, Connector, Description, FailureKind, Interface, Request, RequestId,
+};
 use gatehouse_core::{mapping, validation};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tracing::Instrument as _;
 
 /// Why nothing can be called.
 #[derive(Debug)]
@@ -93,13 +97,31 @@ impl Surroundings {
         self.connector.interfaces.contains(&interface)
     }
 
-    pub fn caller(&self) -> Caller<'_> {
-        Caller { app: self.app.id, request: self.context.request, connector: &self.connector.description.name }
+    pub fn caller<'a>(&'a self, of: Option<&'a Request>) -> Caller<'a> {
+        let correlation = of.and_then(|request| request.correlation.as_ref());
+        let request_id = correlation.map(|correlation| correlation.request_id.as_str());
+        let connector = &self.connector.description.name;
+        Caller { app: self.app.id, request: self.context.request, request_id, connector }
     }
 
-    /// Counts a call that has ended.
-    pub fn count<T>(&self, function: &'static str, report: &CallReport<T>) {
-        telemetry::called(&self.app.name, function, &report.call, report.result.as_ref().err());
+    /// Makes a call, in a span of its own. What comes back is fit to be read: of what the call was `given`, and of what
+    /// it gave, sensitive values are hidden in the connector's words.
+    pub async fn call<T: Told>(
+        &self,
+        function: &'static str,
+        attempt: usize,
+        given: &[&Attributes],
+        call: impl Future<Output = CallReport<T>>,
+    ) -> CallReport<T> {
+        let span = telemetry::call_span(self, function, attempt);
+        async {
+            let mut report = call.await;
+            told::hide(&mut report, &self.schema, given);
+            telemetry::called(self, function, &report);
+            report
+        }
+        .instrument(span)
+        .await
     }
 }
 

@@ -8,11 +8,16 @@ use jiff::Timestamp;
 /// How many denials of one call are written down one by one.
 const DENIALS_IN_FULL: usize = 32;
 
+/// The field of a connector's line that names the API call it goes back to.
+const REQUEST_ID: &str = "request_id";
+
 /// For whom a call was made.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller<'a> {
     pub app: AppId,
     pub request: Option<RequestId>,
+    /// The `X-Request-Id` of the API call that asked for the request.
+    pub request_id: Option<&'a str>,
     pub connector: &'a str,
 }
 
@@ -65,13 +70,16 @@ pub(crate) fn host_line(
     LogEntry { at, source: "host".to_owned(), level, message: message.into(), fields }
 }
 
+/// What the connector wrote. The request id is the host's to say, whatever the connector calls a field.
 fn journal_line(caller: &Caller<'_>, line: &JournalLine, at: Timestamp) -> LogEntry {
+    let own = line.fields.iter().filter(|(name, _)| name != REQUEST_ID).cloned();
+    let request_id = caller.request_id.map(|id| (REQUEST_ID.to_owned(), id.to_owned()));
     LogEntry {
         at,
         source: caller.connector.to_owned(),
         level: line.level,
         message: line.message.clone(),
-        fields: line.fields.clone(),
+        fields: own.chain(request_id).collect(),
     }
 }
 
@@ -112,7 +120,8 @@ mod tests {
     }
 
     fn noted(call: &Call) -> Notes {
-        let caller = Caller { app: AppId(1), request: Some(RequestId(2)), connector: "scim" };
+        let caller =
+            Caller { app: AppId(1), request: Some(RequestId(2)), request_id: Some("call-1"), connector: "scim" };
         Notes::of(&caller, "commit", call, Timestamp::UNIX_EPOCH)
     }
 
@@ -131,6 +140,15 @@ mod tests {
         let notes = noted(&denials(DENIALS_IN_FULL + 500));
         assert_eq!(notes.audit.len(), DENIALS_IN_FULL + 1);
         assert_eq!(notes.audit[DENIALS_IN_FULL].facts["further"], "500");
+    }
+
+    #[test]
+    fn a_line_of_a_connector_carries_the_request_id_and_only_the_hosts() {
+        let fields = vec![("request_id".to_owned(), "forged".to_owned()), ("rows".to_owned(), "3".to_owned())];
+        let line = JournalLine { level: Level::Info, message: "read".to_owned(), fields };
+        let notes = noted(&Call { journal: vec![line], ..Call::default() });
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(notes.log[0].fields, [pair("rows", "3"), pair("request_id", "call-1")]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::known::{accounts_of, known};
 use crate::loading::{NotReady, Surroundings};
 use crate::noted::Notes;
 use crate::shell::Shell;
+use crate::told::Told;
 use gatehouse_core::lifecycle::{Event, Evidence, Looked, Marker, NameAttributes, OutcomeReport, Resolution, resolve};
 use gatehouse_core::ports::{CallReport, ChangeSet, StoreError};
 use gatehouse_core::schema::Account as RemoteAccount;
@@ -21,9 +22,10 @@ pub(crate) async fn settle(job: &mut Job, around: &Surroundings) -> Worked {
         return job.commit(&around.app, Event::Fail { why: "no step is left whose outcome to read".to_owned() }).await;
     };
     let shell = job.shell.clone();
-    let mut look = Look { shell: &shell, around, notes: Notes::default() };
-    let evidence = look.evidence(&job.request, &step).await;
-    job.notes().append(look.notes);
+    let mut look = Look { shell: &shell, around, request: &job.request, notes: Notes::default() };
+    let evidence = look.evidence(&step).await;
+    let notes = look.notes;
+    job.notes().append(notes);
     let looked = match evidence {
         Ok(evidence) => narrowed(around, resolve(&step, &around.schema, evidence, shell.now())),
         Err(failure) => return job.commit(&around.app, Event::ReadFailed(failure)).await,
@@ -81,8 +83,8 @@ pub(crate) async fn review(
         Err(NotReady::Store(error)) => return Err(error),
         Err(NotReady::Missing(failure)) => (Err(failure), None),
         Ok(around) => {
-            let mut look = Look { shell, around: &around, notes: Notes::default() };
-            let looked = look.review(request, external_id).await;
+            let mut look = Look { shell, around: &around, request, notes: Notes::default() };
+            let looked = look.review(external_id).await;
             let Notes { log, audit } = look.notes;
             let log = log.into_iter().map(|line| (request.id, line)).collect();
             shell.store.commit(ChangeSet { log, audit, ..ChangeSet::default() }).await?;
@@ -115,12 +117,14 @@ fn marker(around: &Surroundings, desired: &Desired) -> Option<Marker> {
 struct Look<'a> {
     shell: &'a Shell,
     around: &'a Surroundings,
+    request: &'a Request,
     notes: Notes,
 }
 
 impl Look<'_> {
     /// What there is to be read about a step.
-    async fn evidence(&mut self, request: &Request, step: &CommitStep) -> Result<Evidence, CallFailure> {
+    async fn evidence(&mut self, step: &CommitStep) -> Result<Evidence, CallFailure> {
+        let request = self.request;
         if let CommitStep::Create(desired) = step {
             return self.search(desired).await;
         }
@@ -165,8 +169,8 @@ impl Look<'_> {
     }
 
     /// The account that somebody named for a create; else what the engine itself would look at.
-    async fn review(&mut self, request: &Request, external_id: Option<&str>) -> Result<Resolution, CallFailure> {
-        let Some(step) = request.change.content.step(request.steps_done) else {
+    async fn review(&mut self, external_id: Option<&str>) -> Result<Resolution, CallFailure> {
+        let Some(step) = self.request.change.content.step(self.request.steps_done) else {
             return Ok(Resolution::Unprovable("no step is left".to_owned()));
         };
         let looked = match (step, external_id) {
@@ -185,25 +189,28 @@ impl Look<'_> {
                     Err(failure) => Err(failure),
                 };
             }
-            _ => resolve(step, &self.around.schema, self.evidence(request, step).await?, self.shell.now()),
+            _ => resolve(step, &self.around.schema, self.evidence(step).await?, self.shell.now()),
         };
         Ok(narrowed(self.around, looked).resolution)
     }
 
     async fn read(&mut self, external_id: &str) -> Result<RemoteAccount, CallFailure> {
-        let report = self.shell.connectors.read(&self.around.context, external_id).await;
-        self.note("read", &report);
-        report.result
+        let call = self.shell.connectors.read(&self.around.context, external_id);
+        self.call("read", call).await.result
     }
 
     async fn find(&mut self, attribute: &str, value: &str) -> Result<Vec<RemoteAccount>, CallFailure> {
-        let report = self.shell.connectors.find(&self.around.context, attribute, value).await;
-        self.note("find", &report);
-        report.result
+        let call = self.shell.connectors.find(&self.around.context, attribute, value);
+        self.call("find", call).await.result
     }
 
-    fn note<T>(&mut self, function: &'static str, report: &CallReport<T>) {
-        self.around.count(function, report);
-        self.notes.append(Notes::of(&self.around.caller(), function, &report.call, self.shell.now()));
+    async fn call<T: Told>(
+        &mut self,
+        function: &'static str,
+        call: impl Future<Output = CallReport<T>>,
+    ) -> CallReport<T> {
+        let report = self.around.call(function, self.request.attempts.len(), &[], call).await;
+        self.notes.append(Notes::of(&self.around.caller(Some(self.request)), function, &report.call, self.shell.now()));
+        report
     }
 }

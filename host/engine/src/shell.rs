@@ -1,14 +1,14 @@
 //! What all work shares: the world behind its traits, and what is remembered of runs while the engine lives.
 
-use crate::EngineConfig;
 use crate::runs::RunMemory;
+use crate::{AdoptTrace, EngineConfig};
 use gatehouse_core::lifecycle::Moment;
 use gatehouse_core::ports::{Clock, Connectors, Store};
-use gatehouse_core::{AppId, Request, RequestId, RetryPolicy};
+use gatehouse_core::{AppId, Correlation, Request, RequestId, RetryPolicy};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::Notify;
 
 type SharedMemory = Arc<tokio::sync::Mutex<RunMemory>>;
@@ -21,6 +21,9 @@ pub(crate) struct Shell {
     /// Somebody has made work.
     pub wake: Notify,
     stopping: AtomicBool,
+    /// When the loop last turned, in milliseconds since 1970; 0 while it does not run.
+    turned: AtomicI64,
+    adopt: OnceLock<AdoptTrace>,
     /// One run of an app at a time: a cancelled one is forgotten when the next one begins.
     runs: Mutex<HashMap<AppId, (RequestId, SharedMemory)>>,
 }
@@ -39,6 +42,8 @@ impl Shell {
             config,
             wake: Notify::new(),
             stopping: AtomicBool::new(false),
+            turned: AtomicI64::new(0),
+            adopt: OnceLock::new(),
             runs: Mutex::default(),
         }
     }
@@ -61,6 +66,29 @@ impl Shell {
 
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Notes that the loop turns, or has ended.
+    pub fn turn(&self, turns: bool) {
+        self.turned.store(if turns { self.now().as_millisecond() } else { 0 }, Ordering::SeqCst);
+    }
+
+    /// When the loop last turned; none: it does not run.
+    pub fn turned(&self) -> Option<Timestamp> {
+        let turned = self.turned.load(Ordering::SeqCst);
+        Some(turned).filter(|turned| *turned != 0).and_then(|turned| Timestamp::from_millisecond(turned).ok())
+    }
+
+    pub fn adopt_traces(&self, adopt: AdoptTrace) {
+        let _set_before = self.adopt.set(adopt);
+    }
+
+    /// Makes a span part of the trace of the API call that asked for the work.
+    pub fn adopt_trace(&self, span: &tracing::Span, correlation: Option<&Correlation>) {
+        let traceparent = correlation.and_then(|correlation| correlation.traceparent.as_deref());
+        if let (Some(adopt), Some(traceparent)) = (self.adopt.get(), traceparent) {
+            adopt(span, traceparent);
+        }
     }
 
     /// What is remembered of a run; empty after a restart, and then built anew from the store.

@@ -166,3 +166,22 @@ async fn a_host_killed_at_any_moment_of_a_run_leaves_nothing_done_twice() {
         assert_eq!(target.accounts.len(), 15);
     });
 }
+
+#[tokio::test]
+async fn an_engine_says_whether_it_takes_up_work() {
+    let world = World::new().await;
+    let engine = world.run("one");
+    until("it turns", async || engine.engine.health().is_ok().then_some(())).await;
+    world.clock.advance(std::time::Duration::from_secs(600));
+    assert!(engine.engine.health().unwrap_err().contains("for 600 s"), "it has not turned since");
+    engine.engine.wake();
+    until("it turns again", async || engine.engine.health().is_ok().then_some(())).await;
+    let outside = engine.engine.clone();
+    engine.kill().await;
+    assert!(outside.health().unwrap_err().contains("does not run"), "{:?}", outside.health());
+    let again = world.run("two");
+    let outside = again.engine.clone();
+    until("it turns", async || outside.health().is_ok().then_some(())).await;
+    again.stop().await;
+    assert!(outside.health().is_err(), "one that was stopped takes up nothing");
+}

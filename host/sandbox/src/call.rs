@@ -32,7 +32,6 @@ pub(crate) struct Ready {
 
 /// What a call is made with.
 pub(crate) struct Order {
-    phase: Phase,
     app: AppId,
     settings: BTreeMap<String, String>,
     gate: Gate,
@@ -95,7 +94,7 @@ impl Runner {
         let overtime = |limits: &Limits, _| {
             LimitHit::of(limits, "describe_ms", "`describe` has to answer from what the connector holds")
         };
-        Order { phase: Phase::Describe, app: AppId(0), settings: BTreeMap::new(), gate, notes, within, overtime }
+        Order { app: AppId(0), settings: BTreeMap::new(), gate, notes, within, overtime }
     }
 
     /// A call for an app.
@@ -113,7 +112,7 @@ impl Runner {
         let longest = Duration::from_millis(self.limits.call_ms);
         let within = context.timeout.min(longest);
         let overtime = if context.timeout < longest { asked_overtime } else { call_overtime };
-        Order { phase, app: context.app, settings: context.settings.clone(), gate, notes, within, overtime }
+        Order { app: context.app, settings: context.settings.clone(), gate, notes, within, overtime }
     }
 
     /// Makes a call: `work` instantiates and asks. The store is its own, and is dropped with it.
@@ -127,7 +126,7 @@ impl Runner {
         T: Send + 'static,
         F: Future<Output = wasmtime::Result<Result<T, CallFailure>>> + Send + 'static,
     {
-        let Order { phase, app, settings, gate, notes, within, overtime } = order;
+        let Order { app, settings, gate, notes, within, overtime } = order;
         let _closing = Closing(notes.clone());
         // The time of the call includes the wait for a place: who asked holds the request no longer than that.
         let deadline = tokio::time::Instant::now() + within;
@@ -162,9 +161,6 @@ impl Runner {
             }
         };
         let result = result.map_err(|failure| failure::bounded(failure, &self.limits));
-        if let Err(failure) = &result {
-            tracing::info!(%app, phase = phase.name(), %failure, "call failed");
-        }
         CallReport { result, call: notes.report(started.elapsed()) }
     }
 

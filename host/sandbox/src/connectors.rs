@@ -66,6 +66,11 @@ impl Connectors for Sandbox {
         self.compiler.forget(digest);
     }
 
+    fn health(&self) -> Result<(), String> {
+        let dead = || "the clock that interrupts connectors stands still: nothing could stop one that loops".to_owned();
+        self.ticker.is_alive().then_some(()).ok_or_else(dead)
+    }
+
     async fn check(&self, context: &CallContext) -> CallReport<Vec<Finding>> {
         let limits = self.runner.limits.clone();
         self.call(

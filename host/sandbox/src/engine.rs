@@ -3,7 +3,9 @@
 //! refused by admission as well. It never sees a component's bytes.
 
 use crate::Limits;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
 /// How often guests are interrupted, so that time limits are looked at.
@@ -11,6 +13,32 @@ pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// Address space kept for each linear memory. Part of the generated code: memories within it need no bounds checks.
 const MEMORY_RESERVATION: u64 = 4 << 30;
+
+/// How long the clock may stand still before it counts as dead: machines are slow when they are busy.
+const STANDSTILL: Duration = Duration::from_secs(10);
+
+/// The clock that interrupts guests, as far as its health goes.
+#[derive(Clone)]
+pub(crate) struct Ticker {
+    begun: Instant,
+    /// When it last ticked, in milliseconds since it was started.
+    ticked: Arc<AtomicU64>,
+}
+
+impl Ticker {
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn tick(&self) {
+        self.ticked.store(self.elapsed(), Ordering::Relaxed);
+    }
+
+    /// Whether it ticks. Without it no guest could be stopped.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.elapsed().saturating_sub(self.ticked.load(Ordering::Relaxed)) <= STANDSTILL.as_millis() as u64
+    }
+}
 
 /// The settings under which components are compiled.
 pub(crate) fn compiling(limits: &Limits) -> Config {
@@ -33,8 +61,8 @@ pub(crate) fn compiling(limits: &Limits) -> Config {
     config
 }
 
-/// An engine that runs components, on a pool of instances where there is address space for one.
-pub(crate) fn running(limits: &Limits) -> wasmtime::Result<Engine> {
+/// An engine that runs components, on a pool of instances where there is address space for one; and its clock.
+pub(crate) fn running(limits: &Limits) -> wasmtime::Result<(Engine, Ticker)> {
     let mut config = compiling(limits);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(limits)));
     let engine = match Engine::new(&config) {
@@ -45,8 +73,8 @@ pub(crate) fn running(limits: &Limits) -> wasmtime::Result<Engine> {
             Engine::new(&config)?
         }
     };
-    start_ticking(&engine)?;
-    Ok(engine)
+    let ticker = start_ticking(&engine)?;
+    Ok((engine, ticker))
 }
 
 fn pool(limits: &Limits) -> PoolingAllocationConfig {
@@ -71,16 +99,19 @@ fn pool(limits: &Limits) -> PoolingAllocationConfig {
 
 /// A thread of its own, since a busy runtime must not stop the clock. It ends with the engine.
 #[allow(clippy::disallowed_methods, reason = "a thread of its own may sleep: it is a clock")]
-fn start_ticking(engine: &Engine) -> std::io::Result<()> {
+fn start_ticking(engine: &Engine) -> std::io::Result<Ticker> {
     let engine = engine.weak();
+    let ticker = Ticker { begun: Instant::now(), ticked: Arc::default() };
+    let clock = ticker.clone();
     std::thread::Builder::new().name("gatehouse-ticker".to_owned()).spawn(move || {
         while let Some(engine) = engine.upgrade() {
             engine.increment_epoch();
+            clock.tick();
             drop(engine);
             std::thread::sleep(TICK);
         }
     })?;
-    Ok(())
+    Ok(ticker)
 }
 
 #[cfg(test)]
@@ -93,7 +124,7 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_has_all_the_memories_it_may_leaves_the_others_theirs() {
         let limits = Limits { concurrent_calls: 3, memories: 4, core_instances: 12, ..Limits::default() };
-        let engine = running(&limits).unwrap();
+        let (engine, _) = running(&limits).unwrap();
         let greedy = "(core instance (instantiate $m))".repeat(4);
         let greedy = format!("(component (core module $m (memory 1) (table 1 funcref)) {greedy})");
         let greedy = Component::new(&engine, wat::parse_str(greedy).unwrap()).unwrap();

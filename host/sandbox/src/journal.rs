@@ -95,6 +95,11 @@ impl Journal {
         self.log(level, text.trim_end_matches('\r'), vec![("stream".to_owned(), name.to_owned())]);
     }
 
+    /// Lines that are missing.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
     /// What was written, with the last progress and, if there was too much, how much is missing.
     pub(crate) fn finish(&mut self) -> Vec<JournalLine> {
         for stream in [Stdio::Out, Stdio::Err] {

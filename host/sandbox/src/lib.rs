@@ -29,6 +29,7 @@ pub use limits::{LimitRow, Limits, NoLimit, Unit};
 
 use call::{Ready, Runner};
 use compile::Compiler;
+use engine::Ticker;
 use gate::Network;
 use gatehouse_core::Digest;
 use secrecy::SecretBox;
@@ -74,6 +75,7 @@ pub struct Sandbox {
     runner: Runner,
     compiler: Compiler,
     ready: RwLock<HashMap<Digest, Arc<Ready>>>,
+    ticker: Ticker,
 }
 
 impl Sandbox {
@@ -83,11 +85,11 @@ impl Sandbox {
     /// The engine does not start, or a directory or file cannot be used.
     pub fn new(config: SandboxConfig) -> Result<Self, SandboxError> {
         let limits = Arc::new(config.limits);
-        let engine = engine::running(&limits).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
+        let (engine, ticker) = engine::running(&limits).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
         let network = Network::new(&config.extra_ca_files, config.hosts, limits.clone());
         let network = Arc::new(network.map_err(SandboxError::Certificates)?);
         let compiler = Compiler::new(&engine, config.compile_child, config.cache_dir, config.mac_key, limits.clone())?;
-        Ok(Self { runner: Runner::new(engine, limits, network)?, compiler, ready: RwLock::default() })
+        Ok(Self { runner: Runner::new(engine, limits, network)?, compiler, ready: RwLock::default(), ticker })
     }
 
     /// The limits in force.

@@ -136,7 +136,10 @@ impl Notes {
 
     /// The notes as the caller gets them. Nothing leaves any more.
     pub(crate) fn report(&self, elapsed: Duration) -> Call {
-        let journal = self.journal().finish();
+        let (journal, journal_dropped) = {
+            let mut journal = self.journal();
+            (journal.finish(), journal.dropped())
+        };
         let mut egress = self.egress();
         egress.over = true;
         Call {
@@ -145,6 +148,7 @@ impl Notes {
             requests: egress.left,
             denials: egress.denials.clone(),
             journal,
+            journal_dropped,
             elapsed,
             peak_memory: self.peak_memory.load(Ordering::Relaxed),
         }

@@ -52,6 +52,9 @@ pub struct ServeArgs {
     /// How to write the log: `text`, or `json` with one object a line (GATEHOUSE_LOG says how much: `info`)
     #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
     log_format: Option<LogFormat>,
+    /// Where to send traces: the base URL of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true)]
+    otlp_endpoint: Option<String>,
 }
 
 /// How to write the log.
@@ -83,6 +86,7 @@ struct FileKeys {
     /// Limits of the sandbox that are not to be the usual ones.
     #[serde(default)]
     limits: Limits,
+    otlp_endpoint: Option<String>,
 }
 
 /// How a host runs.
@@ -104,6 +108,8 @@ pub struct ServeConfig {
     pub log_format: LogFormat,
     /// The limits of the sandbox: those of the file's table `limits`, and the usual ones besides.
     pub limits: Limits,
+    /// The collector that traces go to, if there is one.
+    pub otlp_endpoint: Option<String>,
 }
 
 impl ServeConfig {
@@ -140,6 +146,7 @@ impl ServeConfig {
             print_token_to: args.print_token_to.or(file.print_token_to),
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
             limits: file.limits,
+            otlp_endpoint: args.otlp_endpoint.or(file.otlp_endpoint).filter(|endpoint| !endpoint.is_empty()),
         })
     }
 

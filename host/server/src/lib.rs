@@ -7,4 +7,6 @@ pub mod cli;
 pub mod config;
 pub mod serve;
 pub mod service;
+pub mod telemetry;
+mod text;
 pub mod wire;

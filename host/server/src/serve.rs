@@ -2,8 +2,9 @@
 //! that names the implementations.
 
 use crate::api::{Api, router};
-use crate::config::{LogFormat, MASTER_KEY, ServeArgs, ServeConfig, write_private};
+use crate::config::{MASTER_KEY, ServeArgs, ServeConfig, write_private};
 use crate::service::{Background, Services};
+use crate::telemetry::{self, Telemetry};
 use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
 use axum_server::Handle;
@@ -13,11 +14,9 @@ use gatehouse_core::{App, Request};
 use gatehouse_engine::{Engine, EngineConfig, Review, SystemClock};
 use gatehouse_sandbox::{CompileChild, Limits, Sandbox, SandboxConfig};
 use gatehouse_store::{OpenOptions, RedbStore};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use secrecy::SecretBox;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::IsTerminal as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,35 +30,39 @@ pub const STORE: &str = "gatehouse.db";
 /// How long calls of the API may take to end when the host is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How often metrics are tidied up.
-const TIDY: Duration = Duration::from_secs(5);
-
 /// Runs a host until it is told to stop.
 ///
 /// # Errors
 /// Something it needs is not to be had: the text says what, and what to do.
 pub fn run(args: ServeArgs) -> Result<()> {
     let config = ServeConfig::read(args)?;
-    log_to_stderr(config.log_format);
+    let incarnation = incarnation()?;
+    let telemetry = Telemetry::start(config.log_format, config.otlp_endpoint.as_deref(), &incarnation)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
-    runtime.block_on(serve(config))
+    let served = runtime.block_on(serve(config, incarnation));
+    // What the runtime still holds is let go first: it may have spans open.
+    drop(runtime);
+    telemetry.stop();
+    served
 }
 
-async fn serve(config: ServeConfig) -> Result<()> {
+async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     // Several libraries bring a provider; the process has to choose one.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let metrics = telemetry::metrics::start()?;
     make_private_directory(&config.data)?;
     let store: Arc<dyn Store> = Arc::new(open_store(&config)?);
     let listener = listen(config.listen)?;
     let tls = tls(&config).await?;
     let sandbox = Arc::new(sandbox(&config)?);
     let clock = Arc::new(SystemClock);
-    let engine = Engine::new(store.clone(), sandbox.clone(), clock.clone(), EngineConfig::new(incarnation()?))?;
+    let engine = Engine::new(store.clone(), sandbox.clone(), clock.clone(), EngineConfig::new(incarnation))?;
+    engine.adopt_traces(telemetry::adopt);
     let services = Services::new(store, sandbox, clock, Arc::new(Behind(engine.clone())));
     first_token(&services, config.print_token_to.as_deref()).await?;
 
     let (close, closing) = watch::channel(false);
-    let api = router(Api::new(services, metrics()?, closing.clone()));
+    let api = router(Api::new(services, Some(metrics), closing.clone()));
     let address = listener.local_addr().context("no address")?;
     let handle = Handle::new();
     tokio::spawn(stop_on_signal(close, handle.clone()));
@@ -86,6 +89,10 @@ struct Behind(Engine);
 impl Background for Behind {
     fn wake(&self) {
         self.0.wake();
+    }
+
+    fn health(&self) -> Result<(), String> {
+        self.0.health()
     }
 
     async fn probe(&self, app: &App) -> CallReport<Vec<Finding>> {
@@ -223,32 +230,6 @@ fn make_private_directory(path: &PathBuf) -> Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path).with_context(|| format!("the data directory {} cannot be made", path.display()))
-}
-
-fn metrics() -> Result<Option<PrometheusHandle>> {
-    let handle = PrometheusBuilder::new().install_recorder().context("the metrics")?;
-    let tidied = handle.clone();
-    tokio::spawn(async move {
-        let mut tick = tokio::time::interval(TIDY);
-        loop {
-            tick.tick().await;
-            tidied.run_upkeep();
-        }
-    });
-    Ok(Some(handle))
-}
-
-fn log_to_stderr(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("GATEHOUSE_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
-    }
 }
 
 async fn stop_on_signal(close: watch::Sender<bool>, handle: Handle<SocketAddr>) {

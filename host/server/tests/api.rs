@@ -335,3 +335,39 @@ fn a_list_is_never_taken_for_an_object() {
     assert_eq!(host.get("/users/ada").status, 200);
     assert_eq!(host.get("/users/j9").status, 404);
 }
+
+#[test]
+fn a_host_is_ready_only_while_all_of_it_is_and_says_what_is_not() {
+    let host = Host::start();
+    let ready = || host.send("GET", "/readyz", &[], b"");
+    let well = ready();
+    assert_eq!((well.status, &well.body["ready"]), (200, &json!(true)));
+    assert!(well.body["checks"].as_object().unwrap().values().all(serde_json::Value::is_null), "{well:?}");
+
+    *host.background.ill.lock().unwrap() = Some("the engine does not run: see the log".to_owned());
+    let dead = ready();
+    assert_eq!((dead.status, &dead.body["ready"]), (503, &json!(false)));
+    assert_eq!(dead.body["checks"]["engine"], "the engine does not run: see the log");
+    assert_eq!(host.send("GET", "/healthz", &[], b"").status, 200, "the process lives");
+    *host.background.ill.lock().unwrap() = None;
+    assert_eq!(ready().status, 200);
+
+    host.close.send(true).unwrap();
+    let stopping = ready();
+    assert_eq!((stopping.status, &stopping.body["checks"]["stopping"]), (503, &json!("the host is shutting down")));
+}
+
+#[test]
+fn what_a_call_asks_for_carries_its_request_id() {
+    let host = Host::start().with_app();
+    assert_eq!(
+        host.post("/users", &json!({"username": "ada", "email": "a@example.com", "profile": "staff"})).status,
+        201
+    );
+    let body = json!({"app": "hr", "operation": "Create", "user": "ada"});
+    let asked = host.call("POST", "/requests", &[("x-request-id", "call-1")], Some(&body));
+    assert_eq!((asked.status, &asked.body["request_id"]), (202, &json!("call-1")), "{asked:?}");
+    let id = asked.body["id"].as_str().unwrap();
+    let shown = host.call("GET", &format!("/requests/{id}"), &[("x-request-id", "call-2")], None);
+    assert_eq!(shown.body["request_id"], "call-1", "of the call that asked for it");
+}

@@ -4,6 +4,7 @@
 mod accounts;
 mod backup;
 mod codes;
+mod counts;
 mod credentials;
 mod directory;
 mod fault;
@@ -20,6 +21,7 @@ mod request_lists;
 mod requests;
 mod shared;
 mod tables;
+mod telemetry;
 mod transaction;
 mod unique;
 mod writer;

@@ -21,6 +21,11 @@ impl Scenario {
     pub fn start() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let host = Gatehouse::start(directory.path()).unwrap();
+        Self::on(host, directory)
+    }
+
+    /// On a host that was started otherwise.
+    pub fn on(host: Gatehouse, directory: TempDir) -> Self {
         Self { host, help: RefCell::default(), directory }
     }
 

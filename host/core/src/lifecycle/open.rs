@@ -101,6 +101,7 @@ fn begin(new: NewRequest, state: State, run: Option<Run>, now: Timestamp) -> Tra
         retry_count: 0,
         created_by: new.by,
         reason: new.reason,
+        correlation: None,
         created_at: now,
         updated_at: now,
         version: 0,

@@ -32,6 +32,12 @@ pub trait Connectors: Send + Sync {
     /// Forgets a component, and all that was made of it. Calls under way end as they would.
     fn unload(&self, digest: Digest);
 
+    /// Whether calls can be made at all.
+    ///
+    /// # Errors
+    /// They cannot; the text says why.
+    fn health(&self) -> Result<(), String>;
+
     /// Checks a configuration.
     async fn check(&self, context: &CallContext) -> CallReport<Vec<Finding>>;
 
@@ -147,6 +153,8 @@ pub struct Call {
     pub denials: Vec<Denial>,
     /// What the connector wrote.
     pub journal: Vec<JournalLine>,
+    /// Lines it wrote beyond what a call may write.
+    pub journal_dropped: u64,
     /// How long it took.
     pub elapsed: Duration,
     /// The most memory it had, in bytes.

@@ -210,6 +210,17 @@ pub struct RequestQuery {
     pub limit: usize,
 }
 
+/// How many requests an app has, and when the first one is due.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestFigures {
+    /// How many are in each state; every state is there.
+    pub states: BTreeMap<State, u64>,
+    /// How many are in review.
+    pub in_review: u64,
+    /// When the first request that could be claimed falls, or fell, due.
+    pub first_due: Option<Timestamp>,
+}
+
 /// Why the store did not do what was asked. Nothing was written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -361,6 +372,8 @@ pub trait Store: Send + Sync {
     async fn oldest_unsettled(&self, app: AppId) -> Result<Option<RequestId>, StoreError>;
     /// How many requests are in review: as `requests` with `needs_review` lists them, and cheap.
     async fn review_count(&self) -> Result<u64, StoreError>;
+    /// How many requests each app has, without looking at any of them.
+    async fn request_figures(&self) -> Result<BTreeMap<AppId, RequestFigures>, StoreError>;
     /// A request's log, in order.
     async fn request_log(
         &self,

@@ -177,6 +177,30 @@ pub enum FailureKind {
     Denied,
 }
 
+impl FailureKind {
+    /// As the API spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::Stale => "stale",
+            Self::CursorExpired => "cursor_expired",
+            Self::Invalid => "invalid",
+            Self::Rejected => "rejected",
+            Self::Unsupported => "unsupported",
+            Self::Limit => "limit",
+            Self::Trap => "trap",
+            Self::Protocol => "protocol",
+            Self::Host => "host",
+            Self::Denied => "denied",
+        }
+    }
+}
+
 impl CallFailure {
     /// A failure of this kind.
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {

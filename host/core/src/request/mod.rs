@@ -8,7 +8,7 @@ pub use attempt::{Attempt, AttemptOutcome, CallFailure, Candidate, FailureKind, 
 pub use change::{Change, CommitStep, Desired, LinkChange, Sealed};
 pub use run::{Completeness, PageNext, Run, StagedAction, StagingRow, StagingSource, Verdict};
 
-use crate::{AccountId, Actor, AppId, RequestId, UserId};
+use crate::{AccountId, Actor, AppId, Correlation, RequestId, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -215,6 +215,9 @@ pub struct Request {
     /// Why they asked.
     #[serde(default)]
     pub reason: Option<String>,
+    /// The API call by which they asked; none for what the host does of itself.
+    #[serde(default)]
+    pub correlation: Option<Correlation>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.

@@ -99,8 +99,8 @@ async fn read_all(
             read.push(StagingSource::Fault { external_id: None, why: format!("{id} is not known any more") });
             continue;
         };
-        let report = job.shell.connectors.read(&around.context, &external_id).await;
-        job.note(around, "read", &report);
+        let connectors = job.shell.connectors.clone();
+        let report = job.call(around, "read", &[], connectors.read(&around.context, &external_id)).await;
         let source = match report.result {
             Ok(account) => StagingSource::Absent { account: *id, read: Some(around.narrowed(account)) },
             Err(failure) if failure.kind == FailureKind::NotFound => StagingSource::Absent { account: *id, read: None },

@@ -118,8 +118,9 @@ impl Asked {
         if items.is_empty() {
             return Ok(places.iter().map(|_| nothing()).collect());
         }
-        let report = job.shell.connectors.analyze(&around.context, &items).await;
-        job.note(around, "analyze", &report);
+        let given: Vec<&Attributes> = items.iter().flat_map(|item| [&item.account.attributes, &item.desired]).collect();
+        let connectors = job.shell.connectors.clone();
+        let report = job.call(around, "analyze", &given, connectors.analyze(&around.context, &items)).await;
         let said = report.result?;
         if said.len() != items.len() {
             let why = format!("{} verdicts were given on {} accounts", said.len(), items.len());

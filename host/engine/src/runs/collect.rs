@@ -24,18 +24,10 @@ pub(crate) async fn collect_page(job: &mut Job, around: &Surroundings) -> Worked
         0 => job.shell.store.oldest_unsettled(around.app.id).await?,
         _ => None,
     };
-    let report = job
-        .shell
-        .connectors
-        .collect(
-            &around.context,
-            config.collect_filter.as_deref(),
-            run.cursor.as_deref(),
-            &around.attributes,
-            config.page_size,
-        )
-        .await;
-    job.note(around, "collect", &report);
+    let connectors = job.shell.connectors.clone();
+    let (filter, cursor) = (config.collect_filter.as_deref(), run.cursor.as_deref());
+    let call = connectors.collect(&around.context, filter, cursor, &around.attributes, config.page_size);
+    let report = job.call(around, "collect", &[], call).await;
     match report.result.and_then(|page| going_on(&run, page)) {
         Ok(page) => store_page(job, around, &mut memory, &run, page, oldest_open).await,
         Err(failure) => collect_failed(job, around, &mut memory, failure).await,

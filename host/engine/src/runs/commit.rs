@@ -177,6 +177,7 @@ impl Batch {
         match opened {
             Ok(transition) => {
                 self.raised += 1;
+                let transition = transition.correlated(job.request.correlation.as_ref());
                 crate::job::join(&mut self.changes, transition.into_changes(None));
                 Ok(())
             }

@@ -261,6 +261,10 @@ impl Connectors for FakeConnectors {
         self.loaded.lock().unwrap().remove(&digest);
     }
 
+    fn health(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     async fn check(&self, context: &CallContext) -> CallReport<Vec<Finding>> {
         let finding = Finding { name: "sign-in".to_owned(), detail: "works".to_owned() };
         self.call(context, "check", "", |_| Ok(vec![finding])).await

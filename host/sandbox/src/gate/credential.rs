@@ -111,12 +111,30 @@ fn secret_part(pair: &str) -> &str {
     }
 }
 
-/// As it is, as JSON writes it, and as a form writes it. Other ways of escaping are undone in the answer.
-fn spellings_of(secret: &str) -> [String; 3] {
+/// As it is, as JSON and forms write it, in hexadecimal, from back to front, and in base64 wherever in a longer text it
+/// may stand. Other ways of escaping are undone in the answer.
+fn spellings_of(secret: &str) -> Vec<String> {
+    if secret.len() < SHORTEST_SECRET {
+        return Vec::new();
+    }
     let json = serde_json::Value::from(secret).to_string();
     let json = json[1..json.len() - 1].to_owned();
     let url = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-    [secret.to_owned(), json, url]
+    let hex = hex::encode(secret);
+    let mut spellings =
+        vec![secret.to_owned(), json, url, hex.to_ascii_uppercase(), hex, secret.chars().rev().collect()];
+    for before in 0..3 {
+        spellings.extend(within_base64(secret, before));
+    }
+    spellings
+}
+
+/// What base64 makes of a secret with so many bytes before it (0 to 2 are all there are), with the usual alphabet and
+/// that of URLs: the characters that depend on nothing but the secret.
+fn within_base64(secret: &str, before: usize) -> [String; 2] {
+    let bytes = [&[0; 2][..before], secret.as_bytes()].concat();
+    let (first, end) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
+    [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)].map(|text| text[first..end].to_owned())
 }
 
 /// A text with the escapes of URLs, JSON and HTML undone; none if it has none.
@@ -224,6 +242,26 @@ mod tests {
             assert!(basic.in_bytes(text.as_bytes()), "{text}");
         }
         assert!(!basic.in_bytes(b"joe:password"));
+    }
+
+    #[test]
+    fn a_secret_is_found_in_hexadecimal_reversed_and_in_base64_at_every_place() {
+        let secret = "s3cret>>token??";
+        let needles = Needles::of(&[binding(AuthScheme::Bearer, secret)]);
+        for before in ["", "a", "ab", "abc", "authorization: Bearer "] {
+            for after in ["", "x", "xy", "xyz"] {
+                let text = format!("{before}{secret}{after}");
+                assert!(needles.in_bytes(STANDARD.encode(&text).as_bytes()), "{text}");
+                assert!(needles.in_bytes(URL_SAFE_NO_PAD.encode(&text).as_bytes()), "{text}");
+                assert!(needles.in_bytes(hex::encode(&text).as_bytes()), "{text}");
+                assert!(needles.in_bytes(hex::encode_upper(&text).as_bytes()), "{text}");
+            }
+        }
+        assert!(needles.in_bytes(secret.chars().rev().collect::<String>().as_bytes()));
+        for other in ["s3cret>>token!!", "s3cret"] {
+            assert!(!needles.in_bytes(STANDARD.encode(other).as_bytes()), "{other}");
+            assert!(!needles.in_bytes(hex::encode(other).as_bytes()), "{other}");
+        }
     }
 
     #[test]

@@ -113,7 +113,6 @@ impl Inner {
                 url: url_of(uri),
                 detail: cut(&refusal.detail, LONGEST_URL),
             };
-            tracing::warn!(app = %self.app, rule = %denial.rule, method = %denial.method, url = %denial.url, detail = %denial.detail, "egress refused");
             egress.denials.push(denial);
         }
         egress.last_refused = true;

@@ -27,7 +27,8 @@ pub(super) async fn authenticate(
     };
     let if_match = if_match(request.headers())?;
     tracing::Span::current().record("actor", tracing::field::display(&actor));
-    request.extensions_mut().insert(Caller { if_match, ..Caller::new(actor) });
+    let correlation = request.extensions().get().cloned();
+    request.extensions_mut().insert(Caller { if_match, correlation, ..Caller::new(actor) });
     Ok(next.run(request).await)
 }
 

@@ -1,7 +1,7 @@
 //! The OpenAPI document, generated from the routes. What holds for every call (the token, keys for repeating,
 //! versions) is added here once.
 
-use super::{open, protected};
+use super::{FieldProblem, open, protected};
 use utoipa::OpenApi;
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -21,6 +21,8 @@ const TOKEN: &str = "token";
             by requests: a call that answers 202 has made one; follow it at its Location, or by its events.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
+    // Named by the answers that every call may give; the routes name the others.
+    components(schemas(FieldProblem)),
     tags(
         (name = "connectors", description = "Installed connectors."),
         (name = "apps", description = "Connected apps: a connector, its settings, and how to provision."),

@@ -2,6 +2,7 @@
 //! that says where it was looked for.
 
 use anyhow::{Context, Result, anyhow, bail};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value as Json;
 use std::fs;
 use std::path::Path;
@@ -23,18 +24,23 @@ pub(super) enum Sent {
 pub(super) struct Client {
     agent: Agent,
     base: String,
-    token: Option<String>,
+    token: Option<SecretString>,
 }
 
 impl Client {
-    pub(super) fn new(server: &str, token: Option<String>, file: Option<&Path>, ca: Option<&Path>) -> Result<Self> {
+    pub(super) fn new(
+        server: &str,
+        token: Option<SecretString>,
+        file: Option<&Path>,
+        ca: Option<&Path>,
+    ) -> Result<Self> {
         let base = server.trim_end_matches('/').to_owned();
         base.parse::<gatehouse_core::Origin>().context("--server takes a URL such as http://127.0.0.1:7070")?;
         let token = match (token, file) {
-            (Some(token), _) => Some(token.trim().to_owned()),
+            (Some(token), _) => Some(token),
             (None, Some(file)) => {
                 let text = fs::read_to_string(file).with_context(|| format!("the token file {}", file.display()))?;
-                Some(text.trim().to_owned())
+                Some(SecretString::from(text.trim()))
             }
             (None, None) => None,
         };
@@ -97,7 +103,7 @@ impl Client {
     fn send(&self, method: Method, path: &str, body: Option<Sent>, version: Option<u64>) -> Result<Json> {
         let mut request = Request::builder().method(method.clone()).uri(format!("{}{path}", self.base));
         if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose_secret()));
         }
         if let Some(version) = version {
             request = request.header(header::IF_MATCH, format!("\"{version}\""));

@@ -22,6 +22,7 @@ use crate::config::ServeArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use client::Client;
 use render::Output;
+use secrecy::SecretString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -60,8 +61,8 @@ struct Global {
     )]
     server: String,
     /// The token to call with (in the environment other users do not see it)
-    #[arg(long, global = true, env = "GATEHOUSE_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[arg(long, global = true, env = "GATEHOUSE_TOKEN", hide_env_values = true, value_parser = values::token)]
+    token: Option<SecretString>,
     /// A file with the token
     #[arg(long, global = true, value_name = "FILE", env = "GATEHOUSE_TOKEN_FILE", hide_env_values = true)]
     token_file: Option<PathBuf>,

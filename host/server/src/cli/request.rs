@@ -285,11 +285,16 @@ fn show(session: &Session, id: &str, log: bool) -> Result<Outcome> {
         if log {
             line("");
             for entry in lines {
-                line(&row(entry).join("  "));
+                line(&flat(&row(entry).join("  ")));
             }
         }
     });
     Ok(Outcome::Done)
+}
+
+/// One entry, one line, whatever is in it: a text with line breaks could pass for further entries.
+fn flat(entry: &str) -> String {
+    entry.replace('\n', "\\n")
 }
 
 fn message(entry: &Json) -> String {
@@ -433,6 +438,12 @@ mod tests {
         ];
         rows.sort_by_key(|row| (weight(row), row["no"].as_u64()));
         assert_eq!(rows.map(|row| row["no"].as_u64()), [2, 4, 1, 0, 3].map(Some));
+    }
+
+    #[test]
+    fn no_entry_of_a_log_can_pass_for_two() {
+        let entry = json!({"message": "one\n2026-01-01T00:00:00Z  host  info  Requested → Completed", "fields": []});
+        assert_eq!(flat(&message(&entry)), "one\\n2026-01-01T00:00:00Z  host  info  Requested → Completed");
     }
 
     #[test]

@@ -1,8 +1,14 @@
 //! What people type: `name=value` pairs, files, secrets.
 
 use anyhow::{Context, Result, bail};
+use secrecy::SecretString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+
+/// A token, which from here on is in no text.
+pub(super) fn token(text: &str) -> Result<SecretString, std::convert::Infallible> {
+    Ok(SecretString::from(text.trim()))
+}
 
 /// Splits `name=value`.
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {

@@ -3,7 +3,7 @@
 
 use super::ServiceError;
 use gatehouse_core::ports::ChangeSet;
-use gatehouse_core::{Actor, Digest};
+use gatehouse_core::{Actor, Correlation, Digest};
 use serde::{Deserialize, Serialize};
 
 /// Who calls, and how.
@@ -15,6 +15,8 @@ pub struct Caller {
     pub answer_key: Option<AnswerKey>,
     /// The version they have seen (If-Match).
     pub if_match: Option<u64>,
+    /// What ties the requests that the call makes to it.
+    pub correlation: Option<Correlation>,
 }
 
 /// The key of an answer, and the digest of the body it answers.
@@ -74,7 +76,7 @@ fn json(body: &impl Serialize) -> serde_json::Value {
 impl Caller {
     /// A caller without anything special.
     pub fn new(actor: Actor) -> Self {
-        Self { actor, answer_key: None, if_match: None }
+        Self { actor, answer_key: None, if_match: None, correlation: None }
     }
 
     /// Remembers the answer in the commit that does what was asked.

@@ -41,6 +41,11 @@ use std::sync::Arc;
 pub trait Background: Send + Sync {
     /// There is new work to look for.
     fn wake(&self);
+    /// Whether work is taken up.
+    ///
+    /// # Errors
+    /// It is not; the text says why.
+    fn health(&self) -> Result<(), String>;
     /// Checks an app's configuration against its target.
     async fn probe(&self, app: &App) -> CallReport<Vec<Finding>>;
     /// Looks at the target for somebody who settles a request in review.

@@ -165,6 +165,7 @@ impl Services {
         transition: Transition,
         more: impl FnOnce(&mut ChangeSet),
     ) -> Result<Answer, ServiceError> {
+        let transition = transition.correlated(caller.correlation.as_ref());
         let request = Request { version: 1, ..transition.request.record.clone() };
         let answer = self.accepted(&request).await?;
         let mut changes = transition.into_changes(None);
@@ -221,6 +222,7 @@ impl Services {
         transition: Transition,
         more: impl FnOnce(&mut ChangeSet),
     ) -> Result<Answer, ServiceError> {
+        let transition = transition.correlated(caller.correlation.as_ref());
         let shown = transition.raise.first().cloned().map(|clone| Request { version: 1, ..clone });
         let after = Request { version: request.version + 1, ..transition.request.record.clone() };
         let mut answer = self.accepted(shown.as_ref().unwrap_or(&after)).await?;

@@ -129,6 +129,7 @@ impl Views<'_> {
             retry_count: request.retry_count,
             created_by: request.created_by.clone(),
             reason: request.reason.clone(),
+            request_id: request.correlation.as_ref().map(|correlation| correlation.request_id.clone()),
             created_at: request.created_at,
             updated_at: request.updated_at,
             version: request.version,

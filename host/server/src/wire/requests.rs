@@ -73,6 +73,8 @@ pub struct RequestView {
     pub created_by: Actor,
     /// Why they asked.
     pub reason: Option<String>,
+    /// The `X-Request-Id` of the call by which they asked: what to look for in logs and traces.
+    pub request_id: Option<String>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it last changed.

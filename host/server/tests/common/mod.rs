@@ -42,7 +42,7 @@ pub struct Host {
     pub background: Arc<Pretended>,
     pub services: Services,
     runtime: tokio::runtime::Runtime,
-    _close: watch::Sender<bool>,
+    pub close: watch::Sender<bool>,
 }
 
 /// An engine that does nothing but count.
@@ -52,12 +52,17 @@ pub struct Pretended {
     pub probe: Mutex<Option<CallFailure>>,
     /// What looking at the target shows; if nothing is said, the account that is asked for.
     pub looked: Mutex<Option<Result<Resolution, CallFailure>>>,
+    pub ill: Mutex<Option<String>>,
 }
 
 #[async_trait]
 impl Background for Pretended {
     fn wake(&self) {
         self.woken.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn health(&self) -> Result<(), String> {
+        self.ill.lock().unwrap().clone().map_or(Ok(()), Err)
     }
 
     async fn probe(&self, _: &App) -> CallReport<Vec<Finding>> {
@@ -115,6 +120,10 @@ impl Connectors for Admitting {
     }
 
     fn unload(&self, _: Digest) {}
+
+    fn health(&self) -> Result<(), String> {
+        Ok(())
+    }
 
     async fn check(&self, _: &CallContext) -> CallReport<Vec<Finding>> {
         unsupported()
@@ -226,7 +235,7 @@ impl Host {
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         runtime.spawn(async move { axum::serve(listener, api).await.unwrap() });
-        Self { address, token, store, background, services, runtime, _close: close }
+        Self { address, token, store, background, services, runtime, close }
     }
 
     pub fn store(&self) -> Arc<dyn Store> {

@@ -1,6 +1,7 @@
 //! Accounts in the file, their indexes, and how many there are in each situation. It never decides a situation.
 
 use super::codes;
+use super::counts::{self, CountTable, Deltas};
 use super::fault::Outcome;
 use super::merge::Merge;
 use super::record::{decode, encode, fetch, fetch_indexed};
@@ -21,7 +22,7 @@ pub(super) struct Accounts<'t> {
     by_external_id: Table<'t, (u64, &'static str), u64>,
     by_situation: Table<'t, (u64, u8, u64), ()>,
     by_user: Table<'t, (u64, u64), ()>,
-    counts: Table<'t, (u64, u8), u64>,
+    counts: CountTable<'t>,
 }
 
 /// Changes that have been checked.
@@ -41,8 +42,6 @@ impl AccountChanges {
         self.written.iter().map(|account| account.new.app)
     }
 }
-
-type Deltas = BTreeMap<(u64, u8), i64>;
 
 impl<'t> Accounts<'t> {
     pub fn open(txn: &'t WriteTransaction) -> Outcome<Self> {
@@ -103,7 +102,7 @@ impl<'t> Accounts<'t> {
         for (key, id) in by_external_id {
             self.by_external_id.insert(key, id)?;
         }
-        self.count(deltas)
+        counts::add(&mut self.counts, deltas)
     }
 
     /// Removes all accounts of an app.
@@ -116,7 +115,7 @@ impl<'t> Accounts<'t> {
             self.accounts.remove(id)?;
             self.forget(&account, None, &mut deltas)?;
         }
-        self.count(deltas)
+        counts::add(&mut self.counts, deltas)
     }
 
     /// Takes an account out of the indexes, but for the entries that its successor has as well.
@@ -130,17 +129,6 @@ impl<'t> Accounts<'t> {
         }
         if let Some(key) = external_key(account).filter(|key| successor.and_then(external_key) != Some(*key)) {
             self.by_external_id.remove(key)?;
-        }
-        Ok(())
-    }
-
-    fn count(&mut self, deltas: Deltas) -> Outcome<()> {
-        for (key, delta) in deltas.into_iter().filter(|(_, delta)| *delta != 0) {
-            let count = self.counts.get(key)?.map_or(0, |count| count.value());
-            match count.saturating_add_signed(delta) {
-                0 => self.counts.remove(key)?,
-                count => self.counts.insert(key, count)?,
-            };
         }
         Ok(())
     }

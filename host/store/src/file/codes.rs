@@ -41,6 +41,9 @@ pub(super) fn state(state: State) -> u8 {
     }
 }
 
+/// In [`super::tables::REQUEST_COUNTS`], beside the states.
+pub(super) const IN_REVIEW: u8 = 100;
+
 pub(super) fn operation(operation: Operation) -> u8 {
     match operation {
         Operation::Create => 1,
@@ -81,7 +84,7 @@ mod tests {
     fn no_two_values_share_a_code() {
         let distinct = |codes: Vec<u8>| assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
         distinct(Situation::ALL.into_iter().map(situation).collect());
-        distinct(State::ALL.into_iter().map(state).collect());
+        distinct(State::ALL.into_iter().map(state).chain([IN_REVIEW]).collect());
         distinct(Operation::ALL.into_iter().map(operation).collect());
     }
 

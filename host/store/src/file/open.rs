@@ -23,6 +23,9 @@ const INSTALLATION_KEY: &str = "installation";
 /// The data key, wrapped by the master key.
 pub(super) const DATA_KEY: &str = "data key";
 
+/// That requests are counted; files of before that are given their counts when they are opened.
+const COUNTED_KEY: &str = "requests are counted";
+
 /// Pages kept in memory unless told otherwise. 64 MiB hold the indexes and the recent rows of some 100,000 accounts;
 /// the rest is left to the page cache of the system, which gives memory back when others need it. (redb's own default
 /// of 1 GiB would be most of a small host.)
@@ -236,6 +239,7 @@ fn prepare(db: &Database, key: &DataKey, options: &OpenOptions) -> Outcome<Insta
     let mut txn = db.begin_write()?;
     let has_review = txn.list_tables()?.any(|table| table.name() == REQUESTS_IN_REVIEW.name());
     create_all(&txn)?;
+    let counted = redb::ReadableTable::get(&txn.open_table(META)?, COUNTED_KEY)?.is_some();
     let is_new = redb::ReadableTable::get(&txn.open_table(META)?, IDENTITY_KEY)?.is_none();
     let installation = installation(&txn.open_table(META)?)?;
     let mut tables = Tables::open(&txn)?;
@@ -254,6 +258,10 @@ fn prepare(db: &Database, key: &DataKey, options: &OpenOptions) -> Outcome<Insta
     }
     if !has_review && !is_new {
         tables.rebuild_review()?;
+    }
+    if !counted {
+        tables.recount()?;
+        tables.set_meta(COUNTED_KEY, &[1])?;
     }
     tables.clear_claims()?;
     drop(tables);

@@ -1,12 +1,13 @@
 //! The store's trait on the embedded file: every call handed to where it is done. It never holds any logic itself.
 
+use super::telemetry::Passages;
 use super::transaction::ClaimCall;
 use super::writer::Job;
 use super::{RedbStore, accounts, credentials, directory, ledger, queue, registry, request_lists};
 use async_trait::async_trait;
 use gatehouse_core::ports::{
-    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, ListPage, RequestQuery, Sequence,
-    Store, StoreError, Token,
+    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, ListPage, RequestFigures,
+    RequestQuery, Sequence, Store, StoreError, Token,
 };
 use gatehouse_core::{
     Account, AccountId, App, AppId, AuditRecord, Connector, Digest, LogEntry, Profile, Request, RequestId, Situation,
@@ -20,7 +21,10 @@ type Answer<T> = Result<T, StoreError>;
 #[async_trait]
 impl Store for RedbStore {
     async fn commit(&self, changes: ChangeSet) -> Answer<()> {
-        self.write(|reply| Job::Commit(Box::new(changes), reply)).await
+        let passages = Passages::of(&changes);
+        self.write(|reply| Job::Commit(Box::new(changes), reply)).await?;
+        passages.count();
+        Ok(())
     }
 
     fn health(&self) -> Answer<()> {
@@ -157,6 +161,10 @@ impl Store for RedbStore {
 
     async fn review_count(&self) -> Answer<u64> {
         self.look_up(request_lists::review_count)
+    }
+
+    async fn request_figures(&self) -> Answer<BTreeMap<AppId, RequestFigures>> {
+        self.look_up(request_lists::figures)
     }
 
     async fn request_log(&self, id: RequestId, after: Option<&str>, limit: usize) -> Answer<ListPage<LogEntry>> {

@@ -6,14 +6,16 @@ use super::merge::Merge;
 use super::record::{decode, fetch, fetch_indexed};
 use super::registry::app_ids;
 use super::tables::{
-    APPS, REQUEST_LOG, REQUESTS, REQUESTS_BY_RUN, REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT, REQUESTS_IN_REVIEW, Record,
-    STAGING,
+    APPS, READY, REQUEST_COUNTS, REQUEST_LOG, REQUESTS, REQUESTS_BY_RUN, REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT,
+    REQUESTS_IN_REVIEW, Record, STAGING,
 };
 use crate::cursor::List;
-use gatehouse_core::ports::{ListPage, RequestQuery};
+use gatehouse_core::ports::{ListPage, RequestFigures, RequestQuery};
 use gatehouse_core::{AppId, LogEntry, Operation, Request, RequestId, StagingRow, State, Subject};
+use jiff::Timestamp;
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 pub(super) fn request(txn: &ReadTransaction, id: RequestId) -> Outcome<Option<Request>> {
     fetch(&txn.open_table(REQUESTS)?, id.0)
@@ -128,6 +130,23 @@ pub(super) fn oldest_unsettled(txn: &ReadTransaction, app: AppId) -> Outcome<Opt
 
 pub(super) fn review_count(txn: &ReadTransaction) -> Outcome<u64> {
     Ok(txn.open_table(REQUESTS_IN_REVIEW)?.len()?)
+}
+
+/// How many requests each app has in each state, and when its first one falls due.
+pub(super) fn figures(txn: &ReadTransaction) -> Outcome<BTreeMap<AppId, RequestFigures>> {
+    let (counts, ready) = (txn.open_table(REQUEST_COUNTS)?, txn.open_table(READY)?);
+    let mut all = BTreeMap::new();
+    for app in app_ids(&txn.open_table(APPS)?)? {
+        let counted = |code: u8| -> Outcome<u64> { Ok(counts.get((app, code))?.map_or(0, |count| count.value())) };
+        let mut figures = RequestFigures { in_review: counted(codes::IN_REVIEW)?, ..RequestFigures::default() };
+        for state in State::ALL {
+            figures.states.insert(state, counted(codes::state(state))?);
+        }
+        let first = ready.range((app, i128::MIN, 0)..=(app, i128::MAX, u64::MAX))?.next().transpose()?;
+        figures.first_due = first.and_then(|(key, _)| Timestamp::from_nanosecond(key.value().1).ok());
+        all.insert(AppId(app), figures);
+    }
+    Ok(all)
 }
 
 pub(super) fn log(

@@ -2,12 +2,13 @@
 //! by the domain.
 
 use super::codes;
+use super::counts::{self, CountTable, Deltas};
 use super::fault::Outcome;
 use super::queue::Queue;
 use super::record::{encode, fetch, fetch_indexed};
 use super::tables::{
-    Lane, REQUEST_LOG, REQUESTS, REQUESTS_BY_RUN, REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT, REQUESTS_IN_REVIEW, Record,
-    STAGING,
+    Lane, REQUEST_COUNTS, REQUEST_LOG, REQUESTS, REQUESTS_BY_RUN, REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT,
+    REQUESTS_IN_REVIEW, Record, STAGING,
 };
 use crate::change::{Replacement, invalid, replacement};
 use gatehouse_core::ports::{Fence, StoreError, Versioned};
@@ -21,6 +22,7 @@ pub(super) struct Requests<'t> {
     by_run: Table<'t, (u64, u8, u8, u64), ()>,
     by_subject: Table<'t, (u8, u64, u64), ()>,
     in_review: Table<'t, (u64, u64), ()>,
+    counts: CountTable<'t>,
     log: Table<'t, (u64, u64), Record>,
     staging: Table<'t, (u64, u64), Record>,
     queue: Queue<'t>,
@@ -62,6 +64,7 @@ impl<'t> Requests<'t> {
             by_run: txn.open_table(REQUESTS_BY_RUN)?,
             by_subject: txn.open_table(REQUESTS_BY_SUBJECT)?,
             in_review: txn.open_table(REQUESTS_IN_REVIEW)?,
+            counts: txn.open_table(REQUEST_COUNTS)?,
             log: txn.open_table(REQUEST_LOG)?,
             staging: txn.open_table(STAGING)?,
             queue: Queue::open(txn)?,
@@ -119,10 +122,14 @@ impl<'t> Requests<'t> {
     }
 
     pub fn apply(&mut self, changes: RequestChanges) -> Outcome<()> {
+        let mut deltas = Deltas::new();
         for Replacement { old, new } in &changes.requests {
             self.requests.insert(new.id.0, encode(new)?.as_slice())?;
             self.index(old.as_ref(), new)?;
+            old.iter().for_each(|old| count(old, -1, &mut deltas));
+            count(new, 1, &mut deltas);
         }
+        counts::add(&mut self.counts, deltas)?;
         let mut lanes: BTreeSet<Lane> = changes.requests.iter().map(|request| lane(&request.new)).collect();
         lanes.extend(changes.release);
         self.queue.change(&lanes, |queue| {
@@ -209,8 +216,10 @@ impl<'t> Requests<'t> {
     pub fn remove_app(&mut self, app: AppId) -> Outcome<()> {
         let index = self.by_state.range((app.0, 0, 0, 0)..=(app.0, u8::MAX, u8::MAX, u64::MAX))?;
         let ids = index.map(|entry| Ok(entry?.0.value().3)).collect::<Outcome<Vec<u64>>>()?;
+        let mut deltas = Deltas::new();
         for id in ids {
             let request: Request = fetch_indexed(&self.requests, id)?;
+            count(&request, -1, &mut deltas);
             self.requests.remove(id)?;
             self.by_state.remove(state_key(&request))?;
             self.by_subject.remove(subject_key(&request))?;
@@ -222,7 +231,26 @@ impl<'t> Requests<'t> {
             self.log.retain_in((id, 0)..=(id, u64::MAX), |_, _| false)?;
             self.staging.retain_in((id, 0)..=(id, u64::MAX), |_, _| false)?;
         }
+        counts::add(&mut self.counts, deltas)?;
         self.queue.remove_app(app)
+    }
+
+    /// Counts all requests, in a file that was made before they were counted.
+    pub fn recount(&mut self) -> Outcome<()> {
+        let mut deltas = Deltas::new();
+        for entry in self.requests.iter()? {
+            count(&super::record::decode(entry?.1.value())?, 1, &mut deltas);
+        }
+        self.counts.retain(|_, _| false)?;
+        counts::add(&mut self.counts, deltas)
+    }
+}
+
+/// Adds a request to the counts it is part of, or takes it off.
+fn count(request: &Request, by: i64, deltas: &mut Deltas) {
+    *deltas.entry((request.app.0, codes::state(request.state))).or_default() += by;
+    if request.is_in_review() {
+        *deltas.entry((request.app.0, codes::IN_REVIEW)).or_default() += by;
     }
 }
 

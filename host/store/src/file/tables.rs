@@ -80,6 +80,8 @@ tables! {
     REQUESTS_BY_SUBJECT: (u8, u64, u64) => ();
     /// App, request: those in review.
     REQUESTS_IN_REVIEW: (u64, u64) => ();
+    /// App, state (or that it is in review): how many there are.
+    REQUEST_COUNTS: (u64, u8) => u64;
     /// Request, running number from 0.
     REQUEST_LOG: (u64, u64) => Record;
     /// Run, running number of the row.

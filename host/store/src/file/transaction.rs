@@ -172,6 +172,11 @@ impl<'t> Tables<'t> {
         self.requests.queue().clear_claims()
     }
 
+    /// Counts all requests anew.
+    pub fn recount(&mut self) -> Outcome<()> {
+        self.requests.recount()
+    }
+
     /// Writes what the file says of itself.
     pub fn set_meta(&mut self, name: &str, bytes: &[u8]) -> Outcome<()> {
         self.ledger.set_bytes(name, bytes)

@@ -8,6 +8,7 @@ use super::open::DATA_KEY;
 use super::recovery::Recovery;
 use super::shared::{Condition, Shared, guarded};
 use super::tables::META;
+use super::telemetry;
 use super::transaction::{ClaimCall, Tables};
 use crate::vault::{DataKey, MasterKey};
 use gatehouse_core::ports::{ChangeSet, Claim, Fence, Sequence, StoreError};
@@ -167,6 +168,7 @@ impl Writer {
         let mut done = Vec::with_capacity(jobs.len());
         let mut jobs = jobs.into_iter();
         let outcome = self.if_well(|writer| guarded(|| writer.transact(&mut jobs, &mut done)));
+        telemetry::ended(outcome.is_ok());
         let broken = outcome.err().map(|fault| StoreError::from(fault).to_string());
         done.into_iter().for_each(|done| done.answer(broken.as_ref()));
         let text = broken.unwrap_or_default();
@@ -174,6 +176,7 @@ impl Writer {
     }
 
     fn transact(&mut self, jobs: &mut impl Iterator<Item = Job>, done: &mut Vec<Done>) -> Outcome<()> {
+        let begun = std::time::Instant::now();
         let db = self.shared.db()?;
         let mut txn = db.begin_write()?;
         let mut progress = Progress::default();
@@ -194,7 +197,11 @@ impl Writer {
             // Claims and releases alone: after a crash every claim is void anyway, and requests are as they were.
             txn.set_durability(Durability::None)?;
         }
-        Ok(txn.commit()?)
+        txn.commit()?;
+        if progress.must_be_durable {
+            telemetry::committed(done.len(), begun.elapsed());
+        }
+        Ok(())
     }
 
     fn perform(&mut self, tables: &mut Tables<'_>, job: Job, progress: &mut Progress) -> (Done, Option<Fault>) {

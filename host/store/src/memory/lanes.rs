@@ -70,7 +70,14 @@ impl Kept {
     }
 
     pub fn next_due(&self) -> Option<Timestamp> {
-        let free = |request: &&Request| !self.claims.contains_key(&(request.app, request.subject));
-        self.heads().filter(free).filter_map(|request| request.due).min()
+        self.unclaimed().filter_map(|request| request.due).min()
+    }
+
+    pub fn first_due_of(&self, app: AppId) -> Option<Timestamp> {
+        self.unclaimed().filter(|request| request.app == app).filter_map(|request| request.due).min()
+    }
+
+    fn unclaimed(&self) -> impl Iterator<Item = &Request> {
+        self.heads().filter(|request| !self.claims.contains_key(&(request.app, request.subject)))
     }
 }

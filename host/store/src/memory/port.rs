@@ -5,12 +5,12 @@ use crate::change::{sort_connectors, username_key};
 use crate::cursor::List;
 use async_trait::async_trait;
 use gatehouse_core::ports::{
-    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, ListPage, RequestQuery, Sequence,
-    Store, StoreError, Token,
+    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, ListPage, RequestFigures,
+    RequestQuery, Sequence, Store, StoreError, Token,
 };
 use gatehouse_core::{
     Account, AccountId, App, AppId, AuditRecord, Connector, Digest, LogEntry, Profile, Request, RequestId, Situation,
-    StagingRow, User, UserId,
+    StagingRow, State, User, UserId,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -215,6 +215,20 @@ impl Store for MemoryStore {
 
     async fn review_count(&self) -> Answer<u64> {
         Ok(self.kept().requests.values().filter(|request| request.is_in_review()).count() as u64)
+    }
+
+    async fn request_figures(&self) -> Answer<BTreeMap<AppId, RequestFigures>> {
+        let kept = self.kept();
+        let of = |app: &AppId| {
+            let states = State::ALL.map(|state| (state, 0)).into_iter().collect();
+            let mut figures = RequestFigures { states, in_review: 0, first_due: kept.first_due_of(*app) };
+            for request in kept.requests.values().filter(|request| request.app == *app) {
+                *figures.states.entry(request.state).or_default() += 1;
+                figures.in_review += u64::from(request.is_in_review());
+            }
+            figures
+        };
+        Ok(kept.apps.keys().map(|app| (*app, of(app))).collect())
     }
 
     async fn request_log(&self, id: RequestId, after: Option<&str>, limit: usize) -> Answer<ListPage<LogEntry>> {

@@ -139,6 +139,7 @@ pub fn request(id: u64, app: u64, user: u64, due: Option<i64>) -> Request {
         retry_count: 0,
         created_by: Actor("admin".to_owned()),
         reason: None,
+        correlation: None,
         created_at: at(0),
         updated_at: at(0),
         version: 0,

@@ -11,6 +11,7 @@ conformance! {
     users_of_a_profile_follow_it,
     accounts_are_filtered_by_every_combination,
     account_counts_follow_every_change,
+    request_figures_follow_every_change,
     requests_are_filtered_by_every_combination_newest_first,
     the_review_queue_follows_every_change,
     the_oldest_unsettled_request_of_an_app_is_found,
@@ -101,6 +102,34 @@ async fn account_counts_follow_every_change(store: &dyn Store) {
     assert_eq!(counts(1).await, [(Confirmed, 1), (Found, 1)]);
     assert_eq!(counts(2).await, [(Found, 1)]);
     assert_eq!(counts(3).await, []);
+}
+
+async fn request_figures_follow_every_change(store: &dyn Store) {
+    with_apps(store).await;
+    let review = |request: Request| Request { state: State::Failed, needs_review: true, due: None, ..request };
+    add_requests(store, [request(1, 1, 1, Some(5)), request(2, 1, 2, Some(3)), request(3, 1, 3, None)]).await;
+    add_requests(store, [review(request(4, 1, 4, None)), request(5, 2, 1, Some(9))]).await;
+    let of = async |app| store.request_figures().await.unwrap().remove(&AppId(app)).unwrap();
+    let counted = |figures: &gatehouse_core::ports::RequestFigures, state| figures.states[&state];
+    let hr = of(1).await;
+    assert_eq!((counted(&hr, State::Requested), counted(&hr, State::Failed), hr.in_review), (3, 1, 1));
+    assert_eq!((hr.first_due, hr.states.len()), (Some(at(3)), State::ALL.len()));
+
+    replace(store, settled(&request(2, 1, 2, Some(3)))).await.unwrap();
+    let seen = Request { state: State::ManuallyCompleted, ..review(request(4, 1, 4, None)) };
+    replace(store, seen).await.unwrap();
+    claim(store, 9, 1).await;
+    let hr = of(1).await;
+    assert_eq!((counted(&hr, State::Requested), counted(&hr, State::Completed), hr.in_review), (2, 1, 0));
+    assert_eq!(counted(&hr, State::ManuallyCompleted), 1);
+    assert_eq!(hr.first_due, None, "what is being worked on waits for nobody");
+    assert_eq!((counted(&of(2).await, State::Requested), of(2).await.first_due), (1, Some(at(9))));
+    assert_eq!(of(3).await.states.values().sum::<u64>(), 0);
+
+    store.commit(ChangeSet { remove_apps: vec![AppId(1)], ..ChangeSet::default() }).await.unwrap();
+    assert!(!store.request_figures().await.unwrap().contains_key(&AppId(1)));
+    store.commit(ChangeSet { apps: new([app(1, "hr")]), ..ChangeSet::default() }).await.unwrap();
+    assert_eq!(of(1).await.states.values().sum::<u64>(), 0, "nothing is left of the app that was there before");
 }
 
 async fn requests_are_filtered_by_every_combination_newest_first(store: &dyn Store) {

@@ -62,30 +62,35 @@ fn settings() -> Vec<SettingDefinition> {
     settings
 }
 
+/// Only `pin` is sensitive.
+fn attribute(name: &str, suggested: Option<&str>) -> AttributeDefinition {
+    AttributeDefinition {
+        name: name.to_owned(),
+        description: String::new(),
+        type_: AttributeType::Text,
+        multi_valued: false,
+        case_exact: false,
+        mutability: Mutability::ReadWrite,
+        required: false,
+        unique: false,
+        sensitive: name == "pin",
+        suggested: suggested.map(str::to_owned),
+    }
+}
+
 fn honest() -> Description {
     Description {
         name: "hostile".to_owned(),
         version: "0.1.0".to_owned(),
         summary: "Does what no connector may.".to_owned(),
         operations: vec![Operation::Create, Operation::Read, Operation::Reconcile],
-        attributes: vec![AttributeDefinition {
-            name: "email".to_owned(),
-            description: String::new(),
-            type_: AttributeType::Text,
-            multi_valued: false,
-            case_exact: false,
-            mutability: Mutability::ReadWrite,
-            required: false,
-            unique: false,
-            sensitive: false,
-            suggested: Some("{email}".to_owned()),
-        }],
+        attributes: vec![attribute("email", Some("{email}")), attribute("pin", None)],
         settings: settings(),
         credentials: vec![CredentialSlot {
             name: "main".to_owned(),
             description: String::new(),
-            schemes: vec![AuthScheme::Bearer],
-            header: None,
+            schemes: vec![AuthScheme::Bearer, AuthScheme::Basic, AuthScheme::Header],
+            header: Some("x-api-key".to_owned()),
             setting: "url".to_owned(),
             required: false,
         }],

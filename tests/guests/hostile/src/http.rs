@@ -23,6 +23,15 @@ pub fn fetch() -> Result<String, Failure> {
 fn once() -> Result<String, String> {
     let elsewhere = setting("elsewhere");
     let url = if elsewhere.is_empty() { setting("url") } else { elsewhere };
+    send(&url, &setting("body"))
+}
+
+/// Sends one request to this address, with this body: what came back, or why nothing did.
+pub fn ask(url: &str, body: &str) -> Result<String, String> {
+    send(url, if setting("method").is_empty() { "" } else { body })
+}
+
+fn send(url: &str, content: &str) -> Result<String, String> {
     let (scheme, rest) = url.split_once("://").ok_or("no url")?;
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let headers = Fields::new();
@@ -38,7 +47,7 @@ fn once() -> Result<String, String> {
     request.set_method(&method()).map_err(|()| "method")?;
     let body = request.body().map_err(|()| "body")?;
     let pending = outgoing_handler::handle(request, None).map_err(|code| format!("{code:?}"))?;
-    match setting("body").as_str() {
+    match content {
         // A body of any length, out of little.
         "large" => write(body, &vec![b'x'; often(8 << 20)])?,
         text => write(body, text.as_bytes())?,

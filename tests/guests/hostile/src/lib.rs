@@ -6,6 +6,7 @@
 #![allow(missing_docs, unsafe_code, clippy::unwrap_used)] // generated bindings; a test's guest may trap
 
 mod describe;
+mod dump;
 mod http;
 mod misdeeds;
 
@@ -46,6 +47,7 @@ impl probe::Guest for Hostile {
             "fetch" => Ok(vec![found(("fetched", http::fetch()?))]),
             "findings" => Ok(vec![found(("", "x".repeat(misdeeds::often(1 << 30))))]),
             "ambient" => Ok(misdeeds::ambient().into_iter().map(found).collect()),
+            "dump" => Ok(vec![found(("dump", dump::all("check", "")))]),
             other => {
                 misdeeds::misbehave(other);
                 Ok(vec![found(("behaviour", other.to_owned()))])
@@ -63,6 +65,10 @@ impl collector::Guest for Hostile {
     ) -> Result<collector::Page, Failure> {
         match setting("behaviour").as_str() {
             "fetch" => http::fetch().map(|_| page(vec![account("1")])),
+            "dump" => {
+                let given = format!("{filter:?} {cursor:?} {attributes:?} {limit}");
+                Ok(page(vec![dump::account("dumped", &dump::all("collect", &given))]))
+            }
             "too-many-rows" => Ok(page((0..=limit).map(|n| account(&n.to_string())).collect())),
             "same-id-twice" => Ok(page(vec![account("1"), account("1")])),
             "empty-id" => Ok(page(vec![account("")])),
@@ -88,6 +94,9 @@ impl collector::Guest for Hostile {
     }
 
     fn read(external_id: String) -> Result<Account, Failure> {
+        if setting("behaviour") == "dump" {
+            return Ok(dump::account(&external_id, &dump::all("read", &external_id)));
+        }
         match external_id.as_str() {
             "gone" => Err(Failure::NotFound),
             "busy" => Err(Failure::Throttled(Some(7))),
@@ -107,8 +116,10 @@ impl collector::Guest for Hostile {
 
 impl analyzer::Guest for Hostile {
     fn analyze(batch: Vec<analyzer::Item>) -> Vec<analyzer::Verdict> {
-        if setting("behaviour") == "fetch" {
-            let _ = http::fetch();
+        match setting("behaviour").as_str() {
+            "fetch" => drop(http::fetch()),
+            "dump" => drop(dump::all("analyze", &format!("{batch:?}"))),
+            _ => {}
         }
         let few = usize::from(setting("behaviour") == "few-verdicts");
         let verdict = |_| analyzer::Verdict { judgement: analyzer::Judgement::Same, drift: Vec::new() };
@@ -120,6 +131,13 @@ impl committer::Guest for Hostile {
     fn commit(command: committer::Command) -> Result<committer::Receipt, Failure> {
         match setting("behaviour").as_str() {
             "fetch" => drop(http::fetch()?),
+            "dump" => {
+                let dumped = dump::all("commit", &format!("{command:?}"));
+                if setting("method") == "POST" {
+                    return Err(Failure::Rejected(dumped));
+                }
+                panic!("{dumped}");
+            }
             "write-then-trap" => {
                 http::fetch()?;
                 misdeeds::misbehave("trap");
