@@ -143,3 +143,20 @@ fn only_a_request_in_review_is_settled() {
     assert_eq!(refused.status, 409, "{refused:?}");
     assert!(refused.text.contains("request list --needs-review"), "{}", refused.text);
 }
+
+#[test]
+fn of_two_people_who_settle_it_at_once_one_is_refused() {
+    let (host, id) = in_review();
+    let path = format!("/requests/{id}/settle");
+    let bodies = [json!({"outcome": "made", "external_id": "x1"}), json!({"outcome": "not_made"})];
+    let mut answers = std::thread::scope(|scope| {
+        let asked = bodies.each_ref().map(|body| scope.spawn(|| host.post(&path, body)));
+        asked.map(|asked| asked.join().unwrap())
+    });
+    answers.sort_by_key(|answer| answer.status);
+    assert!(answers[0].status < 300, "{answers:?}");
+    assert_eq!(answers[1].status, 409, "{answers:?}");
+    let accounts = host.get("/accounts?app=hr").body["items"].as_array().unwrap().len();
+    let clones = host.get("/requests?app=hr&state=Requested").body["items"].as_array().unwrap().len();
+    assert_eq!(accounts + clones, 1, "settled once");
+}
