@@ -149,11 +149,16 @@ fn test_modules(path: &str, text: &str) -> Vec<String> {
         Some(stem) => format!("{folder}/{stem}"),
     };
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    let names = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]").filter_map(|pair| {
+    let names = lines.windows(2).filter(|pair| is_for_tests(pair[0])).filter_map(|pair| {
         let declared = pair[1].trim_start_matches("pub(crate) ");
         declared.strip_prefix("mod ")?.strip_suffix(';')
     });
     names.flat_map(|name| [format!("{folder}/{name}.rs"), format!("{folder}/{name}/mod.rs")]).collect()
+}
+
+/// For tests alone, on every system or on some.
+fn is_for_tests(attribute: &str) -> bool {
+    attribute == "#[cfg(test)]" || attribute.starts_with("#[cfg(all(test, ")
 }
 
 /// The scenario tests are a package of their own, whose sources are the harness.
@@ -164,7 +169,7 @@ fn is_scenario(path: &str) -> bool {
 /// Whether line `at` is the `#[cfg(test)]` of a module in place, which by custom ends the file.
 fn starts_test_module(text: &str, at: usize) -> bool {
     let mut rest = text.lines().skip(at);
-    rest.next().is_some_and(|line| line.trim() == "#[cfg(test)]")
+    rest.next().is_some_and(|line| is_for_tests(line.trim()))
         && rest.find(|line| !line.trim_start().starts_with("#[")).is_some_and(|line| line.trim_end().ends_with('{'))
 }
 
@@ -216,6 +221,8 @@ mod tests {
         assert_eq!(broken("host/store/src/a.rs", &code), ["nothing outside tests unwraps"]);
         assert_eq!(broken("host/store/src/a.rs", &format!("#[cfg(test)]\nmod tests;\n{code}")).len(), 1);
         allowed("host/store/src/a.rs", &format!("#[cfg(test)]\nmod tests {{\n{code}}}"));
+        allowed("host/store/src/a.rs", &format!("#[cfg(all(test, unix))]\nmod tests {{\n{code}}}"));
+        assert_eq!(broken("host/store/src/a.rs", &format!("#[cfg(any(test, unix))]\nmod a {{\n{code}}}")).len(), 1);
         allowed("host/store/src/a/tests.rs", &code);
         allowed("host/store/src/a_tests.rs", &code);
         allowed("host/store/tests/crash.rs", &code);
