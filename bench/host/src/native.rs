@@ -93,6 +93,10 @@ impl Connectors for Native {
 
     fn unload(&self, _: Digest) {}
 
+    fn health(&self) -> Result<(), String> {
+        Ok(())
+    }
+
     async fn check(&self, _: &CallContext) -> CallReport<Vec<Finding>> {
         not_here()
     }

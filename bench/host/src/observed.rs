@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use gatehouse_core::ports::{
     AccountPage, AccountQuery, Admission, AdmissionError, AnalysisItem, CallContext, CallReport, ChangeSet, Claim,
     ClaimLimits, CommitCommand, Connectors, Credential, CredentialRecord, Fence, Finding, ListPage, Receipt,
-    RequestQuery, RowVerdict, Sequence, Store, StoreError, Token,
+    RequestFigures, RequestQuery, RowVerdict, Sequence, Store, StoreError, Token,
 };
 use gatehouse_core::schema::Account as RemoteAccount;
 use gatehouse_core::{
@@ -181,6 +181,7 @@ store! {
     fn requests(query: &RequestQuery) -> ListPage<Request>;
     fn oldest_unsettled(app: AppId) -> Option<RequestId>;
     fn review_count() -> u64;
+    fn request_figures() -> BTreeMap<AppId, RequestFigures>;
     fn request_log(id: RequestId, after: Option<&str>, limit: usize) -> ListPage<LogEntry>;
     fn staging(run: RequestId, from: u64, limit: usize) -> Vec<StagingRow>;
     fn audit(after: Option<&str>, limit: usize) -> ListPage<AuditRecord>;
@@ -223,6 +224,10 @@ impl Connectors for ObservedConnectors {
 
     fn unload(&self, digest: Digest) {
         self.inner.unload(digest);
+    }
+
+    fn health(&self) -> Result<(), String> {
+        self.inner.health()
     }
 
     async fn check(&self, context: &CallContext) -> CallReport<Vec<Finding>> {
