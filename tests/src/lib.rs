@@ -21,3 +21,4 @@ pub use process::{Running, free_port, stop_all, stop_all_on_interrupt, until};
 pub use scim2::Scim2Server;
 pub use skip::skip;
 pub use target::Target;
+pub use ureq::http::Method;

@@ -74,6 +74,11 @@ impl Running {
         }
     }
 
+    /// Its number among the processes of this machine.
+    pub fn id(&self) -> u32 {
+        locked(&self.child).id()
+    }
+
     /// All it has written so far.
     pub fn log(&self) -> String {
         fs::read_to_string(&self.log).unwrap_or_default()

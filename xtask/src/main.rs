@@ -1,5 +1,5 @@
-//! The tasks around the product: `cargo xtask demo|test|bench|guests|layers|ci`. They build, prepare, check and show; what
-//! they are about is in the product's crates, and nothing of them is shipped.
+//! The tasks around the product: `cargo xtask demo|test|soak|bench|guests|layers|ci`. They build, prepare, check and
+//! show; what they are about is in the product's crates, and nothing of them is shipped.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task's whole purpose is to say what it does")]
 
 mod bench;
@@ -8,6 +8,7 @@ mod demo;
 mod guests;
 mod layers;
 mod servers;
+mod soak;
 mod step;
 mod testing;
 mod workspace;
@@ -42,6 +43,9 @@ enum Task {
     },
     /// Measure what Gatehouse costs, beside bare wasmtime, native code, Extism, a child process and the disk.
     Bench(bench::Options),
+    /// Load the host with people, reconciliations, kills and a target that goes wrong, and see that nothing is lost
+    /// and nothing done twice.
+    Soak(soak::SoakArgs),
     /// Build the connectors for wasm32-wasip2.
     Guests,
     /// Check that dependencies point the way they should, and that nothing is named where it has no business.
@@ -66,6 +70,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Demo { once } => demo::run(&workspace, *once),
         Task::Test { cargo } => testing::run(&workspace, cargo),
         Task::Bench(options) => bench::run(&workspace, options),
+        Task::Soak(args) => soak::run(&workspace, args),
         Task::Guests => guests::build(&workspace).map(drop),
         Task::Layers => layers::run(&workspace),
         Task::Ci => ci::run(&workspace),

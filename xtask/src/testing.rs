@@ -1,9 +1,10 @@
-//! `cargo xtask test`: prepares all that the tests need, runs them, and closes with the skipped ones by name and the
+//! `cargo xtask test`: prepares all that the tests need, runs them and a short soak, and closes with the skipped ones by name and the
 //! totals over all test binaries. In CI nothing may be skipped.
 
+use crate::soak::SoakArgs;
 use crate::step::{self, step};
 use crate::workspace::{Workspace, is_ci};
-use crate::{guests, layers, servers};
+use crate::{guests, layers, servers, soak};
 use anyhow::{Context, Result, bail};
 use gatehouse_tests::artifacts;
 use std::fmt;
@@ -40,6 +41,17 @@ impl Totals {
         self.skipped += number("ignored");
     }
 
+    /// Counts a test that is none of cargo's.
+    fn add(&mut self, outcome: Result<()>) {
+        match outcome {
+            Ok(()) => self.passed += 1,
+            Err(error) => {
+                println!("error: {error:#}");
+                self.failed += 1;
+            }
+        }
+    }
+
     /// Tests that reported a skip and returned have been counted as passed.
     fn move_skipped(&mut self, count: usize) {
         self.passed = self.passed.saturating_sub(count);
@@ -71,6 +83,9 @@ pub fn run(workspace: &Workspace, extra: &[String]) -> Result<()> {
     let (mut totals, success) = step("Running the tests", || count_tests(&mut command))?;
     let skipped = skipped_tests(&skips)?;
     totals.move_skipped(skipped.len());
+    if extra.is_empty() {
+        totals.add(soak::soak(workspace, &SoakArgs::for_tests()));
+    }
     close(totals, &skipped, started);
     verdict(totals, success, is_ci())
 }
@@ -179,6 +194,14 @@ test result: FAILED. 10 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out;
         let mut totals = totals();
         totals.move_skipped(2);
         assert_eq!(totals.to_string(), "10 passed, 2 failed, 3 skipped");
+    }
+
+    #[test]
+    fn a_test_that_is_none_of_cargos_counts_as_one() {
+        let mut totals = totals();
+        totals.add(Ok(()));
+        totals.add(Err(anyhow::anyhow!("lost")));
+        assert_eq!(totals, Totals { passed: 13, failed: 3, skipped: 1 });
     }
 
     #[test]

@@ -5,16 +5,23 @@ use crate::job::{Job, Trouble, Worked};
 use crate::known::known;
 use crate::loading::Surroundings;
 use crate::noted::host_line;
+use crate::requests::account_of;
 use gatehouse_core::lifecycle::{AttemptReport, Event};
+use gatehouse_core::planning::plan_change;
 use gatehouse_core::ports::{CallReport, ChangeSet, CommitCommand, Receipt, Sequence, StoreError};
 use gatehouse_core::schema::Account as RemoteAccount;
-use gatehouse_core::{AccountId, App, CallFailure, Capability, Change, CommitStep, FailureKind, Level, SentWrite};
+use gatehouse_core::{
+    AccountId, App, CallFailure, Capability, Change, CommitStep, FailureKind, Level, Operation, SentWrite, Subject,
+};
 
 /// How often the result of a call is offered to the store again after others have changed the same records.
 const OFFERS: u32 = 20;
 
 /// Makes the call of the step that is next.
 pub(crate) async fn call(job: &mut Job, around: &Surroundings) -> Worked {
+    if let Some(why) = not_to_be_made(job, around).await? {
+        return job.commit(&around.app, Event::Fail { why }).await;
+    }
     let found = known(&job.shell, &job.request, None).await?.account;
     job.commit_and_keep(&around.app, Event::AttemptStarted).await?;
     let Some(command) = command(job, found.as_ref()) else { return Ok(()) };
@@ -33,6 +40,30 @@ pub(crate) async fn call(job: &mut Job, around: &Surroundings) -> Worked {
     };
     let result = result.map(|(account, applied)| (account.map(|account| around.narrowed(account)), applied));
     finish(job, around, Outcome { result, write_left, writes, refreshed }).await
+}
+
+/// Why the account that is to be made is not to be made any more. A Create is sealed when it is asked for; until its
+/// turn comes, a request before it, a reconciliation or a link may have given the user an account (the target may
+/// accept a second one without a word), or the user may have been disabled.
+async fn not_to_be_made(job: &Job, around: &Surroundings) -> Result<Option<String>, StoreError> {
+    let step = job.request.change.content.step(job.request.steps_done);
+    let (Some(CommitStep::Create(_)), Subject::User(id)) = (step, job.request.subject) else { return Ok(None) };
+    let store = job.shell.store.as_ref();
+    let Some(user) = store.user(id).await? else { return Ok(Some(format!("there is no user {id} any more"))) };
+    let account = account_of(store, &around.app, id).await?;
+    let planned =
+        plan_change(Operation::Create, Some(&user), account.as_ref(), &around.app, &around.connector.description);
+    Ok(match planned {
+        Ok(Change::Account { external_id: None, .. }) => None,
+        Ok(_) => {
+            let which = account.map_or_else(String::new, |account| format!(" ({})", account.id));
+            Some(format!(
+                "user `{}` has an account by now{which}; request a Create again to bring it back",
+                user.username
+            ))
+        }
+        Err(why) => Some(why.to_string()),
+    })
 }
 
 /// The command of the attempt that has just been started.

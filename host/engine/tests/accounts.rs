@@ -84,6 +84,37 @@ async fn a_create_for_a_user_with_a_deactivated_account_brings_that_one_back() {
     assert_eq!(world.account_of(&app, &user).await.status, Status::Active);
 }
 
+/// A target that accepts duplicates would make a second account without a word.
+#[tokio::test]
+async fn a_create_whose_user_got_an_account_while_it_waited_makes_no_second_one() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let user = world.user("ada").await;
+    let first = world.request(&app, Operation::Create, &user).await;
+    let second = world.request(&app, Operation::Create, &user).await;
+    let engine = world.run("one");
+    world.ends(&engine, first, State::Completed).await;
+    let failed = world.ends(&engine, second, State::Failed).await;
+    let why = failed.error.unwrap();
+    assert!(why.contains("active already") && failed.attempts.is_empty(), "{why}");
+    assert_eq!(world.target(&app, |target| target.calls("commit")), 1);
+}
+
+#[tokio::test]
+async fn a_create_whose_user_was_disabled_while_it_waited_makes_no_account() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let (gone, stays) = (world.user("ada").await, world.user("bob").await);
+    let of_gone = world.request(&app, Operation::Create, &gone).await;
+    let of_stays = world.request(&app, Operation::Create, &stays).await;
+    world.change_user(gone.id, |user| user.active = false).await;
+    let engine = world.run("one");
+    let failed = world.ends(&engine, of_gone, State::Failed).await;
+    assert!(failed.error.unwrap().contains("enable the user first"));
+    world.ends(&engine, of_stays, State::Completed).await;
+    assert_eq!(world.target(&app, |target| target.accounts.len()), 1);
+}
+
 #[tokio::test]
 async fn a_read_shows_the_account_in_the_log_without_its_sensitive_values() {
     let world = World::new().await;

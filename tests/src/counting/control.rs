@@ -4,7 +4,7 @@
 //! | Request | Answer |
 //! | --- | --- |
 //! | `GET /log?since=N` | the log after request N, an array of [`Seen`](super::Seen) |
-//! | `DELETE /log` | the log is forgotten |
+//! | `DELETE /log?through=N` | the log up to request N is forgotten; all of it without N |
 //! | `GET /counts` | `{requests, users, befell}` |
 //! | `GET /users` | all accounts, an array |
 //! | `POST /users` | makes an account: `{id}` |
@@ -27,13 +27,14 @@ pub(super) fn serve(shared: &Shared, asked: &Asked, command: &str) -> Answer {
     if asked.header("authorization") != Some(&format!("Bearer {token}")) {
         return Answer::json(401, &json!({"detail": "control takes the token of the target"}));
     }
+    let number = |name: &str| asked.parameter(name).and_then(|text| text.parse::<u64>().ok());
     match (asked.method.as_str(), command) {
         ("GET", "/log") => {
-            let since = asked.parameter("since").and_then(|text| text.parse().ok()).unwrap_or(0);
-            answer(&locked(&shared.log).since(since))
+            let log = locked(&shared.log).since(number("since").unwrap_or(0));
+            answer(&log)
         }
         ("DELETE", "/log") => {
-            locked(&shared.log).clear();
+            locked(&shared.log).forget(number("through").unwrap_or(u64::MAX));
             nothing()
         }
         ("GET", "/counts") => Answer::json(

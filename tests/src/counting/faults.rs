@@ -1,6 +1,7 @@
 //! What goes wrong, and when: rules that are set by tests and looked through for every request. A rule never changes
 //! what the target is, only what becomes of the requests it matches.
 
+use super::log::PageAsked;
 use super::wire::Asked;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
@@ -64,6 +65,8 @@ pub struct Rule {
     path: Option<String>,
     contains: Option<String>,
     #[serde(default)]
+    pages: bool,
+    #[serde(default)]
     skip: u64,
     every: Option<u64>,
     times: Option<u64>,
@@ -73,7 +76,17 @@ pub struct Rule {
 impl Rule {
     /// This fault, for every request, for ever.
     pub fn always(fault: Fault) -> Self {
-        Self { fault, method: None, path: None, contains: None, skip: 0, every: None, times: None, lasting_ms: None }
+        Self {
+            fault,
+            method: None,
+            path: None,
+            contains: None,
+            pages: false,
+            skip: 0,
+            every: None,
+            times: None,
+            lasting_ms: None,
+        }
     }
 
     /// This fault, for the next request that matches.
@@ -92,6 +105,14 @@ impl Rule {
     #[must_use]
     pub fn containing(self, text: &str) -> Self {
         Self { contains: Some(text.to_owned()), ..self }
+    }
+
+    /// Only for pages of the whole list: not for searches, nor for reading single users. See [`Log::pages`].
+    ///
+    /// [`Log::pages`]: super::Log::pages
+    #[must_use]
+    pub fn on_pages(self) -> Self {
+        Self { pages: true, ..self }
     }
 
     /// Not for the first so many requests that match.
@@ -129,7 +150,8 @@ impl Rule {
             let query = url::form_urlencoded::parse(asked.query.as_bytes()).any(|(_, value)| value.contains(text));
             query || asked.body.contains(text)
         };
-        method && begins && self.contains.as_deref().is_none_or(text)
+        let page = !self.pages || PageAsked::of(&asked.method, path, &asked.query).is_some();
+        method && begins && page && self.contains.as_deref().is_none_or(text)
     }
 }
 

@@ -103,6 +103,17 @@ pub struct PageAsked {
     pub count: u64,
 }
 
+impl PageAsked {
+    /// The page that a request asks for; none if it asks for something else.
+    pub(super) fn of(method: &str, path: &str, query: &str) -> Option<Self> {
+        let parameters: BTreeMap<_, _> = url::form_urlencoded::parse(query.as_bytes()).collect();
+        let number = |name: &str| parameters.get(name).and_then(|text| text.parse::<u64>().ok());
+        let whole = method == "GET" && path == "/Users" && !parameters.contains_key("filter");
+        let page = Self { start: number("startIndex").unwrap_or(1), count: number("count").unwrap_or(0) };
+        (whole && page.count > 1).then_some(page)
+    }
+}
+
 /// A copy of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -133,14 +144,7 @@ impl Log {
     /// The pages of the whole list (no filter) that were asked for, in order. Searches are none of them, nor is the
     /// look at a single user by which connectors find out whether a service works.
     pub fn pages(&self) -> Vec<PageAsked> {
-        let page = |seen: &Seen| {
-            let parameters: BTreeMap<_, _> = url::form_urlencoded::parse(seen.query.as_bytes()).collect();
-            let number = |name: &str| parameters.get(name).and_then(|text| text.parse::<u64>().ok());
-            let whole = seen.method == "GET" && seen.path == "/Users" && !parameters.contains_key("filter");
-            let page = PageAsked { start: number("startIndex").unwrap_or(1), count: number("count").unwrap_or(0) };
-            (whole && page.count > 1).then_some(page)
-        };
-        self.0.iter().filter_map(page).collect()
+        self.0.iter().filter_map(|seen| PageAsked::of(&seen.method, &seen.path, &seen.query)).collect()
     }
 
     /// Which page was asked for how often.
@@ -237,8 +241,8 @@ impl Writer {
         Log(self.kept[from..].to_vec())
     }
 
-    /// Forgets what is kept; the numbers go on.
-    pub fn clear(&mut self) {
-        self.kept.clear();
+    /// Forgets what is kept of requests up to this number; the numbers go on.
+    pub fn forget(&mut self, through: u64) {
+        self.kept.retain(|seen| seen.number > through);
     }
 }

@@ -183,7 +183,7 @@ impl CountingTarget {
 
     /// Forgets the log; the numbers of requests go on.
     pub fn clear_log(&self) {
-        locked(&self.shared.log).clear();
+        locked(&self.shared.log).forget(u64::MAX);
     }
 
     /// Sets a rule, behind those that are set.

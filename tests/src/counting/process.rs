@@ -1,7 +1,7 @@
 //! The counting target as a process: what the soak and the bench talk to, so that neither shares a processor's caches
 //! or a crash with it.
 
-use super::{Log, Options, Rule};
+use super::{Log, Options, Reply, Rule};
 use crate::{Answer, Http, Running, Target, artifacts};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
@@ -76,6 +76,19 @@ impl CountingProcess {
     /// It does not answer.
     pub fn clear_log(&self) -> Result<()> {
         done(&self.control.delete("/log")?)
+    }
+
+    /// Takes the log up to the first request that is still being worked on: what is taken is forgotten there.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn take_log(&self) -> Result<Log> {
+        let Log(mut seen) = self.log_since(0)?;
+        seen.truncate(seen.iter().position(|seen| seen.reply == Reply::Pending).unwrap_or(seen.len()));
+        if let Some(last) = seen.last() {
+            done(&self.control.delete(&format!("/log?through={}", last.number))?)?;
+        }
+        Ok(Log(seen))
     }
 
     /// How many requests it saw.

@@ -260,6 +260,11 @@ fn rules_befall_what_they_match_and_no_other() {
     assert_eq!(befallen(1), [201], "its time is over");
     target.fault(Rule::always(Fault::FailBefore(503)).on("GET", "/Users"));
     assert_eq!((befallen(1)[0], http.get("/Users").unwrap().status), (201, 503));
+    target.clear_faults();
+    target.fault(Rule::always(Fault::FailBefore(503)).on_pages());
+    let search = "/Users?startIndex=1&count=9&filter=id%20eq%20%221%22";
+    let of = |path: &str| http.get(path).unwrap().status;
+    assert_eq!((of("/Users?startIndex=1&count=9"), of(search), of("/Users/00000001")), (503, 200, 200));
 }
 
 #[test]
@@ -279,6 +284,8 @@ fn a_process_has_the_same_controls() {
     let log = target.log_since(0).unwrap();
     assert_eq!(log.creates_of("usr-1")[0].reply, Reply::Withheld);
     assert!(target.log_since(1).unwrap().all().is_empty());
+    assert_eq!(target.take_log().unwrap().all().len(), 1);
+    assert!(target.take_log().unwrap().all().is_empty(), "what is taken is not there any more");
     target.clear_log().unwrap();
     target.clear_faults().unwrap();
     assert!(target.log_since(0).unwrap().all().is_empty());

@@ -18,6 +18,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use terminal::Terminal;
 
+pub use terminal::columns;
+
 /// The token of the sample target, which lives on loopback for as long as the demo.
 const TARGET_TOKEN: &str = "sample-target-token-5f1d";
 

@@ -303,6 +303,11 @@ pub(super) fn account_after(
     if last {
         freeze(&mut account, &request.change.content);
     }
+    // What was asked for by itself was sealed before, and may be what no reconciliation since has wanted: the next one
+    // looks at the account whatever else it knows.
+    if request.raised_by.is_none() {
+        account.fingerprint = None;
+    }
     account.last_seen = Some(draft.now());
     account.updated_at = draft.now();
     Some(Versioned { record: account, expected })

@@ -204,7 +204,11 @@ impl Batch {
         let stale = places.iter().filter(|place| is_place(place) && place.last_run != Some(job.request.id));
         let stale: Vec<AccountId> = stale.map(|place| place.id).filter(|id| self.written.insert(*id)).collect();
         self.changes.remove_accounts.extend(stale);
-        let basis: Digest = run.basis.unwrap_or_default();
+        // What was planned and not raised (a request was under way, the row was overtaken) is for the next run to look
+        // at again, though nothing may have changed: no run has the basis of this one then.
+        let planned: u64 = run.planned.values().sum();
+        let raised_whole = run.raised + self.raised >= planned;
+        let basis: Digest = run.basis.filter(|_| raised_whole).unwrap_or_default();
         self.changes.apps.extend(marked(job, &around.app, run, basis));
         Ok(())
     }
