@@ -12,6 +12,7 @@ use gatehouse_core::schema::{Account as RemoteAccount, Status};
 use gatehouse_core::{
     CallFailure, Completeness, FailureKind, Interface, LinkChange, Operation, Situation, StagingSource, State, User,
 };
+use std::sync::Arc;
 
 /// Ten accounts: five of users (one by another spelling), one claimed by two, one doubtful, three of nobody; and
 /// three users without an account.
@@ -94,6 +95,45 @@ async fn only_what_changed_is_analysed_again() {
         asked.map(|made| made.about.parse::<usize>().unwrap()).sum::<usize>()
     });
     assert_eq!(asked, 5, "the changed one, and those that are not settled: doubtful, ignored, nobody's");
+}
+
+/// What the request was to do was sealed before the run looked, and is done after it.
+#[tokio::test]
+async fn what_was_under_way_while_a_run_looked_is_looked_at_by_the_next() {
+    for (operation, user_before, user_meanwhile) in
+        [(Operation::Create, "Old", "New"), (Operation::Update, "Other", "Old")]
+    {
+        let world = World::new().await;
+        let app = world.app("hr").await;
+        let engine = world.run("one");
+        let called = async |user: &User, name: &str| {
+            world.change_user(user.id, |user| user.first_name = Some(name.to_owned())).await;
+        };
+        let user = world.user("ada").await;
+        called(&user, "Old").await;
+        if operation == Operation::Update {
+            let made = world.request(&app, Operation::Create, &user).await;
+            world.ends(&engine, made, State::Completed).await;
+        }
+        called(&user, user_before).await;
+        let go_on = Arc::new(tokio::sync::Notify::new());
+        world.target(&app, |target| target.fails("commit", [Fault::Waits(go_on.clone())]));
+        let calls = world.target(&app, |target| target.calls("commit"));
+        let waits = world.request(&app, operation, &user).await;
+        engine.engine.wake();
+        until("the call is made", async || (world.target(&app, |target| target.calls("commit")) > calls).then_some(()))
+            .await;
+        called(&user, user_meanwhile).await;
+        let (_, children) = world.reconcile_and_commit(&engine, &app).await;
+        assert!(children.is_empty(), "{operation:?}: it is under way, or nothing is to be done");
+        go_on.notify_one();
+        world.ends(&engine, waits, State::Completed).await;
+        let shown = || world.target(&app, |target| target.named("ada")[0].first("displayName").map(str::to_owned));
+        assert_ne!(shown().as_deref(), Some(user_meanwhile), "{operation:?}: as it was sealed");
+        let (_, children) = world.reconcile_and_commit(&engine, &app).await;
+        assert_eq!(children.len(), 1, "{operation:?}");
+        assert_eq!(shown().as_deref(), Some(user_meanwhile), "{operation:?}");
+    }
 }
 
 #[tokio::test]
