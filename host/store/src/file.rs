@@ -19,6 +19,7 @@ mod recovery;
 mod registry;
 mod request_lists;
 mod requests;
+mod restore;
 mod shared;
 mod tables;
 mod telemetry;
@@ -26,11 +27,15 @@ mod transaction;
 mod unique;
 mod writer;
 
+pub use backup::Manifest;
 pub use open::OpenOptions;
+pub use restore::Staged;
 
 use crate::vault::{DataKey, MasterKey};
-use fault::Outcome;
+use fault::{Fault, Outcome};
 use gatehouse_core::ports::StoreError;
+use jiff::Timestamp;
+use open::Opened;
 use recovery::Recovery;
 use redb::{ReadTransaction, ReadableDatabase};
 use shared::{Shared, guarded};
@@ -47,6 +52,9 @@ pub struct RedbStore {
     shared: Arc<Shared>,
     key: Arc<RwLock<DataKey>>,
     counters: Arc<Counters>,
+    options: OpenOptions,
+    /// Of now: it may have been rotated since the store was opened.
+    master: Arc<RwLock<MasterKey>>,
     /// Gone once the store is being dropped.
     jobs: Option<Sender<Job>>,
     writer: Option<JoinHandle<()>>,
@@ -62,14 +70,25 @@ impl RedbStore {
     pub fn open(options: &OpenOptions) -> Result<Self, StoreError> {
         let sync_failed = Arc::new(AtomicBool::new(false));
         let opened = open::open(options, &sync_failed)?;
+        Ok(Self::start(options, opened, sync_failed)?)
+    }
+
+    /// A store over a file that has just been opened.
+    fn over(options: &OpenOptions, opened: Opened) -> Outcome<Self> {
+        Self::start(options, opened, Arc::new(AtomicBool::new(false)))
+    }
+
+    fn start(options: &OpenOptions, opened: Opened, sync_failed: Arc<AtomicBool>) -> Outcome<Self> {
         let counters = Arc::new(Counters::load(&opened.db)?);
         let (shared, key) = (Arc::new(Shared::new(opened.db)), Arc::new(RwLock::new(opened.key)));
         let recovery = Recovery::new(options.clone(), opened.installation, sync_failed);
-        let writer = Writer::new(shared.clone(), key.clone(), counters.clone(), recovery)?;
+        let master = Arc::new(RwLock::new(options.master_key.clone()));
+        let writer = Writer::new(shared.clone(), key.clone(), counters.clone(), recovery, master.clone())?;
         let (jobs, queue) = channel();
         let writer = std::thread::Builder::new().name("store writer".to_owned()).spawn(move || writer.run(&queue));
-        let writer = writer.map_err(|e| StoreError::Unavailable(format!("no thread for the store's writer ({e})")))?;
-        Ok(Self { shared, key, counters, jobs: Some(jobs), writer: Some(writer) })
+        let writer = writer.map_err(|e| Fault::Broken(format!("no thread for the store's writer ({e})")))?;
+        let options = options.clone();
+        Ok(Self { shared, key, counters, options, master, jobs: Some(jobs), writer: Some(writer) })
     }
 
     /// Seals every credential anew, under a new data key, and that under this master key. The store opens with the
@@ -81,14 +100,43 @@ impl RedbStore {
         self.write(|reply| Job::Rotate(new, reply)).await
     }
 
-    /// Copies the present state into a new file while everything goes on. The copy opens as a store with the same
-    /// master key; putting it in the place of a closed store restores it.
+    /// Copies the present state into a backup, a new file, while everything goes on. It is restored under the same
+    /// master key.
     ///
     /// # Errors
     /// The file is there already, or cannot be written.
-    pub async fn backup(&self, to: impl Into<PathBuf>) -> Result<(), StoreError> {
+    pub async fn backup(&self, to: impl Into<PathBuf>, now: Timestamp) -> Result<Manifest, StoreError> {
         let (shared, to) = (self.shared.clone(), to.into());
-        self.noted(blocking(move || backup::backup(&*shared.db()?, &to)).await)
+        self.noted(blocking(move || backup::backup(&*shared.db()?, &to, now)).await)
+    }
+
+    /// Unpacks a backup beside the store, and proves that it is whole, readable by this Gatehouse, under its master
+    /// key, and of this installation (unless any other will do). The store goes on meanwhile, and is not touched.
+    ///
+    /// # Errors
+    /// The backup does not belong here. The text says why, and what to do.
+    pub async fn stage(&self, from: impl Into<PathBuf>, other_installation: bool) -> Result<Staged, StoreError> {
+        let (shared, from) = (self.shared.clone(), from.into());
+        let master_key = self.master.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let options = OpenOptions { master_key, ..self.options.clone() };
+        let staged = blocking(move || {
+            let ours = open::installation(&shared.db()?.begin_read()?.open_table(tables::META)?)?;
+            restore::stage(&from, &options, &backup::hex(&ours.unwrap_or_default()), other_installation)
+        });
+        // What is wrong with the backup is not wrong with the store.
+        staged.await.map_err(StoreError::from)
+    }
+
+    /// Puts a staged store in the place of this one, in one step: whoever reads or writes before it meets the old one,
+    /// whoever comes after it the new one, and a host that is killed starts with one of them. Claims are void after
+    /// it. Have nothing under way.
+    ///
+    /// # Errors
+    /// The disk refused. The text says so; the store is as it was.
+    pub async fn adopt(&self, staged: Staged) -> Result<(), StoreError> {
+        let Staged { store, path, .. } = staged;
+        drop(store);
+        self.write(|reply| Job::Adopt(path, reply)).await
     }
 
     /// Has the writer do something: durable when it answers.
@@ -139,7 +187,7 @@ impl RedbStore {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Outcome<T> + Send + 'static) -> Outcome<T> {
     match tokio::task::spawn_blocking(|| guarded(work)).await {
         Ok(outcome) => outcome,
-        Err(e) => Err(fault::Fault::Broken(format!("reading the store was cut short ({e})"))),
+        Err(e) => Err(Fault::Broken(format!("reading the store was cut short ({e})"))),
     }
 }
 

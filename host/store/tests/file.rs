@@ -244,6 +244,24 @@ async fn a_damaged_store_is_refused_with_advice() {
     }
 }
 
+#[tokio::test]
+async fn a_store_that_is_half_free_is_compacted_when_it_is_opened() {
+    let folder = Folder::new();
+    let store = folder.open();
+    for no in 0..32_u8 {
+        let connectors = vec![(connector(no, &format!("c{no}"), "1.0.0"), vec![no; 1 << 20])];
+        store.commit(ChangeSet { connectors, ..ChangeSet::default() }).await.unwrap();
+    }
+    let remove_connectors = (0..31).map(|no| Digest([no; 32])).collect();
+    store.commit(ChangeSet { remove_connectors, ..ChangeSet::default() }).await.unwrap();
+    drop(store);
+    let size = || std::fs::metadata(folder.path("store")).unwrap().len();
+    let before = size();
+    let store = folder.open();
+    assert_eq!(store.component(Digest([31; 32])).await.unwrap().unwrap(), vec![31; 1 << 20]);
+    assert!(size() * 4 < before, "{before} bytes before, {} after", size());
+}
+
 #[cfg(unix)]
 #[test]
 fn a_new_store_is_readable_by_its_owner_alone() {
@@ -283,28 +301,6 @@ async fn after_a_rotation_only_the_new_master_key_opens_the_store() {
     let store = RedbStore::open(&OpenOptions { master_key: MasterKey::new([8; 32]), ..folder.options() }).unwrap();
     assert_filled(&store).await;
     assert_eq!(store.credential("crm").await.unwrap().unwrap().secret.expose_secret(), "later");
-}
-
-#[tokio::test]
-async fn a_backup_made_while_serving_opens_as_the_store_it_was() {
-    let folder = Folder::new();
-    let store = folder.open();
-    fill(&store).await;
-    let held = claim(&store, 0, 9).await;
-    store.backup(folder.path("backup")).await.unwrap();
-    add_users(&store, [user(9, "later")]).await;
-    let refused = store.backup(folder.path("backup")).await;
-    let Err(StoreError::Unavailable(text)) = refused else { panic!("{refused:?}") };
-    assert!(text.contains("never overwrites"), "{text}");
-    assert!(!folder.path("backup.partial").exists());
-
-    let options = OpenOptions { path: folder.path("backup"), ..folder.options() };
-    let copy = RedbStore::open(&options).unwrap();
-    assert_filled(&copy).await;
-    assert_eq!(copy.user(UserId(9)).await.unwrap(), None, "what came later is not in it");
-    let again = claim(&copy, 0, 9).await;
-    assert_eq!(again.len(), 1, "claims are not part of a backup");
-    assert!(again[0].fence.token > held[0].fence.token);
 }
 
 #[tokio::test]

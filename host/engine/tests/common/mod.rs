@@ -42,6 +42,10 @@ impl Clock for ManualClock {
 }
 
 impl ManualClock {
+    pub fn starting() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(start())))
+    }
+
     pub fn set(&self, to: Timestamp) {
         let mut now = self.0.lock().unwrap();
         *now = to.max(*now);
@@ -178,12 +182,10 @@ impl World {
     }
 
     async fn over(store: Arc<dyn Store>) -> Self {
-        Self { store, connectors: FakeConnectors::new(), clock: Arc::new(ManualClock(Mutex::new(start()))) }
-            .with_credential()
-            .await
+        Self { store, connectors: FakeConnectors::new(), clock: ManualClock::starting() }.with_credential().await
     }
 
-    async fn with_credential(self) -> Self {
+    pub async fn with_credential(self) -> Self {
         let record = CredentialRecord {
             name: "key".to_owned(),
             origin: "https://hr.example.com".parse().unwrap(),

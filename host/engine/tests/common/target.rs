@@ -33,6 +33,16 @@ pub enum Fault {
     Denied,
 }
 
+/// What a test wants to look at in the moment of a call.
+pub enum Moment<'a> {
+    /// A page is about to be fetched, at this cursor.
+    Page(Option<&'a str>),
+    /// A write is about to be made.
+    Write(&'a CommitCommand),
+}
+
+pub type Witness = Box<dyn Fn(&CallContext, Moment<'_>) + Send + Sync>;
+
 /// One call that was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Made {
@@ -157,6 +167,7 @@ fn sent(status: u16) -> SentWrite {
 pub struct FakeConnectors {
     targets: Mutex<BTreeMap<AppId, Target>>,
     loaded: Mutex<BTreeSet<Digest>>,
+    witness: Mutex<Option<Witness>>,
 }
 
 /// Counts a call as under way for as long as it lives.
@@ -171,6 +182,17 @@ impl Drop for UnderWay<'_> {
 impl FakeConnectors {
     pub fn new() -> Arc<Self> {
         Arc::default()
+    }
+
+    /// Has every page and every write looked at.
+    pub fn witnessed(&self, by: Witness) {
+        *self.witness.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(by);
+    }
+
+    fn shows(&self, context: &CallContext, moment: Moment<'_>) {
+        if let Some(witness) = &*self.witness.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
+            witness(context, moment);
+        }
     }
 
     fn targets(&self) -> MutexGuard<'_, BTreeMap<AppId, Target>> {
@@ -278,6 +300,7 @@ impl Connectors for FakeConnectors {
         attributes: &[String],
         limit: u32,
     ) -> CallReport<AccountPage> {
+        self.shows(context, Moment::Page(cursor));
         let from: usize = cursor.map_or(0, |cursor| cursor.parse().unwrap());
         self.call(context, "collect", cursor.unwrap_or("first"), |target| {
             let estimate = Some(target.accounts.len() as u64);
@@ -343,6 +366,7 @@ impl Connectors for FakeConnectors {
     }
 
     async fn commit(&self, context: &CallContext, command: &CommitCommand) -> CallReport<Receipt> {
+        self.shows(context, Moment::Write(command));
         self.call(context, "commit", &command.idempotency_key, |target| target.apply(command)).await
     }
 }

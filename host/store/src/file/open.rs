@@ -37,6 +37,9 @@ const CACHE_BYTES: usize = 64 << 20;
 /// no check either way.
 const QUICK_REPAIR: bool = false;
 
+/// A file of so many bytes is compacted when it is opened, if half of it is free.
+const WORTH_COMPACTING: u64 = 16 << 20;
+
 /// A disk that was full a moment ago may have space again soon.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -76,16 +79,6 @@ impl OpenOptions {
             disk: None,
         }
     }
-
-    #[cfg(feature = "testing")]
-    fn is_a_file(&self) -> bool {
-        self.disk.is_none()
-    }
-
-    #[cfg(not(feature = "testing"))]
-    fn is_a_file(&self) -> bool {
-        true
-    }
 }
 
 /// An open file, with what it is sealed with.
@@ -101,22 +94,50 @@ pub(super) type Installation = [u8; 16];
 
 /// Opens the file, or makes it, and proves the master key right.
 pub(super) fn open(options: &OpenOptions, sync_failed: &Arc<AtomicBool>) -> Outcome<Opened> {
-    if options.is_a_file() {
-        create_private(&options.path)?;
-    }
-    guarded(|| {
-        let db = database(options, sync_failed)?;
-        let key = match check(&db, options)? {
-            Some(key) => key,
-            None => DataKey::generate().map_err(no_randomness)?,
-        };
-        let installation = prepare(&db, &key, options)?;
-        Ok(Opened { db, key, installation })
-    })
-    .map_err(|fault| match fault {
+    let opened = guarded(|| match super::place::unmade(options) {
+        Some(unmade) => make(options, &unmade, sync_failed),
+        None => finish(database(options, sync_failed)?, options),
+    });
+    opened.map_err(|fault| match fault {
         Fault::Damaged(text) => Fault::Damaged(format!("{}: {text}", options.path.display())),
         other => other,
     })
+}
+
+/// As [`open`], but makes nothing.
+pub(super) fn open_existing(options: &OpenOptions, sync_failed: &Arc<AtomicBool>) -> Outcome<Opened> {
+    guarded(|| finish(database(options, sync_failed)?, options))
+}
+
+/// Makes a store under another name, and gives it its own when it is whole: one whose making was interrupted would
+/// be no store, and nobody could tell it from somebody's file.
+fn make(options: &OpenOptions, unmade: &Path, sync_failed: &Arc<AtomicBool>) -> Outcome<Opened> {
+    create_private(unmade)?;
+    let at = OpenOptions { path: unmade.to_owned(), ..options.clone() };
+    let db = match database_at(&at, sync_failed) {
+        Err(error @ (DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch)) => {
+            return Err(unusable(&options.path, error));
+        }
+        // What an interrupted attempt left.
+        Err(_) => std::fs::remove_file(unmade).map_err(|e| disk(&e)).and_then(|()| {
+            create_private(unmade)?;
+            database(&at, sync_failed)
+        }),
+        Ok(db) => Ok(db),
+    }?;
+    let opened = finish(db, &at)?;
+    super::place::rename(unmade, &options.path).map_err(|e| cannot_be_made(&options.path, &e))?;
+    Ok(opened)
+}
+
+fn finish(mut db: Database, options: &OpenOptions) -> Outcome<Opened> {
+    let key = match check(&db, options)? {
+        Some(key) => key,
+        None => DataKey::generate().map_err(no_randomness)?,
+    };
+    compact(&mut db, options)?;
+    let installation = prepare(&db, &key, options)?;
+    Ok(Opened { db, key, installation })
 }
 
 /// Opens a file again that this process has had open, as it is: its claims stay.
@@ -157,6 +178,28 @@ fn database_at(options: &OpenOptions, sync_failed: &Arc<AtomicBool>) -> Result<D
         .create_with_backend(backend)
 }
 
+/// Gives space back that nothing uses any more: redb has to have the file to itself for that, so it is done before
+/// anybody else has it.
+fn compact(db: &mut Database, options: &OpenOptions) -> Outcome<()> {
+    let len = super::place::len(options).map_err(|e| disk(&e))?;
+    if len < WORTH_COMPACTING {
+        return Ok(());
+    }
+    let txn = db.begin_write()?;
+    let stats = txn.stats()?;
+    txn.abort()?;
+    if stats.allocated_pages().saturating_mul(stats.page_size() as u64) > len / 2 {
+        return Ok(());
+    }
+    let compacted = match db.compact() {
+        Err(redb::CompactionError::Storage(error)) => return Err(error.into()),
+        compacted => compacted.unwrap_or(false),
+    };
+    let now = super::place::len(options).map_err(|e| disk(&e))?;
+    tracing::info!(compacted, before = len, now, "half of the store was free");
+    Ok(())
+}
+
 /// Makes a new file readable by its owner alone; an old one keeps the rights it has.
 pub(super) fn create_private(path: &Path) -> Outcome<()> {
     let mut options = std::fs::OpenOptions::new();
@@ -164,12 +207,14 @@ pub(super) fn create_private(path: &Path) -> Outcome<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     match options.open(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(Fault::Broken(format!(
-            "the store {} cannot be made: see that its folder is there and may be written ({e})",
-            path.display()
-        ))),
+        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(cannot_be_made(path, &e)),
         _ => Ok(()),
     }
+}
+
+fn cannot_be_made(path: &Path, e: &std::io::Error) -> Fault {
+    let path = path.display();
+    Fault::Broken(format!("the store {path} cannot be made: see that its folder is there and may be written ({e})"))
 }
 
 pub(super) fn unusable(path: &Path, error: DatabaseError) -> Fault {

@@ -8,7 +8,7 @@ use redb::{BackendError, StorageBackend};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::ops::Bound;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -30,6 +30,30 @@ pub(super) fn backend(options: &OpenOptions, sync_failed: &Arc<AtomicBool>) -> i
     Ok(noting(Box::new(inner)))
 }
 
+/// Where a store that is not there yet is made; none: it is there.
+pub(super) fn unmade(options: &OpenOptions) -> Option<PathBuf> {
+    #[cfg(feature = "testing")]
+    if options.disk.is_some() {
+        return None;
+    }
+    let is_there = std::fs::metadata(&options.path).is_ok_and(|found| found.len() > 0);
+    (!is_there).then(|| beside(&options.path, ".new"))
+}
+
+/// The path with something added to its last part.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Gives a file a name, in place of what has it, and waits until that is durable.
+pub(super) fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::rename(from, to)?;
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(folder)?.sync_all()
+}
+
 /// The length of the file in bytes.
 pub(super) fn len(options: &OpenOptions) -> io::Result<u64> {
     #[cfg(feature = "testing")]
@@ -46,15 +70,13 @@ pub(super) fn has_room(options: &OpenOptions) -> Outcome<()> {
     if options.disk.is_some() {
         return Ok(());
     }
-    let mut name = options.path.as_os_str().to_owned();
-    name.push(".probe");
-    let path = Path::new(&name);
-    let tried = File::create(path).and_then(|mut file| {
+    let path = beside(&options.path, ".probe");
+    let tried = File::create(&path).and_then(|mut file| {
         file.write_all(&vec![0xa5; ROOM])?;
         file.sync_data()
     });
     // Should it stay behind, the next probe writes over it.
-    let _ = std::fs::remove_file(path);
+    let _ = std::fs::remove_file(&path);
     tried.map_err(|e| disk(&e))
 }
 

@@ -191,6 +191,27 @@ impl<'t> Queue<'t> {
     }
 }
 
+/// Whether a claim would find anything.
+pub(super) fn may_claim(txn: &ReadTransaction, now: Timestamp, limits: &ClaimLimits) -> Outcome<bool> {
+    let ready = txn.open_table(READY)?;
+    for app in app_ids(&txn.open_table(APPS)?)? {
+        let id = AppId(app);
+        if limits.skip_apps.contains(&id) || limits.per_app.get(&id) == Some(&0) {
+            continue;
+        }
+        if ready.range((app, i128::MIN, 0)..=(app, now.as_nanosecond(), u64::MAX))?.next().is_some() {
+            return Ok(true);
+        }
+    }
+    for entry in txn.open_table(CLAIMS)?.iter()? {
+        let claim: ClaimRecord = super::record::decode(entry?.1.value())?;
+        if claim.lease_until <= now {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// When the first request that could be claimed falls due.
 pub(super) fn next_due(txn: &ReadTransaction) -> Outcome<Option<Timestamp>> {
     let ready = txn.open_table(READY)?;

@@ -24,7 +24,7 @@ const OPENED_AGAIN: &str = "opened again";
 pub(super) struct Recovery {
     pub options: OpenOptions,
     pub installation: Installation,
-    sync_failed: Arc<AtomicBool>,
+    pub sync_failed: Arc<AtomicBool>,
     /// When to try, and how long to wait after that; none: the store is well.
     next: Option<(Instant, Duration)>,
     /// The file as it was before, still in the hands of readers.
@@ -41,6 +41,11 @@ impl Recovery {
     /// How long nothing has to be done; none: the store is well.
     pub fn wait(&self) -> Option<Duration> {
         self.next.map(|(at, _)| at.saturating_duration_since(Instant::now()))
+    }
+
+    /// The file was opened by others.
+    pub fn is_well(&mut self) {
+        self.next = None;
     }
 
     /// The disk has refused. Readers get the file back at once if it can be had.

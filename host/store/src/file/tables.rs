@@ -6,7 +6,8 @@
 //! one of them open is answered by merging its few ranges, and each write pays for one entry instead of four.
 
 use super::fault::Outcome;
-use redb::{ReadTransaction, ReadableTable, TableDefinition, TableHandle, WriteTransaction};
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, TableDefinition, TableHandle, WriteTransaction};
+use std::collections::BTreeMap;
 
 macro_rules! tables {
     ($($(#[$doc:meta])* $name:ident: $key:ty => $value:ty;)*) => {
@@ -19,16 +20,26 @@ macro_rules! tables {
             Ok(())
         }
 
-        /// Copies every entry of every table.
-        pub(super) fn copy_all(from: &ReadTransaction, to: &WriteTransaction) -> Outcome<()> {
+        /// Copies every entry of every table: how many those were.
+        pub(super) fn copy_all(from: &ReadTransaction, to: &WriteTransaction) -> Outcome<BTreeMap<String, u64>> {
+            let mut counts = BTreeMap::new();
             $(
-                let mut target = to.open_table($name)?;
+                let (mut target, mut count) = (to.open_table($name)?, 0_u64);
                 for entry in from.open_table($name)?.iter()? {
                     let (key, value) = entry?;
                     target.insert(key.value(), value.value())?;
+                    count += 1;
                 }
+                counts.insert($name.name().to_owned(), count);
             )*
-            Ok(())
+            Ok(counts)
+        }
+
+        /// How many entries every table has.
+        pub(super) fn count_all(txn: &ReadTransaction) -> Outcome<BTreeMap<String, u64>> {
+            let mut counts = BTreeMap::new();
+            $(counts.insert($name.name().to_owned(), txn.open_table($name)?.len()?);)*
+            Ok(counts)
         }
 
         /// Whether a table of this name is one of ours.

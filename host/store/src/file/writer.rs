@@ -2,10 +2,12 @@
 //! then answers. It never lets a change that is refused touch the others of its group.
 
 use super::credentials::no_randomness;
-use super::fault::{Fault, Outcome};
+use super::fault::{Fault, Outcome, disk};
 use super::ledger::{FENCE, SEQUENCES, counter, number};
-use super::open::DATA_KEY;
+use super::open::{DATA_KEY, OpenOptions, open_existing};
+use super::place::rename;
 use super::recovery::Recovery;
+use super::restore::go_on_from;
 use super::shared::{Condition, Shared, guarded};
 use super::tables::META;
 use super::telemetry;
@@ -13,6 +15,7 @@ use super::transaction::{ClaimCall, Tables};
 use crate::vault::{DataKey, MasterKey};
 use gatehouse_core::ports::{ChangeSet, Claim, Fence, Sequence, StoreError};
 use redb::{Database, Durability, ReadableDatabase};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -29,6 +32,8 @@ pub(super) enum Job {
     Claim(ClaimCall, Reply<Vec<Claim>>),
     Release(Fence, Reply<()>),
     Rotate(MasterKey, Reply<()>),
+    /// Puts a store that was staged in the place of this one.
+    Adopt(PathBuf, Reply<()>),
     /// A reader has found the file not to work.
     Recover,
 }
@@ -52,6 +57,20 @@ impl Counters {
             *next = number(&meta, counter(sequence))?.max(1);
         }
         Ok(Self(next.map(AtomicU64::new)))
+    }
+
+    /// Takes over what another file has handed out.
+    fn raise(&self, db: &Database) -> Outcome<()> {
+        let other = Self::load(db)?;
+        for sequence in SEQUENCES {
+            self.of(sequence).fetch_max(other.next(sequence), Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// The number to hand out next.
+    pub fn next(&self, sequence: Sequence) -> u64 {
+        self.of(sequence).load(Ordering::Relaxed)
     }
 
     pub fn allocate(&self, sequence: Sequence, count: u64) -> u64 {
@@ -79,6 +98,9 @@ pub(super) struct Writer {
     counters: Arc<Counters>,
     next_token: u64,
     recovery: Recovery,
+    master: Arc<RwLock<MasterKey>>,
+    /// Claims whose answer was a refusal: given back once the store is well.
+    unknown: Vec<Fence>,
 }
 
 /// What a transaction has come to so far.
@@ -94,9 +116,10 @@ impl Writer {
         key: Arc<RwLock<DataKey>>,
         counters: Arc<Counters>,
         recovery: Recovery,
+        master: Arc<RwLock<MasterKey>>,
     ) -> Outcome<Self> {
         let next_token = number(&shared.db()?.begin_read()?.open_table(META)?, FENCE)?.max(1);
-        Ok(Self { shared, key, counters, next_token, recovery })
+        Ok(Self { shared, key, counters, next_token, recovery, master, unknown: Vec::new() })
     }
 
     /// Works until every sender is gone.
@@ -107,12 +130,23 @@ impl Writer {
                 Some(wait) => jobs.recv_timeout(wait),
             };
             self.recovery.attempt(&self.shared);
+            self.give_back();
             match first {
                 Ok(first) => self.take(first, jobs),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
+    }
+
+    /// Gives back what nobody knows that they hold. Should that be refused, too, those claims end by themselves.
+    fn give_back(&mut self) {
+        if self.unknown.is_empty() || !self.shared.is_well() {
+            return;
+        }
+        let release = |fence| Job::Release(fence, oneshot::channel().0);
+        let jobs = std::mem::take(&mut self.unknown).into_iter().map(release).collect();
+        self.group(jobs);
     }
 
     /// Does this, and what has queued up behind it.
@@ -139,6 +173,10 @@ impl Writer {
             Job::Rotate(master, reply) => {
                 let rotated = self.if_well(|writer| guarded(|| writer.rotate(&master)));
                 drop(reply.send(rotated.map_err(StoreError::from)));
+            }
+            Job::Adopt(staged, reply) => {
+                let adopted = guarded(|| self.adopt(&staged));
+                drop(reply.send(adopted.map_err(StoreError::from)));
             }
             Job::Recover if !self.shared.is_well() => self.recovery.begin(&self.shared),
             _ => {}
@@ -170,6 +208,11 @@ impl Writer {
         let outcome = self.if_well(|writer| guarded(|| writer.transact(&mut jobs, &mut done)));
         telemetry::ended(outcome.is_ok());
         let broken = outcome.err().map(|fault| StoreError::from(fault).to_string());
+        if broken.is_some() {
+            // A refusal may come so late that the claims are there all the same, and nobody knows of them.
+            let claims = done.iter().filter_map(Done::claims).flatten();
+            self.unknown.extend(claims.map(|claim| claim.fence));
+        }
         done.into_iter().for_each(|done| done.answer(broken.as_ref()));
         let text = broken.unwrap_or_default();
         jobs.for_each(|job| job.fail(&text));
@@ -229,13 +272,42 @@ impl Writer {
                 (Done::Nothing(reply, released.map(|released| progress.wrote |= released)), broken)
             }
             Job::Rotate(_, reply) => (Done::Nothing(reply, Ok(())), None),
+            Job::Adopt(_, reply) => (Done::Nothing(reply, Ok(())), None),
             Job::Recover => (Done::Nobody, None),
         }
     }
 
+    /// Puts a staged store in the place of this one. Up to the renaming the old one is the store, after it the new one;
+    /// whatever goes wrong later, it is that one which is opened again.
+    fn adopt(&mut self, staged: &Path) -> Outcome<()> {
+        let options = self.recovery.options.clone();
+        let before = self.shared.condition();
+        self.shared.set(Condition::Ill("a backup is being restored: try again in a moment".to_owned()));
+        if let Err(fault) = go_on_from(staged, &options, &self.counters, self.next_token) {
+            self.shared.set(before);
+            return Err(fault);
+        }
+        let closed = self.recovery.close(&self.shared);
+        let renamed = closed.and_then(|()| rename(staged, &options.path).map_err(|e| disk(&e)));
+        if let Err(fault) = renamed {
+            // The old one is opened again, whether it has been closed or not.
+            self.recovery.begin(&self.shared);
+            return Err(fault);
+        }
+        let opened = open_existing(&OpenOptions { verify: false, ..options }, &self.recovery.sync_failed)?;
+        self.counters.raise(&opened.db)?;
+        self.next_token = number(&opened.db.begin_read()?.open_table(META)?, FENCE)?.max(self.next_token);
+        self.recovery.installation = opened.installation;
+        *self.key.write().unwrap_or_else(PoisonError::into_inner) = opened.key;
+        self.shared.put(opened.db);
+        self.recovery.is_well();
+        self.shared.set(Condition::Well);
+        Ok(())
+    }
+
     /// Seals everything under a new data key, and that under a new master key. Readers wait meanwhile, so that none
     /// meets a secret with the other key.
-    fn rotate(&self, master: &MasterKey) -> Outcome<()> {
+    fn rotate(&mut self, master: &MasterKey) -> Outcome<()> {
         let mut key = self.key.write().unwrap_or_else(PoisonError::into_inner);
         let new = DataKey::generate().map_err(no_randomness)?;
         let wrapped = new.wrap(master).map_err(no_randomness)?;
@@ -248,6 +320,8 @@ impl Writer {
         txn.set_quick_repair(self.recovery.options.quick_repair);
         txn.commit()?;
         *key = new;
+        *self.master.write().unwrap_or_else(PoisonError::into_inner) = master.clone();
+        self.recovery.options.master_key = master.clone();
         Ok(())
     }
 }
@@ -264,6 +338,13 @@ fn split<T>(outcome: Outcome<T>) -> (Result<T, StoreError>, Option<Fault>) {
 
 // Whoever asked may have gone meanwhile (a client that hung up): the answer is then nobody's.
 impl Done {
+    fn claims(&self) -> Option<&[Claim]> {
+        match self {
+            Self::Claims(_, Ok(claims)) => Some(claims),
+            _ => None,
+        }
+    }
+
     fn answer(self, broken: Option<&String>) {
         let unavailable = broken.map(|text| StoreError::Unavailable(text.clone()));
         match self {
@@ -278,7 +359,7 @@ impl Job {
     fn fail(self, text: &str) {
         let unavailable = StoreError::Unavailable(text.to_owned());
         match self {
-            Self::Commit(_, reply) | Self::Release(_, reply) | Self::Rotate(_, reply) => {
+            Self::Commit(_, reply) | Self::Release(_, reply) | Self::Rotate(_, reply) | Self::Adopt(_, reply) => {
                 drop(reply.send(Err(unavailable)));
             }
             Self::Claim(_, reply) => drop(reply.send(Err(unavailable))),

@@ -1,0 +1,106 @@
+//! Restoring while serving: a backup is unpacked beside the store and proved to be one of this installation, changed
+//! there as much as needs be, and then takes the store's name in one step. It never touches the store before that.
+
+use super::backup::{Manifest, hex, unpack};
+use super::fault::{Fault, Outcome};
+use super::ledger::{FENCE, SEQUENCES, counter, number};
+use super::open::{OpenOptions, create_private, open_existing};
+use super::place::beside;
+use super::tables::{META, count_all};
+use super::{RedbStore, writer::Counters};
+use gatehouse_core::ports::Sequence;
+use redb::ReadableDatabase;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// How many numbers are passed over when nobody knows which of them another installation has used since. A number
+/// used again would make a new request look like an old one, and a new person's marker like somebody else's.
+const PASSED_OVER: u64 = 1_000_000;
+
+/// A backup, proved and unpacked beside the store that it is to replace. What is committed to it before that is part
+/// of it; dropping it leaves the store as it is.
+#[derive(Debug)]
+pub struct Staged {
+    /// The store in it.
+    pub store: RedbStore,
+    /// What the backup says of itself.
+    pub manifest: Manifest,
+    pub(super) path: PathBuf,
+}
+
+/// Unpacks and proves a backup.
+pub(super) fn stage(from: &Path, options: &OpenOptions, ours: &str, other_installation: bool) -> Outcome<Staged> {
+    let path = beside(&options.path, ".restoring");
+    match std::fs::remove_file(&path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(super::fault::disk(&e)),
+        _ => create_private(&path)?,
+    }
+    let staged =
+        unpack(from, &path).and_then(|manifest| prove(from, manifest, &path, options, ours, other_installation));
+    if staged.is_err() {
+        let _ = std::fs::remove_file(&path);
+    }
+    staged
+}
+
+fn prove(
+    from: &Path,
+    manifest: Manifest,
+    path: &Path,
+    options: &OpenOptions,
+    ours: &str,
+    other_installation: bool,
+) -> Outcome<Staged> {
+    let name = from.display();
+    let refused = |why: &str| Fault::Broken(format!("{name} {why}; nothing was changed"));
+    if manifest.installation != ours && !other_installation {
+        return Err(refused(
+            "was made of another installation: to replace this one by it all the same, say so \
+             (--from-another-installation)",
+        ));
+    }
+    let at = OpenOptions { path: path.to_owned(), ..options.clone() };
+    let opened = open_existing(&at, &Arc::new(AtomicBool::new(false))).map_err(|fault| match fault {
+        Fault::Broken(text) if text.contains("master key") => {
+            refused("was made under another master key: start Gatehouse with that one, then restore")
+        }
+        fault => fault,
+    })?;
+    let (counts, installation) = (count_all(&opened.db.begin_read()?)?, hex(&opened.installation));
+    // What opening adds to a store of an older version is none of the backup's business.
+    let differs = manifest.records.iter().any(|(table, count)| {
+        !matches!(table.as_str(), "META" | "CLAIMS" | "READY" | "REQUESTS_IN_REVIEW")
+            && counts.get(table) != Some(count)
+    });
+    if differs || (manifest.installation != installation && manifest.store_format > 1) {
+        return Err(refused("does not hold what it says"));
+    }
+    if manifest.installation != ours {
+        raise(&opened.db, |_, next| next + PASSED_OVER, 0)?;
+    }
+    let store = RedbStore::over(&at, opened)?;
+    Ok(Staged { store, manifest, path: path.to_owned() })
+}
+
+/// Has a store hand out no number and no fencing token that the one it replaces has handed out.
+pub(super) fn go_on_from(path: &Path, options: &OpenOptions, counters: &Counters, token: u64) -> Outcome<()> {
+    let at = OpenOptions { path: path.to_owned(), verify: false, ..options.clone() };
+    let opened = open_existing(&at, &Arc::new(AtomicBool::new(false)))?;
+    raise(&opened.db, |sequence, next| next.max(counters.next(sequence)), token)
+}
+
+fn raise(db: &redb::Database, next: impl Fn(Sequence, u64) -> u64, token: u64) -> Outcome<()> {
+    let mut txn = db.begin_write()?;
+    {
+        let mut meta = txn.open_table(META)?;
+        for sequence in SEQUENCES {
+            let number = next(sequence, number(&meta, counter(sequence))?.max(1));
+            meta.insert(counter(sequence), number.to_be_bytes().as_slice())?;
+        }
+        let token = token.max(number(&meta, FENCE)?);
+        meta.insert(FENCE, token.to_be_bytes().as_slice())?;
+    }
+    txn.set_quick_repair(true);
+    Ok(txn.commit()?)
+}
