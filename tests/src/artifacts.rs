@@ -62,6 +62,16 @@ pub fn peer(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(name)
 }
 
+/// A folder for what tests report, beside the binary under test.
+///
+/// # Errors
+/// It cannot be made.
+pub fn reports() -> Result<PathBuf> {
+    let folder = target_directory()?.join("reports");
+    std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    Ok(folder)
+}
+
 /// The path that the variable names, or else this one below the target directory.
 fn existing(variable: &str, below_target: &str) -> Result<PathBuf> {
     let (path, source) = match env::var_os(variable) {

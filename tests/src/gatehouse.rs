@@ -1,7 +1,7 @@
 //! The real binary: `gatehouse serve` on a directory of its own and a free port of 127.0.0.1, and the CLI against it.
 //! What is given to it and read from it is what any administrator sees; nothing reaches into its store.
 
-use crate::process::on_free_port;
+use crate::process::{free_port, on_free_port};
 use crate::{Http, Running, artifacts};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -80,6 +80,28 @@ impl Gatehouse {
     }
 
     fn start_on(port: u16, bin: &Path, directory: &Path, environment: &[(&str, &OsStr)]) -> Result<Self> {
+        let mut host = Self::launch_on(port, bin, directory, environment)?;
+        host.wait_until_ready()?;
+        let token_file = directory.join(TOKEN_FILE);
+        let token = fs::read_to_string(&token_file).with_context(|| format!("{}", token_file.display()))?;
+        token.trim().clone_into(&mut host.token);
+        Ok(host)
+    }
+
+    /// Starts the host on a directory that an earlier one left, and does not wait until it is ready: for one that may
+    /// die before. Nobody else may take its port meanwhile.
+    ///
+    /// # Errors
+    /// The binary is not built, or the directory is a new one.
+    pub fn launch(directory: &Path, environment: &[(&str, &OsStr)]) -> Result<Self> {
+        let bin = artifacts::gatehouse_bin()?;
+        let mut host = Self::launch_on(free_port()?, &bin, directory, environment)?;
+        let token = fs::read_to_string(directory.join(TOKEN_FILE)).context("the token of the first start")?;
+        token.trim().clone_into(&mut host.token);
+        Ok(host)
+    }
+
+    fn launch_on(port: u16, bin: &Path, directory: &Path, environment: &[(&str, &OsStr)]) -> Result<Self> {
         let url = format!("http://127.0.0.1:{port}");
         let mut command = Command::new(bin);
         command.arg("serve").arg("--data").arg(directory.join("data"));
@@ -90,12 +112,17 @@ impl Gatehouse {
         }
         command.current_dir(directory).envs(environment.iter().copied());
         let process = Running::start("gatehouse serve", command, &directory.join(format!("gatehouse-{port}.log")))?;
-        let http = Http::new(&url, None, "application/json");
+        Ok(Self { process, bin: bin.to_owned(), directory: directory.to_owned(), url, token: String::new() })
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// It ends instead; the text quotes its log.
+    pub fn wait_until_ready(&self) -> Result<()> {
+        let http = Http::new(&self.url, None, "application/json");
         let ready = || http.get("/readyz").ok().filter(|answer| answer.status == 200).map(drop);
-        process.wait_until("it is ready", ready)?;
-        let token = fs::read_to_string(&token_file).with_context(|| format!("{}", token_file.display()))?;
-        let token = token.trim().to_owned();
-        Ok(Self { process, bin: bin.to_owned(), directory: directory.to_owned(), url, token })
+        self.process.wait_until("it is ready", ready)
     }
 
     /// Where it listens: scheme, host and port.

@@ -101,6 +101,16 @@ impl Running {
         }
     }
 
+    /// How it ended, if it has.
+    pub fn ended(&self) -> Option<ExitStatus> {
+        locked(&self.child).try_wait().ok().flatten()
+    }
+
+    /// Asks it to end (SIGTERM), and does not wait.
+    pub fn ask_to_end(&self) {
+        signal(&mut locked(&self.child), Signal::TERM);
+    }
+
     /// Ends it at once (SIGKILL), as a crash would.
     pub fn kill(self) {}
 

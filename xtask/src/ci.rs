@@ -1,9 +1,9 @@
 //! `cargo xtask ci`: what CI checks besides the tests. Every check runs, so that one run tells all that is wrong.
 
 use crate::guests::{WASM_TARGET, ensure_wasm_target};
-use crate::layers;
 use crate::step::{self, step};
 use crate::workspace::Workspace;
+use crate::{layers, testing};
 use anyhow::{Result, bail};
 use std::process::{Command, Stdio};
 
@@ -34,7 +34,8 @@ pub fn run(workspace: &Workspace) -> Result<()> {
 
 fn lint(workspace: &Workspace) -> Result<()> {
     let mut command = workspace.cargo(&["clippy"]);
-    command.args(workspace.native_selection()).args(["--all-targets", "--", "-D", "warnings"]);
+    command.args(workspace.native_selection()).arg("--all-targets").args(testing::FAILPOINTS);
+    command.args(["--", "-D", "warnings"]);
     step::run(&mut command)
 }
 

@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+/// The host under test can be killed at named places (host/failpoints): in builds for tests alone.
+pub const FAILPOINTS: &[&str] = &["--features", "gatehouse-server/failpoints"];
+
 /// What became of the tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Totals {
@@ -75,6 +78,10 @@ pub fn run(workspace: &Workspace, extra: &[String]) -> Result<()> {
     fs::write(&skips, "").with_context(|| skips.display().to_string())?;
     let mut command = workspace.cargo(&["test", "--no-fail-fast"]);
     command.args(&selection).args(extra);
+    // Otherwise the tests of the server would put a host without them into its place.
+    if !selection.is_empty() || extra.iter().any(|argument| argument.contains("gatehouse-server")) {
+        command.args(FAILPOINTS);
+    }
     command.env(artifacts::BIN_VARIABLE, workspace.debug_binary("gatehouse"));
     command.env(artifacts::GUESTS_VARIABLE, guests).env(artifacts::SKIPS_VARIABLE, &skips);
     if let Some(server) = server {
@@ -111,6 +118,7 @@ fn build(workspace: &Workspace, selection: &[String]) -> Result<()> {
     } else {
         command.args(selection).arg("--all-targets");
     }
+    command.args(FAILPOINTS);
     step::run(&mut command)
 }
 

@@ -13,6 +13,7 @@ use gatehouse_core::schema::Account as RemoteAccount;
 use gatehouse_core::{
     AccountId, App, CallFailure, Capability, Change, CommitStep, FailureKind, Level, Operation, SentWrite, Subject,
 };
+use gatehouse_failpoints::fail_point;
 
 /// How often the result of a call is offered to the store again after others have changed the same records.
 const OFFERS: u32 = 20;
@@ -23,7 +24,9 @@ pub(crate) async fn call(job: &mut Job, around: &Surroundings) -> Worked {
         return job.commit(&around.app, Event::Fail { why }).await;
     }
     let found = known(&job.shell, &job.request, None).await?.account;
+    fail_point!("attempt.before_commit");
     job.commit_and_keep(&around.app, Event::AttemptStarted).await?;
+    fail_point!("attempt.after_commit");
     let Some(command) = command(job, found.as_ref()) else { return Ok(()) };
     let given = match &command.step {
         CommitStep::Create(desired) => vec![&desired.attributes],
@@ -117,7 +120,9 @@ pub(crate) async fn read(job: &mut Job, around: &Surroundings) -> Worked {
     let Change::Read { external_id } = job.request.change.content.clone() else {
         return job.commit(&around.app, Event::Fail { why: "it says no account to read".to_owned() }).await;
     };
+    fail_point!("attempt.before_commit");
     job.commit_and_keep(&around.app, Event::AttemptStarted).await?;
+    fail_point!("attempt.after_commit");
     let connectors = job.shell.connectors.clone();
     let report: CallReport<RemoteAccount> =
         job.call(around, "read", &[], connectors.read(&around.context, &external_id)).await;
@@ -146,7 +151,10 @@ fn shown(around: &Surroundings, account: &RemoteAccount) -> Vec<(String, String)
 /// Notes that there is nothing to call for.
 pub(crate) async fn conclude(job: &mut Job, app: &App) -> Worked {
     let known = known(&job.shell, &job.request, None).await?.account;
-    job.commit(app, Event::Concluded { known: known.map(Box::new) }).await
+    fail_point!("conclude.before_commit");
+    job.commit(app, Event::Concluded { known: known.map(Box::new) }).await?;
+    fail_point!("conclude.after_commit");
+    Ok(())
 }
 
 /// How a call ended.
@@ -163,6 +171,7 @@ async fn finish(job: &mut Job, around: &Surroundings, outcome: Outcome) -> Worke
         Ok((account, _)) => account.clone(),
         Err(_) => None,
     };
+    fail_point!("outcome.before_commit");
     insist(job, around, shown.as_ref(), |known, new_account| {
         let outcome = outcome.clone();
         Event::AttemptFinished(Box::new(AttemptReport {
@@ -175,7 +184,9 @@ async fn finish(job: &mut Job, around: &Surroundings, outcome: Outcome) -> Worke
             names: around.names(),
         }))
     })
-    .await
+    .await?;
+    fail_point!("outcome.after_commit");
+    Ok(())
 }
 
 /// Applies what a call brought, to the records as they are now: again and again, for as long as others are faster.
@@ -192,12 +203,14 @@ pub(crate) async fn insist(
             Some(account) => account.id,
             None => AccountId(job.shell.store.allocate(Sequence::Account, 1)),
         };
+        fail_point!("outcome.looked_up");
         let more = ChangeSet { remove_accounts: superfluous(shown, found.superfluous), ..ChangeSet::default() };
         match job.commit_with(&around.app, event(found.account, new_account), more).await {
             Err(Trouble::Store(StoreError::VersionConflict { .. } | StoreError::Duplicate { .. }))
                 if offers < OFFERS =>
             {
                 offers += 1;
+                fail_point!("outcome.conflict");
                 job.reload().await?;
             }
             worked => return worked,

@@ -8,6 +8,7 @@ use crate::settle::{self, Review};
 use crate::shell::Shell;
 use gatehouse_core::ports::{Call, CallReport, ChangeSet, Clock, Connectors, Finding, Store, StoreError};
 use gatehouse_core::{App, CallFailure, FailureKind, Interface, Request};
+use gatehouse_failpoints::fail_point;
 use jiff::SignedDuration;
 use std::future::Future;
 use std::sync::Arc;
@@ -85,6 +86,7 @@ impl Engine {
             }
         }
         self.shell.stop(true);
+        fail_point!("shutdown.told");
         let all_ended = async {
             while !schedule.is_idle() {
                 schedule.ended().await;
@@ -94,6 +96,7 @@ impl Engine {
             tracing::warn!("some work did not end in time, and is broken off");
         }
         schedule.break_off().await;
+        fail_point!("shutdown.done");
     }
 
     /// Looks at the target for somebody who settles a request in review: at the account they name, or at what the

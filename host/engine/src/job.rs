@@ -10,6 +10,7 @@ use gatehouse_core::lifecycle::{Effect, Event, Refused, Transition, Work, step, 
 use gatehouse_core::ports::{CallReport, ChangeSet, Claim, Fence, StoreError};
 use gatehouse_core::schema::Attributes;
 use gatehouse_core::{App, CallFailure, Request};
+use gatehouse_failpoints::fail_point;
 use jiff::Timestamp;
 use std::sync::Arc;
 use tracing::Instrument as _;
@@ -89,6 +90,7 @@ impl Job {
                     if conflicts < CONFLICTS =>
                 {
                     conflicts += 1;
+                    fail_point!("work.conflict");
                     if self.reload().await.is_err() {
                         return;
                     }
@@ -113,7 +115,7 @@ impl Job {
         tracing::debug!(?work, "takes up");
         match work {
             Work::Conclude => account::conclude(self, &app).await,
-            Work::NoteLost => self.commit(&app, Event::AttemptLost).await,
+            Work::NoteLost => self.note_lost(&app).await,
             Work::Link(change) => links::link(self, &app, change).await,
             Work::Compare => runs::compare(self, &app).await,
             work => {
@@ -134,6 +136,14 @@ impl Job {
                 }
             }
         }
+    }
+
+    /// An attempt was begun by a host that is no more.
+    async fn note_lost(&mut self, app: &App) -> Worked {
+        fail_point!("lost.before_commit");
+        self.commit(app, Event::AttemptLost).await?;
+        fail_point!("lost.after_commit");
+        Ok(())
     }
 
     /// Nothing can be called: the request fails with the text, or goes to review if a write may have left.

@@ -6,6 +6,7 @@ use gatehouse_core::lifecycle::Event;
 use gatehouse_core::links::{LinkFacts, change_link};
 use gatehouse_core::ports::{ChangeSet, Versioned};
 use gatehouse_core::{App, LinkChange};
+use gatehouse_failpoints::fail_point;
 
 /// Changes a link. The app's record is part of the commit: it counts manual links, so that the next reconciliation
 /// looks at everything again, and two links of one user cannot both succeed.
@@ -24,7 +25,10 @@ pub(crate) async fn link(job: &mut Job, app: &App, change: LinkChange) -> Worked
         remove_accounts: linked.remove,
         ..ChangeSet::default()
     };
-    job.commit_with(app, Event::LinkApplied { accounts: vec![linked.account] }, more).await
+    fail_point!("link.before_commit");
+    job.commit_with(app, Event::LinkApplied { accounts: vec![linked.account] }, more).await?;
+    fail_point!("link.after_commit");
+    Ok(())
 }
 
 async fn facts(job: &Job, change: LinkChange) -> Result<LinkFacts, gatehouse_core::ports::StoreError> {

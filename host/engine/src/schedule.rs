@@ -7,6 +7,7 @@ use crate::telemetry;
 use gatehouse_core::lifecycle::{Event, step};
 use gatehouse_core::ports::{ClaimLimits, Fence, StoreError};
 use gatehouse_core::{App, AppId, RetryPolicy};
+use gatehouse_failpoints::fail_point;
 use jiff::Timestamp;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,8 +37,12 @@ impl Schedule {
             return Ok(0);
         }
         let shell = &self.shell;
+        fail_point!("claim.before");
         let claims = shell.store.claim(shell.now(), shell.lease(), &shell.config.incarnation, &limits).await?;
         let taken = claims.len();
+        if taken > 0 {
+            fail_point!("claim.after");
+        }
         for claim in claims {
             let (fence, app) = (claim.fence, claim.request.app);
             let task = self.tasks.spawn(Job::new(self.shell.clone(), claim).run());

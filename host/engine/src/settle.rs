@@ -15,6 +15,7 @@ use gatehouse_core::{
     Account, AccountId, App, CallFailure, Capability, Change, CommitStep, Desired, FailureKind, Request, Subject,
     USERNAME, mapping,
 };
+use gatehouse_failpoints::fail_point;
 
 /// Reads the target, and applies what that shows.
 pub(crate) async fn settle(job: &mut Job, around: &Surroundings) -> Worked {
@@ -23,6 +24,7 @@ pub(crate) async fn settle(job: &mut Job, around: &Surroundings) -> Worked {
     };
     let shell = job.shell.clone();
     let mut look = Look { shell: &shell, around, request: &job.request, notes: Notes::default() };
+    fail_point!("settle.before_read");
     let evidence = look.evidence(&step).await;
     let notes = look.notes;
     job.notes().append(notes);
@@ -34,11 +36,14 @@ pub(crate) async fn settle(job: &mut Job, around: &Surroundings) -> Worked {
         Resolution::Done(account) => account.clone(),
         _ => None,
     };
+    fail_point!("settle.before_commit");
     insist(job, around, shown.as_ref(), |known, new_account| {
         let looked = looked.clone();
         Event::OutcomeRead(Box::new(OutcomeReport { looked, known, new_account, names: around.names() }))
     })
-    .await
+    .await?;
+    fail_point!("settle.after_commit");
+    Ok(())
 }
 
 fn narrowed(around: &Surroundings, looked: Looked) -> Looked {
@@ -210,6 +215,7 @@ impl Look<'_> {
         call: impl Future<Output = CallReport<T>>,
     ) -> CallReport<T> {
         let report = self.around.call(function, self.request.attempts.len(), &[], call).await;
+        fail_point!("settle.after_read");
         self.notes.append(Notes::of(&self.around.caller(Some(self.request)), function, &report.call, self.shell.now()));
         report
     }

@@ -13,6 +13,7 @@ use crate::state::CallState;
 use crate::{Limits, SandboxError};
 use gatehouse_core::ports::{CallContext, CallReport};
 use gatehouse_core::{AppId, CallFailure, FailureKind};
+use gatehouse_failpoints::fail_point;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -137,6 +138,7 @@ impl Runner {
                 return CallReport { result: Err(failure), call: Default::default() };
             }
         };
+        fail_point!("call.before");
         let started = Instant::now();
         let state = CallState::new(&self.limits, settings, gate, notes.clone());
         let call = work(Fresh { store: self.store(state), ready });
@@ -161,6 +163,7 @@ impl Runner {
             }
         };
         let result = result.map_err(|failure| failure::bounded(failure, &self.limits));
+        fail_point!("call.after");
         CallReport { result, call: notes.report(started.elapsed()) }
     }
 

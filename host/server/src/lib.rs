@@ -5,6 +5,8 @@
 pub mod api;
 pub mod cli;
 pub mod config;
+#[cfg(feature = "failpoints")]
+mod failpoints;
 pub mod serve;
 pub mod service;
 pub mod telemetry;

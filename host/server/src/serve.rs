@@ -38,6 +38,8 @@ pub fn run(args: ServeArgs) -> Result<()> {
     let config = ServeConfig::read(args)?;
     let incarnation = incarnation()?;
     let telemetry = Telemetry::start(config.log_format, config.otlp_endpoint.as_deref(), &incarnation)?;
+    #[cfg(feature = "failpoints")]
+    gatehouse_failpoints::arm_from_environment().map_err(anyhow::Error::msg)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let served = runtime.block_on(serve(config, incarnation));
     // What the runtime still holds is let go first: it may have spans open.
@@ -56,7 +58,10 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     let tls = tls(&config).await?;
     let sandbox = Arc::new(sandbox(&config)?);
     let clock = Arc::new(SystemClock);
-    let engine = Engine::new(store.clone(), sandbox.clone(), clock.clone(), EngineConfig::new(incarnation))?;
+    let working = EngineConfig::new(incarnation);
+    #[cfg(feature = "failpoints")]
+    let working = crate::failpoints::in_batches(working);
+    let engine = Engine::new(store.clone(), sandbox.clone(), clock.clone(), working)?;
     engine.adopt_traces(telemetry::adopt);
     let services = Services::new(store, sandbox, clock, Arc::new(Behind(engine.clone())));
     first_token(&services, config.print_token_to.as_deref()).await?;

@@ -33,7 +33,12 @@ const UNREACHABLE: &[Unreachable] = &[
 const OWNED: &[(&str, &str)] = &[("wasmtime*", "gatehouse-sandbox"), ("redb", "gatehouse-store")];
 
 /// Features that must be off in the resolved build.
-const OFF: &[(&str, &str)] = &[("wasmtime-wasi-http", "default-send-request")];
+const OFF: &[(&str, &str)] = &[
+    ("wasmtime-wasi-http", "default-send-request"),
+    // Places for tests to kill the host at: never in a build that somebody runs.
+    ("gatehouse-failpoints", "armed"),
+    ("gatehouse-server", "failpoints"),
+];
 
 /// Checks all of them.
 pub fn check(workspace: &Workspace) -> Vec<Check> {
@@ -206,6 +211,19 @@ mod tests {
         assert!(Graph::of(&workspace).off("wasmtime-wasi-http", "default-send-request").violations.is_empty());
         workspace.resolve.nodes[0].features.push("default-send-request".to_owned());
         assert_eq!(Graph::of(&workspace).off("wasmtime-wasi-http", "default-send-request").violations.len(), 1);
+    }
+
+    #[test]
+    fn failpoints_in_what_is_built_by_default_are_reported() {
+        let mut workspace = workspace(&[("gatehouse-failpoints", &[])], &[]);
+        let rule = "the feature armed of gatehouse-failpoints is off";
+        let violations = |workspace: &Workspace| {
+            let found = check(workspace).into_iter().find(|check| check.rule == rule);
+            found.map(|check| check.violations)
+        };
+        assert_eq!(violations(&workspace), Some(Vec::new()));
+        workspace.resolve.nodes[0].features.push("armed".to_owned());
+        assert_eq!(violations(&workspace).map(|found| found.len()), Some(1));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use gatehouse_core::ports::{ChangeSet, StoreError};
 use gatehouse_core::{
     Account, AccountId, CallFailure, Capability, Completeness, FailureKind, Run, StagingRow, StagingSource,
 };
+use gatehouse_failpoints::fail_point;
 use std::collections::VecDeque;
 
 /// The most accounts that are read before their rows are stored.
@@ -120,5 +121,8 @@ async fn store(job: &mut Job, around: &Surroundings, run: &Run, read: Vec<Stagin
     let report = AnalysisReport { through: 0, rows: run.rows + rows.len() as u64, ..AnalysisReport::default() };
     let staging = rows.into_iter().map(|row| (job.request.id, row)).collect();
     let more = ChangeSet { staging, ..ChangeSet::default() };
-    job.commit_with(&around.app, Event::RowsAnalyzed(report), more).await
+    fail_point!("absent.before_commit");
+    job.commit_with(&around.app, Event::RowsAnalyzed(report), more).await?;
+    fail_point!("absent.after_commit");
+    Ok(())
 }

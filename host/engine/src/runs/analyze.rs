@@ -16,6 +16,7 @@ use gatehouse_core::{
     Account, CallFailure, FailureKind, Interface, Level, Run, Situation, StagedAction, StagingRow, StagingSource,
     USERNAME, User, UserId, Verdict,
 };
+use gatehouse_failpoints::fail_point;
 
 /// Goes on with the analysis from this row.
 pub(crate) async fn analyze(job: &mut Job, around: &Surroundings, from: u64) -> Worked {
@@ -206,7 +207,9 @@ async fn store(
     }
     let staging = batch.into_iter().map(|row| (job.request.id, row)).collect();
     let more = ChangeSet { staging, ..ChangeSet::default() };
+    fail_point!("analyze.before_commit");
     job.commit_with(&around.app, Event::RowsAnalyzed(report), more).await?;
+    fail_point!("analyze.after_commit");
     if digested == from {
         memory.digest = (digest, through);
     }
@@ -220,7 +223,9 @@ async fn seal(job: &mut Job, around: &Surroundings, memory: &mut RunMemory, run:
         _ => stored_digest(job, run).await?,
     };
     let auto_commit = around.app.config.reconcile.auto_commit;
+    fail_point!("seal.before_commit");
     job.commit(&around.app, Event::PlanSealed { plan, auto_commit }).await?;
+    fail_point!("seal.after_commit");
     job.shell.forget_run(job.request.id);
     Ok(())
 }

@@ -11,6 +11,7 @@ use gatehouse_core::schema::{Account as RemoteAccount, Status};
 use gatehouse_core::{
     Account, CallFailure, FailureKind, PageNext, RequestId, Run, StagingRow, StagingSource, analysis, fingerprint,
 };
+use gatehouse_failpoints::fail_point;
 use std::collections::HashSet;
 
 /// Collects the page at the run's cursor.
@@ -24,10 +25,12 @@ pub(crate) async fn collect_page(job: &mut Job, around: &Surroundings) -> Worked
         0 => job.shell.store.oldest_unsettled(around.app.id).await?,
         _ => None,
     };
+    fail_point!("collect.before_page");
     let connectors = job.shell.connectors.clone();
     let (filter, cursor) = (config.collect_filter.as_deref(), run.cursor.as_deref());
     let call = connectors.collect(&around.context, filter, cursor, &around.attributes, config.page_size);
     let report = job.call(around, "collect", &[], call).await;
+    fail_point!("collect.after_page");
     match report.result.and_then(|page| going_on(&run, page)) {
         Ok(page) => store_page(job, around, &mut memory, &run, page, oldest_open).await,
         Err(failure) => collect_failed(job, around, &mut memory, failure).await,
@@ -94,7 +97,9 @@ async fn store_page(
     let count = rows.len() as u64;
     let staging = rows.into_iter().map(|row| (job.request.id, row)).collect();
     let more = ChangeSet { staging, ..ChangeSet::default() };
+    fail_point!("collect.before_commit");
     job.commit_with(&around.app, Event::PageStored(report), more).await?;
+    fail_point!("collect.after_commit");
     seen.add(ids.iter().map(String::as_str), there, count);
     Ok(())
 }

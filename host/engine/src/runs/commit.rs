@@ -17,6 +17,7 @@ use gatehouse_core::{
     Account, AccountId, Completeness, Digest, Level, Operation, Run, Situation, StagedAction, StagingRow,
     StagingSource, UserId, Verdict,
 };
+use gatehouse_failpoints::fail_point;
 use std::collections::BTreeSet;
 
 /// Commits the rows from this one on.
@@ -39,7 +40,10 @@ pub(crate) async fn commit_rows(job: &mut Job, around: &Surroundings, from: u64)
         batch.end(job, around, &run).await?;
     }
     let raised = batch.raised;
-    job.commit_with(&around.app, Event::RowsCommitted { through, raised }, batch.changes).await
+    fail_point!("rows.before_commit");
+    job.commit_with(&around.app, Event::RowsCommitted { through, raised }, batch.changes).await?;
+    fail_point!("rows.after_commit");
+    Ok(())
 }
 
 async fn is_as_sealed(job: &Job, memory: &mut RunMemory, run: &Run) -> Result<bool, StoreError> {

@@ -7,16 +7,22 @@ use gatehouse_core::analysis::{holds_nothing_new, leaves_nothing_open, mark, saw
 use gatehouse_core::lifecycle::Event;
 use gatehouse_core::ports::{ChangeSet, RequestQuery, StoreError, Versioned};
 use gatehouse_core::{App, Digest, ReconcileMark, Run};
+use gatehouse_failpoints::fail_point;
 
 /// Ends the run if nothing differs from what is known, and begins the analysis otherwise.
 pub(crate) async fn compare(job: &mut Job, app: &App) -> Worked {
     let run = run_of(job);
     let basis = app.analysis_basis(job.shell.store.directory_epoch().await?);
-    if !nothing_new(job, app, &run, basis).await? {
-        return job.commit(app, Event::AnalysisBegan { basis }).await;
+    let nothing_new = nothing_new(job, app, &run, basis).await?;
+    fail_point!("compare.before_commit");
+    if nothing_new {
+        let more = ChangeSet { apps: marked(job, app, &run, basis), ..ChangeSet::default() };
+        job.commit_with(app, Event::NothingChanged { rows: run.rows }, more).await?;
+    } else {
+        job.commit(app, Event::AnalysisBegan { basis }).await?;
     }
-    let more = ChangeSet { apps: marked(job, app, &run, basis), ..ChangeSet::default() };
-    job.commit_with(app, Event::NothingChanged { rows: run.rows }, more).await
+    fail_point!("compare.after_commit");
+    Ok(())
 }
 
 /// Whether nothing can differ from what the last completed run left.

@@ -11,6 +11,7 @@ use crate::limits::LimitHit;
 use crate::notes::Trip;
 use bytes::{Bytes, BytesMut};
 use gatehouse_core::Level;
+use gatehouse_failpoints::{fail_point, is_armed};
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, HOST, LOCATION, TRANSFER_ENCODING, USER_AGENT};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -146,7 +147,8 @@ async fn send(
     let mut request = request;
     if let Some(mut sender) = gate.network.checkout(route) {
         departure.note()?;
-        match timeout(limit, sender.try_send_request(request)).await.map_err(|_| Error::HttpResponseTimeout)? {
+        let answer = timeout(limit, departing(passage.writes, sender.try_send_request(request))).await;
+        match answer.map_err(|_| Error::HttpResponseTimeout)? {
             Ok(response) => return Ok((response, sender)),
             Err(mut error) => match error.take_message() {
                 Some(unsent) => request = unsent,
@@ -156,7 +158,8 @@ async fn send(
     }
     let mut sender = gate.network.connect(&passage.grant, &route.addresses, options.connect_timeout).await?;
     departure.note()?;
-    let answer = timeout(limit, sender.send_request(request)).await.map_err(|_| Error::HttpResponseTimeout)?;
+    let answer = timeout(limit, departing(passage.writes, sender.send_request(request))).await;
+    let answer = answer.map_err(|_| Error::HttpResponseTimeout)?;
     Ok((answer.map_err(|error| unanswered(gate, error))?, sender))
 }
 
@@ -168,6 +171,27 @@ fn unanswered(gate: &Inner, error: hyper::Error) -> Failure {
 fn headers_too_large(gate: &Inner) -> Failure {
     gate.notes.hit(LimitHit::of(&gate.network.limits, "header_bytes", "the target answers with too many headers"));
     Refusal::new("response-too-large", "the headers of the answer go beyond the limit `header_bytes`").into()
+}
+
+/// Sends, and waits for the answer. Tests end the host before a write leaves, after it, and when its answer is there.
+async fn departing<T>(writes: bool, sending: impl Future<Output = T>) -> T {
+    if !writes {
+        return sending.await;
+    }
+    fail_point!("gate.before_write");
+    let mut sending = std::pin::pin!(sending);
+    let mut answer = None;
+    if is_armed("gate.after_write") {
+        // It is out for certain once there is an answer, which nobody looks at, or when a second has passed.
+        answer = timeout(Duration::from_secs(1), sending.as_mut()).await.ok();
+        fail_point!("gate.after_write");
+    }
+    let answer = match answer {
+        Some(answer) => answer,
+        None => sending.await,
+    };
+    fail_point!("gate.after_reply");
+    answer
 }
 
 /// A request about to leave, and what is noted of it.

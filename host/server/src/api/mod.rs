@@ -140,6 +140,8 @@ fn open() -> OpenApiRouter<Api> {
 pub fn router(api: Api) -> axum::Router {
     let (protected, _) = protected().split_for_parts();
     let (open, _) = open().split_for_parts();
+    #[cfg(feature = "failpoints")]
+    let protected = protected.merge(crate::failpoints::routes());
     protected
         .route_layer(middleware::from_fn_with_state(api.clone(), repeat::answer_repeated))
         .route_layer(middleware::from_fn_with_state(api.clone(), auth::authenticate))

@@ -6,6 +6,7 @@ use gatehouse_core::lifecycle::{Event, Moment, Transition, step};
 use gatehouse_core::ports::{ChangeSet, RequestQuery, Sequence};
 use gatehouse_core::{Actor, App, Digest, Operation, Request, RequestId, State, Subject};
 use gatehouse_engine::requests::{Ask, NotOpened, Whose, prepare_account_request};
+use gatehouse_failpoints::fail_point;
 
 /// Which requests.
 #[derive(Clone, Debug, Default)]
@@ -171,7 +172,9 @@ impl Services {
         let mut changes = transition.into_changes(None);
         more(&mut changes);
         caller.remember(&mut changes, &answer);
+        fail_point!("api.before_commit");
         self.store.commit(changes).await?;
+        fail_point!("api.after_commit");
         self.background.wake();
         Ok(answer)
     }
@@ -232,7 +235,9 @@ impl Services {
         let mut changes = transition.into_changes(None);
         more(&mut changes);
         caller.remember(&mut changes, &answer);
+        fail_point!("person.before_commit");
         self.store.commit(changes).await?;
+        fail_point!("person.after_commit");
         self.background.wake();
         Ok(answer)
     }

@@ -8,6 +8,7 @@ use super::shared::guarded;
 use super::tables::{META, REQUESTS_IN_REVIEW, Record, create_all, is_ours};
 use super::transaction::Tables;
 use crate::vault::{DataKey, MasterKey};
+use gatehouse_failpoints::fail_point;
 use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, TableHandle};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -311,7 +312,9 @@ fn prepare(db: &Database, key: &DataKey, options: &OpenOptions) -> Outcome<Insta
     tables.clear_claims()?;
     drop(tables);
     txn.set_quick_repair(options.quick_repair);
+    fail_point!("open.before_commit");
     txn.commit()?;
+    fail_point!("open.after_commit");
     Ok(installation)
 }
 

@@ -14,6 +14,7 @@ use super::telemetry;
 use super::transaction::{ClaimCall, Tables};
 use crate::vault::{DataKey, MasterKey};
 use gatehouse_core::ports::{ChangeSet, Claim, Fence, Sequence, StoreError};
+use gatehouse_failpoints::fail_point;
 use redb::{Database, Durability, ReadableDatabase};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -240,7 +241,9 @@ impl Writer {
             // Claims and releases alone: after a crash every claim is void anyway, and requests are as they were.
             txn.set_durability(Durability::None)?;
         }
+        fail_point!("store.before_commit");
         txn.commit()?;
+        fail_point!("store.after_commit");
         if progress.must_be_durable {
             telemetry::committed(done.len(), begun.elapsed());
         }
