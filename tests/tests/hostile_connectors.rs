@@ -18,7 +18,8 @@ struct Hostile {
 
 impl Hostile {
     fn start() -> Self {
-        let s = Scenario::start();
+        // Nobody wants to wait for half a minute of computing.
+        let s = Scenario::configured("[limits]\ncpu_ms = 2000\n");
         s.run(&["connector", "install", guest("hostile").unwrap().to_str().unwrap(), "--allow-unsigned"]);
         s.run(&["profile", "create", "staff"]);
         s.run(&["user", "create", "ada", "--email", "ada@example.com", "--profile", "staff"]);
@@ -71,8 +72,12 @@ impl Hostile {
 fn each_exhausting_connector_fails_alone_with_the_limit_named() {
     let h = Hostile::start();
     h.app("good", &[("behaviour", "benign")], None);
-    let cases: [(&str, &[&str]); 4] =
-        [("loop", &["limit"]), ("grow-memory", &["limit", "memory"]), ("huge-list", &["limit"]), ("trap", &["trap"])];
+    let cases: [(&str, &[&str]); 4] = [
+        ("loop", &["limit `cpu_ms` of 2 s"]),
+        ("grow-memory", &["limit `memory_bytes` of 256 mib"]),
+        ("huge-list", &["limit `host_call_bytes` of 32 mib"]),
+        ("trap", &["trap"]),
+    ];
     for (behaviour, _) in cases {
         h.app(behaviour, &[("behaviour", behaviour)], None);
     }
@@ -150,8 +155,14 @@ fn what_the_gate_refuses_is_recorded_and_reaches_nobody() {
         assert_eq!(h.denials(&id), [rule], "{name}: {}", h.s.log(&id));
     };
     let fetch = ("behaviour", "fetch");
+    let denied_with = |name: &str, cure: &str| {
+        let request = h.ended(&h.reconcile(name));
+        let why = request["error"].as_str().unwrap();
+        assert!(why.contains(cure), "{why}");
+    };
     denied("no-grant", &[fetch, ("url", &by_name)], None, "private-address");
     denied("loopback", &[fetch, ("url", &url)], None, "private-address");
+    denied_with("loopback", &format!("`gatehouse app configure loopback --allow-private {url}`"));
     denied("metadata", &[fetch, ("url", "http://169.254.169.254/latest/meta-data/")], None, "private-address");
     denied("writes", &[fetch, ("url", &url), ("method", "POST")], Some(&url), "method-in-phase");
     denied("signs-in", &[fetch, ("url", &url), ("header", "authorization: Bearer stolen")], Some(&url), "header");

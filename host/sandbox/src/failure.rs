@@ -65,6 +65,9 @@ fn limit_behind(error: &wasmtime::Error, limits: &Limits) -> Option<LimitHit> {
     if says("requested len") && says("exceeds limit") {
         return hit("random_bytes", "the connector has to ask for fewer random bytes at once");
     }
+    if says("size of fields exceeds limit") {
+        return hit("header_bytes", "the connector sets too many headers, or too long ones");
+    }
     if says("instance count too high") {
         return hit("core_instances", "the component is made of too many modules");
     }

@@ -172,6 +172,15 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_lists_every_limit_as_it_is() {
+        let listed = include_str!("../../../docs/limits.md");
+        let row = |row: LimitRow| format!("| `{}` | {} | {} |", row.name, row.unit.show(row.value), row.why);
+        let rows: Vec<_> = Limits::default().table().into_iter().map(row).collect();
+        let found: Vec<_> = listed.lines().filter(|line| line.starts_with("| `")).collect();
+        assert_eq!(found, rows);
+    }
+
+    #[test]
     fn a_limit_hit_names_the_limit_its_value_and_what_to_do() {
         let hit = LimitHit::of(&Limits::default(), "memory_bytes", "ask for smaller pages");
         assert_eq!(hit.to_string(), "limit `memory_bytes` of 256 MiB reached; ask for smaller pages");

@@ -19,7 +19,13 @@ pub struct Scenario {
 
 impl Scenario {
     pub fn start() -> Self {
+        Self::configured("")
+    }
+
+    /// With a `gatehouse.toml`.
+    pub fn configured(toml: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("gatehouse.toml"), toml).unwrap();
         let host = Gatehouse::start(directory.path()).unwrap();
         Self::on(host, directory)
     }

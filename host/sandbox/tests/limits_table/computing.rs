@@ -104,27 +104,27 @@ async fn places(limit: &'static str, per_app: u64, all: u64) -> Row {
     // The support makes it eight in all; here it is what is said.
     let directory = tempfile::tempdir().unwrap();
     let all = all.min(8);
-    let limits = Limits { concurrent_calls: all, concurrent_calls_per_app: per_app, ..Limits::default() };
+    let limits =
+        Limits { concurrent_calls: all, concurrent_calls_per_app: per_app, call_ms: 600_000, ..Limits::default() };
     let sandbox = gatehouse_sandbox::Sandbox::new(crate::support::config(directory.path(), limits.clone())).unwrap();
-    let component = Tiny::checking("(loop $forever (br_if $forever (call $n)))").build();
-    let digest = sandbox.admit(&component).await.unwrap().connector.digest;
-    let call = |app: u64, n: &str, patience: u64| {
-        let mut setup = Setup::new(digest, "").setting("n", n).0;
+    let digest = sandbox.admit(&crate::support::hostile()).await.unwrap().connector.digest;
+    let call = |app: u64, behaviour: &str, patience: u64| {
+        let mut setup = Setup::new(digest, behaviour).0;
         (setup.app, setup.timeout) = (AppId(app), Duration::from_millis(patience));
         setup
     };
     let room = value_of(&limits, limit);
     let apps = |n: u64| if limit == "concurrent_calls" { n } else { 1 };
-    let endless: Vec<_> = (1..room).map(|n| call(apps(n), "1", 60_000)).collect();
+    let endless: Vec<_> = (1..room).map(|n| call(apps(n), "sleep", 600_000)).collect();
     let mut endless: futures_util::stream::FuturesUnordered<_> =
         endless.iter().map(|context| sandbox.check(context)).collect();
     let attempts = async {
-        let last = call(apps(room), "0", 60_000);
+        let last = call(apps(room), "benign", 600_000);
         let passes: Tried = tried(sandbox.check(&last).await);
         assert!(passes.is_ok(), "{limit}: {passes:?}");
-        let one = call(apps(room), "1", 60_000);
+        let one = call(apps(room), "sleep", 600_000);
         let one = std::pin::pin!(sandbox.check(&one));
-        let beyond = call(apps(room + 1), "0", 300);
+        let beyond = call(apps(room + 1), "benign", 300);
         let beyond = std::pin::pin!(sandbox.check(&beyond));
         match futures_util::future::select(one, beyond).await {
             futures_util::future::Either::Left((report, _)) => panic!("{report:?}"),
