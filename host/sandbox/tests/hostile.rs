@@ -167,7 +167,6 @@ async fn components_that_blow_up_are_refused_at_the_door() {
         ("a benign twin", core("(table 1 funcref)".into()), ""),
         ("a table", core("(table 4000000 funcref)".into()), "`table_elements`"),
         ("data", core(format!("(data \"{}\")", "x".repeat(33 << 20))), "`component_bytes`"),
-        ("nesting", outer(format!("{}{}", "(component ".repeat(2_000), ")".repeat(2_000))), "nest"),
     ] {
         let answer = sandbox(limits.clone()).admit(&component).await;
         match answer {

@@ -126,9 +126,10 @@ async fn places(limit: &'static str, per_app: u64, all: u64) -> Row {
         let one = std::pin::pin!(sandbox.check(&one));
         let beyond = call(apps(room + 1), "benign", 300);
         let beyond = std::pin::pin!(sandbox.check(&beyond));
-        match futures_util::future::select(one, beyond).await {
-            futures_util::future::Either::Left((report, _)) => panic!("{report:?}"),
-            futures_util::future::Either::Right((report, _)) => report.result.unwrap_err(),
+        tokio::select! {
+            biased;
+            report = one => panic!("it should go on: {report:?}"),
+            report = beyond => report.result.unwrap_err(),
         }
     };
     let failure: CallFailure = tokio::select! {
