@@ -3,7 +3,7 @@
 
 use crate::api::{Api, router};
 use crate::config::{MASTER_KEY, ServeArgs, ServeConfig, write_private};
-use crate::service::{Background, Services};
+use crate::service::{Background, Safekeeping, ServiceError, Services};
 use crate::telemetry::{self, Telemetry};
 use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
@@ -13,7 +13,7 @@ use gatehouse_core::ports::{CallReport, Finding, Store, StoreError};
 use gatehouse_core::{App, Request};
 use gatehouse_engine::{Engine, EngineConfig, Review, SystemClock};
 use gatehouse_sandbox::{CompileChild, Limits, Sandbox, SandboxConfig};
-use gatehouse_store::{OpenOptions, RedbStore};
+use gatehouse_store::{Manifest, OpenOptions, RedbStore, Staged};
 use secrecy::SecretBox;
 use std::collections::BTreeMap;
 use std::fs;
@@ -52,8 +52,10 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     // Several libraries bring a provider; the process has to choose one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let metrics = telemetry::metrics::start()?;
+    survive_file_limits();
     make_private_directory(&config.data)?;
-    let store: Arc<dyn Store> = Arc::new(open_store(&config)?);
+    let file = Arc::new(open_store(&config)?);
+    let store: Arc<dyn Store> = file.clone();
     let listener = listen(config.listen)?;
     let tls = tls(&config).await?;
     let sandbox = Arc::new(sandbox(&config)?);
@@ -64,6 +66,10 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     let engine = Engine::new(store.clone(), sandbox.clone(), clock.clone(), working)?;
     engine.adopt_traces(telemetry::adopt);
     let services = Services::new(store, sandbox, clock, Arc::new(Behind(engine.clone())));
+    let (pause, paused) = watch::channel(false);
+    let keeper = Keeper { store: file, folder: config.data.clone(), pause, at_work: Arc::default() };
+    let at_work = keeper.at_work.clone();
+    let services = services.kept_by(Arc::new(keeper));
     first_token(&services, config.print_token_to.as_deref()).await?;
 
     let (close, closing) = watch::channel(false);
@@ -71,7 +77,7 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     let address = listener.local_addr().context("no address")?;
     let handle = Handle::new();
     tokio::spawn(stop_on_signal(close, handle.clone()));
-    let working = tokio::spawn(async move { engine.run(until(closing)).await });
+    let working = tokio::spawn(work(engine, closing, paused, at_work));
     tracing::info!(%address, tls = tls.is_some(), data = %config.data.display(), "serving");
     if tls.is_none() && !address.ip().is_loopback() {
         tracing::warn!("tokens and personal data cross the network in the clear: give a certificate (--tls-cert)");
@@ -86,6 +92,20 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     tracing::info!("stopped");
     Ok(())
 }
+
+/// A file that may not grow is a full disk, which the store gets over. The signal's own answer is to end the process.
+#[cfg(unix)]
+fn survive_file_limits() {
+    use tokio::signal::unix::{SignalKind, signal};
+    /// SIGXFSZ, on every platform that this is built for.
+    const FILE_TOO_LARGE: i32 = 25;
+    if let Err(error) = signal(SignalKind::from_raw(FILE_TOO_LARGE)) {
+        tracing::warn!(%error, "a limit of file sizes would end this process");
+    }
+}
+
+#[cfg(not(unix))]
+fn survive_file_limits() {}
 
 /// The engine, as the API sees it.
 struct Behind(Engine);
@@ -106,6 +126,67 @@ impl Background for Behind {
 
     async fn review(&self, app: &App, request: &Request, external_id: Option<&str>) -> Result<Review, StoreError> {
         self.0.review(app, request, external_id).await
+    }
+}
+
+/// The engine, run again after each pause.
+async fn work(
+    engine: Engine,
+    closing: watch::Receiver<bool>,
+    mut paused: watch::Receiver<bool>,
+    at_work: Arc<tokio::sync::Mutex<()>>,
+) {
+    while !*closing.borrow() {
+        {
+            let _at_work = at_work.lock().await;
+            let (closing, paused) = (closing.clone(), paused.clone());
+            let stop = async {
+                tokio::select! {
+                    () = until(closing) => {}
+                    () = until(paused) => {}
+                }
+            };
+            engine.run(stop).await;
+        }
+        let goes_on = async { paused.wait_for(|paused| !*paused).await.is_ok() };
+        tokio::select! {
+            () = until(closing.clone()) => {}
+            goes_on = goes_on => if !goes_on { return },
+        }
+    }
+}
+
+/// The store's file, as backups and restores see it.
+struct Keeper {
+    store: Arc<RedbStore>,
+    folder: PathBuf,
+    pause: watch::Sender<bool>,
+    /// Held while the engine works.
+    at_work: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[async_trait]
+impl Safekeeping for Keeper {
+    fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    async fn backup(&self, to: PathBuf) -> Result<Manifest, ServiceError> {
+        Ok(self.store.backup(to, jiff::Timestamp::now()).await?)
+    }
+
+    async fn stage(&self, from: PathBuf, other_installation: bool) -> Result<Staged, ServiceError> {
+        Ok(self.store.stage(from, other_installation).await?)
+    }
+
+    async fn adopt(&self, staged: Staged) -> Result<(), ServiceError> {
+        self.pause.send_replace(true);
+        // Calls under way end, or are broken off: nobody is to write down what came of them in another store.
+        let at_rest = self.at_work.lock().await;
+        let adopted = self.store.adopt(staged).await;
+        drop(at_rest);
+        self.pause.send_replace(false);
+        Ok(adopted?)
     }
 }
 

@@ -146,3 +146,95 @@ fn a_log_that_is_no_terminal_has_no_colours() {
     child.wait().unwrap();
     assert!(serving.as_ref().is_some_and(|line| !line.contains('\u{1b}')), "{serving:?}");
 }
+
+/// The CLI, as a client of this host.
+fn asked(at: &Path, host: &Serving, args: &[&str]) -> (i32, String, String) {
+    let mut command = gatehouse(at, args);
+    command.args(["--token-file", "token"]).env("GATEHOUSE_SERVER", format!("http://{}", host.address));
+    output(command)
+}
+
+#[test]
+fn a_backup_is_made_and_restored_while_serving_and_what_does_not_belong_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let host = Serving::start(at, &["--print-token-to", "token"]);
+    let ask = |args: &[&str]| asked(at, &host, args);
+    assert_eq!(ask(&["profile", "create", "staff"]).0, 0);
+    let (code, said, stderr) = ask(&["backup", "monday"]);
+    assert!(code == 0 && said.contains("Keep the master key"), "{said}{stderr}");
+    let (code, _, stderr) = ask(&["backup", "monday"]);
+    assert!(code == 1 && stderr.contains("never overwrites"), "{stderr}");
+    assert_eq!(ask(&["profile", "create", "later"]).0, 0);
+
+    let (code, _, stderr) = ask(&["restore", "monday"]);
+    assert!(code == 1 && stderr.contains("--yes"), "{stderr}");
+    let whole = fs::read(at.join("monday")).unwrap();
+    let mut altered = whole.clone();
+    altered[whole.len() / 2] ^= 1;
+    fs::write(at.join("altered"), altered).unwrap();
+    fs::write(at.join("cut off"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(at.join("diary"), "Dear diary").unwrap();
+    let cases = [("altered", "is damaged"), ("cut off", "not whole"), ("diary", "is not a backup made by")];
+    for (file, expected) in cases {
+        let (code, _, stderr) = ask(&["restore", file, "--yes"]);
+        assert!(code == 1 && stderr.contains("nothing was changed"), "{file}: {stderr}");
+        assert!(stderr.contains(expected) || stderr.contains("is damaged"), "{file}: {stderr}");
+    }
+    assert!(ask(&["profile", "list"]).1.contains("later"), "nothing was touched");
+
+    let (code, said, stderr) = ask(&["restore", "monday", "--yes"]);
+    assert!(code == 0 && said.contains("Reconcile every app"), "{said}{stderr}");
+    let (_, profiles, _) = ask(&["profile", "list"]);
+    assert!(profiles.contains("staff") && !profiles.contains("later"), "{profiles}");
+    assert!(ask(&["audit", "list"]).1.contains("store.restore"));
+    assert_eq!(ask(&["profile", "create", "again"]).0, 0, "it goes on from there");
+    assert_eq!(host.stop().0, Some(0));
+    let host = Serving::start(at, &[]);
+    let (_, profiles, _) = asked(at, &host, &["profile", "list"]);
+    assert!(profiles.contains("again") && !profiles.contains("later"), "{profiles}");
+    assert!(!fs::read_dir(at.join("data")).unwrap().any(|entry| {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        name.starts_with("transit") || name.contains(".restoring")
+    }));
+}
+
+/// How large the files of a process may become; none: as large as they like.
+fn limit_files(pid: u32, bytes: Option<u64>) {
+    let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+    let limit = format!("--fsize={limit}:unlimited");
+    assert!(Command::new("prlimit").args(["--pid", &pid.to_string(), &limit]).status().unwrap().success());
+}
+
+#[test]
+fn a_host_whose_disk_is_full_says_so_and_goes_on_by_itself_once_there_is_space() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let host = Serving::start(at, &["--print-token-to", "token"]);
+    assert_eq!(asked(at, &host, &["profile", "create", "before"]).0, 0);
+    limit_files(host.child.id(), Some(fs::metadata(at.join("data").join(STORE)).unwrap().len()));
+    let mut refused = None;
+    for no in 0..2000 {
+        let (name, long) = (format!("p{no}"), "x".repeat(20_000));
+        let (code, _, stderr) = asked(at, &host, &["profile", "create", &name, "--description", &long]);
+        if code != 0 {
+            refused = Some(stderr);
+            break;
+        }
+    }
+    let refused = refused.unwrap();
+    assert!(refused.contains("no space is left for the store: free some"), "{refused}");
+    limit_files(host.child.id(), None);
+    let since = std::time::Instant::now();
+    loop {
+        let (code, _, stderr) = asked(at, &host, &["profile", "create", "after"]);
+        if code == 0 {
+            break;
+        }
+        assert!(since.elapsed() < GENEROUS, "it does not go on: {stderr}");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    let (_, profiles, _) = asked(at, &host, &["profile", "list"]);
+    assert!(profiles.contains("before") && profiles.contains("after"), "{profiles}");
+    assert_eq!(host.stop().0, Some(0), "the same process, to its orderly end");
+}

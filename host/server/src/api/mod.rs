@@ -4,6 +4,7 @@
 mod accounts;
 mod apps;
 mod auth;
+mod backup;
 mod body;
 mod connectors;
 mod credentials;
@@ -51,12 +52,14 @@ pub struct Api {
     /// True once the host is shutting down: streams end, and `/readyz` says no.
     pub closing: watch::Receiver<bool>,
     keys: Arc<repeat::Keys>,
+    /// Held by every call that changes something; a restore takes it alone.
+    changes: Arc<tokio::sync::RwLock<()>>,
 }
 
 impl Api {
     /// What handlers share.
     pub fn new(services: Services, metrics: Option<PrometheusHandle>, closing: watch::Receiver<bool>) -> Self {
-        Self { services, metrics, closing, keys: Arc::default() }
+        Self { services, metrics, closing, keys: Arc::default(), changes: Arc::default() }
     }
 }
 
@@ -123,6 +126,8 @@ fn protected() -> OpenApiRouter<Api> {
         .routes(routes!(system::tokens, system::create_token))
         .routes(routes!(system::revoke_token))
         .routes(routes!(system::audit))
+        .routes(routes!(backup::backup))
+        .routes(routes!(backup::restore))
         .layer(DefaultBodyLimit::max(BODY))
         .merge(uploads)
 }
@@ -144,6 +149,7 @@ pub fn router(api: Api) -> axum::Router {
     let protected = protected.merge(crate::failpoints::routes());
     protected
         .route_layer(middleware::from_fn_with_state(api.clone(), repeat::answer_repeated))
+        .route_layer(middleware::from_fn_with_state(api.clone(), backup::change))
         .route_layer(middleware::from_fn_with_state(api.clone(), auth::authenticate))
         .merge(open)
         .fallback(problem::no_such_path)

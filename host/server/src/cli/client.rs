@@ -7,9 +7,9 @@ use serde_json::Value as Json;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
-use ureq::http::{Method, Request, header};
+use ureq::http::{Method, Request, StatusCode, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Body};
+use ureq::{Agent, Body, SendBody};
 
 /// The largest answer read, in bytes.
 const ANSWER: u64 = 64 << 20;
@@ -18,6 +18,7 @@ const ANSWER: u64 = 64 << 20;
 pub(super) enum Sent {
     Json(Json),
     Bytes(&'static str, Vec<u8>),
+    File(fs::File),
 }
 
 /// The host, called with a token.
@@ -76,6 +77,32 @@ impl Client {
         self.send(Method::POST, path, Some(Sent::Bytes(kind, bytes)), None)
     }
 
+    /// Writes what the host sends into a file: how many bytes.
+    pub(super) fn download(&self, path: &str, to: &mut fs::File) -> Result<u64> {
+        let mut request = Request::builder().uri(format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose_secret()));
+        }
+        let request = request.body(()).context("this is no HTTP request")?;
+        let mut answer = self.agent.run(request).map_err(|error| self.unreached(&error))?;
+        if !answer.status().is_success() {
+            let text = read(answer.body_mut())?;
+            self.refused(answer.status(), &Method::GET, path, &text)?;
+        }
+        let promised = answer.body().content_length();
+        let mut body = answer.body_mut().with_config().limit(u64::MAX).reader();
+        let copied = std::io::copy(&mut body, to).context("the backup did not arrive whole")?;
+        if promised.is_some_and(|promised| promised != copied) {
+            bail!("the backup did not arrive whole: try again");
+        }
+        Ok(copied)
+    }
+
+    /// Sends a file.
+    pub(super) fn upload_file(&self, path: &str, file: fs::File) -> Result<Json> {
+        self.send(Method::POST, path, Some(Sent::File(file)), None)
+    }
+
     /// Changes a record, if it is still at this version.
     pub(super) fn patch(&self, path: &str, body: Json, version: Option<u64>) -> Result<Json> {
         self.send(Method::PATCH, path, Some(Sent::Json(body)), version)
@@ -117,6 +144,10 @@ impl Client {
                 let request = request.header(header::CONTENT_TYPE, kind);
                 self.agent.run(request.body(bytes).context("this is no HTTP request")?)
             }
+            Some(Sent::File(file)) => {
+                let request = request.header(header::CONTENT_TYPE, "application/octet-stream");
+                self.agent.run(request.body(SendBody::from_owned_reader(file)).context("this is no HTTP request")?)
+            }
             None if method == Method::POST => {
                 self.agent.run(request.body(String::new()).context("this is no HTTP request")?)
             }
@@ -132,7 +163,12 @@ impl Client {
                 serde_json::from_str(&text).context("the host's answer")
             };
         }
-        match serde_json::from_str::<Json>(&text).ok().and_then(|problem| told(&problem)) {
+        self.refused(status, &method, path, &text)?;
+        Ok(Json::Null)
+    }
+
+    fn refused(&self, status: StatusCode, method: &Method, path: &str, text: &str) -> Result<()> {
+        match serde_json::from_str::<Json>(text).ok().and_then(|problem| told(&problem)) {
             Some(told) => Err(anyhow!(told)),
             None => bail!("{} answers {status} to {method} {path}; is it a Gatehouse host?", self.base),
         }

@@ -4,6 +4,7 @@
 mod account;
 mod app;
 mod audit;
+mod backup;
 mod client;
 mod connector;
 mod credential;
@@ -109,6 +110,10 @@ enum Noun {
     /// The audit trail
     #[command(subcommand)]
     Audit(audit::Verb),
+    /// Writes everything the host knows into a file, while it goes on
+    Backup(backup::BackupArgs),
+    /// Puts what a backup holds in the place of everything the host knows
+    Restore(backup::RestoreArgs),
     /// Compiles a component from standard input: what the host starts for itself
     #[command(name = "__compile", hide = true)]
     Compile,
@@ -161,6 +166,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Noun::Request(verb) => request::run(verb, &session()?),
         Noun::Token(verb) => token::run(verb, &session()?),
         Noun::Audit(verb) => audit::run(verb, &session()?),
+        Noun::Backup(args) => backup::backup(&args, &session()?),
+        Noun::Restore(args) => backup::restore(&args, &session()?),
         Noun::Compile => Ok(Outcome::Done),
     }
 }

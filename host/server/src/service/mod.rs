@@ -3,6 +3,7 @@
 
 mod accounts;
 mod apps;
+mod backup;
 mod caller;
 mod connectors;
 mod credentials;
@@ -18,6 +19,7 @@ mod users;
 mod views;
 
 pub use accounts::{AccountFilter, LinkAsk};
+pub use backup::Safekeeping;
 pub(crate) use caller::Remembered;
 pub use caller::{Answer, AnswerKey, Caller};
 pub use error::ServiceError;
@@ -63,6 +65,8 @@ pub struct Services {
     pub clock: Arc<dyn Clock>,
     /// The engine.
     pub background: Arc<dyn Background>,
+    /// What keeps copies of the store; none where that is no file.
+    safekeeping: Option<Arc<dyn Safekeeping>>,
     /// Held where two callers must not see the same state and both act on it (one active reconciliation per app,
     /// no app on a connector that is being uninstalled). One process serves a store, so a lock in it is enough.
     turn: Arc<tokio::sync::Mutex<()>>,
@@ -76,7 +80,13 @@ impl Services {
         clock: Arc<dyn Clock>,
         background: Arc<dyn Background>,
     ) -> Self {
-        Self { store, connectors, clock, background, turn: Arc::default() }
+        Self { store, connectors, clock, background, safekeeping: None, turn: Arc::default() }
+    }
+
+    /// With something that keeps copies of the store.
+    #[must_use]
+    pub fn kept_by(self, safekeeping: Arc<dyn Safekeeping>) -> Self {
+        Self { safekeeping: Some(safekeeping), ..self }
     }
 
     fn now(&self) -> Timestamp {

@@ -3,6 +3,7 @@
 use super::AuthSchemeSpelling;
 use gatehouse_core::ports::{CredentialRecord, Token};
 use gatehouse_core::{Actor, AuditRecord, AuthScheme, Origin, RequestId};
+use gatehouse_store::Manifest;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -126,5 +127,23 @@ impl From<AuditRecord> for AuditView {
             request: of.request,
             facts: of.facts,
         }
+    }
+}
+
+/// What was restored.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Restored)]
+pub struct RestoredView {
+    /// When the backup was made: the store is as it was then.
+    pub made_at: Timestamp,
+    /// The version of Gatehouse that made it.
+    pub gatehouse: String,
+    /// How many entries each table of the store had.
+    pub records: BTreeMap<String, u64>,
+}
+
+impl From<Manifest> for RestoredView {
+    fn from(of: Manifest) -> Self {
+        Self { made_at: of.made_at, gatehouse: of.gatehouse, records: of.records }
     }
 }

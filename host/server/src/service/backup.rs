@@ -1,0 +1,127 @@
+//! Backups and restores, while everything else goes on. A restore is prepared beside the store, where what may have
+//! been done since the backup is marked as such, and takes its place while nothing is under way.
+
+use super::{Caller, ServiceError, Services};
+use async_trait::async_trait;
+use gatehouse_core::lifecycle::{Event, Moment, step};
+use gatehouse_core::ports::{ChangeSet, ListPage, RequestQuery, Store};
+use gatehouse_core::{Actor, Level, LogEntry, Operation, Request, State};
+use gatehouse_store::{Manifest, Staged};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// Keeping copies of the store, and going back to one: what only the store that is a file can do.
+#[async_trait]
+pub trait Safekeeping: Send + Sync {
+    /// A folder for what is on its way, on the store's own disk.
+    fn folder(&self) -> &Path;
+    /// Writes a backup into a new file.
+    async fn backup(&self, to: PathBuf) -> Result<Manifest, ServiceError>;
+    /// Unpacks and proves one.
+    async fn stage(&self, from: PathBuf, other_installation: bool) -> Result<Staged, ServiceError>;
+    /// Puts it in the store's place, with the engine at rest.
+    async fn adopt(&self, staged: Staged) -> Result<(), ServiceError>;
+}
+
+const WHY: &str = "a backup was restored, and this may have been done since it was made";
+
+impl Services {
+    /// What keeps copies; none in tests without a file.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn safekeeping(&self) -> Result<&dyn Safekeeping, ServiceError> {
+        let none = || ServiceError::Internal("this host keeps nothing in a file".to_owned());
+        self.safekeeping.as_deref().ok_or_else(none)
+    }
+
+    /// A folder of its own for what is on its way.
+    ///
+    /// # Errors
+    /// It cannot be made.
+    pub fn transit(&self) -> Result<TempDir, ServiceError> {
+        let folder = tempfile::Builder::new().prefix("transit-").tempdir_in(self.safekeeping()?.folder());
+        folder.map_err(|e| ServiceError::Internal(format!("no folder for a backup: {e}")))
+    }
+
+    /// Writes a backup.
+    ///
+    /// # Errors
+    /// The store is unavailable, or the disk full.
+    pub async fn backup(&self, caller: &Caller, to: PathBuf) -> Result<Manifest, ServiceError> {
+        let manifest = self.safekeeping()?.backup(to).await?;
+        let audit = vec![self.audit(&caller.actor, "store.backup", "store").with("made_at", manifest.made_at)];
+        self.store.commit(ChangeSet { audit, ..ChangeSet::default() }).await?;
+        Ok(manifest)
+    }
+
+    /// Goes back to a backup. Nothing is touched before all of it has been proved; nobody may be changing anything
+    /// meanwhile.
+    ///
+    /// # Errors
+    /// It does not belong here, or the disk is full.
+    pub async fn restore(
+        &self,
+        actor: &Actor,
+        from: PathBuf,
+        other_installation: bool,
+    ) -> Result<Manifest, ServiceError> {
+        let safekeeping = self.safekeeping()?;
+        let staged = safekeeping.stage(from, other_installation).await?;
+        self.mark(actor, &staged.store).await?;
+        let manifest = staged.manifest.clone();
+        let record = self.audit(actor, "store.restore", "store").with("made_at", manifest.made_at);
+        staged.store.commit(ChangeSet { audit: vec![record], ..ChangeSet::default() }).await?;
+        safekeeping.adopt(staged).await?;
+        self.background.wake();
+        Ok(manifest)
+    }
+
+    /// Marks what was not settled when the backup was made.
+    async fn mark(&self, actor: &Actor, store: &dyn Store) -> Result<(), ServiceError> {
+        for state in State::ALL.into_iter().filter(|state| !state.is_settled()) {
+            let mut after = None;
+            loop {
+                let query = RequestQuery { state: Some(state), after, limit: 500, ..RequestQuery::default() };
+                let ListPage { items, next } = store.requests(&query).await?;
+                for request in items {
+                    if let Some(changes) = self.marked(actor, &request) {
+                        store.commit(changes).await?;
+                    }
+                }
+                after = next;
+                if after.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A write that was still to be made gets an attempt without an end, as after a crash: it is settled by reading
+    /// the target. What waits for a person, or compares the target with what was known then, is cancelled.
+    fn marked(&self, actor: &Actor, request: &Request) -> Option<ChangeSet> {
+        let moment = Moment { now: self.now(), jitter: 0, retry: Default::default() };
+        let cancel = || {
+            let why = format!("{WHY}; look at the target, and ask again if need be");
+            step(request, Event::Cancel { by: actor.clone(), why: why.clone() }, &moment)
+                .or_else(|_| step(request, Event::Fail { why }, &moment))
+        };
+        let transition = match (request.operation, request.state) {
+            (Operation::Linking | Operation::Read, _) => return None,
+            (Operation::Reconcile, _) | (_, State::New) => cancel(),
+            // Refused where an attempt is open, or unknown, as it is: it is settled anyway.
+            _ => step(request, Event::AttemptStarted, &moment),
+        };
+        let mut changes = transition.ok()?.into_changes(None);
+        let entry = LogEntry {
+            at: moment.now,
+            source: "host".to_owned(),
+            level: Level::Warn,
+            message: WHY.to_owned(),
+            fields: Vec::new(),
+        };
+        changes.log.insert(0, (request.id, entry));
+        Some(changes)
+    }
+}
