@@ -109,6 +109,7 @@ impl Recovery {
                     if since.elapsed() > READERS {
                         return Err(Fault::Disk("the store is still being read: try again in a moment".to_owned()));
                     }
+                    #[allow(clippy::disallowed_methods, reason = "the writer is a thread of its own, and has to wait")]
                     std::thread::sleep(Duration::from_millis(1));
                 }
             }
