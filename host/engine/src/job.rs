@@ -290,7 +290,10 @@ impl Job {
             Trouble::Store(StoreError::Unavailable(_)) => return self.release_when_possible().await,
             Trouble::Store(_) => return,
         };
-        if self.reload().await.is_err() || !self.held {
+        if self.reload().await.is_err() {
+            return self.release_when_possible().await;
+        }
+        if !self.held {
             return;
         }
         let retry = gatehouse_core::RetryPolicy::default();
