@@ -97,7 +97,10 @@ impl Crew {
             let next = jobs.recv_timeout(IDLE).or_else(|_| {
                 let mut idle = self.idle();
                 match idle.threads.iter().position(|(other, _)| *other == number) {
-                    Some(at) => Err(drop(idle.threads.remove(at))),
+                    Some(at) => {
+                        idle.threads.remove(at);
+                        Err(())
+                    }
                     // Called up in this very moment: the job is on its way.
                     None => jobs.recv().map_err(drop),
                 }
@@ -163,7 +166,7 @@ mod tests {
         let calls = (0..8).map(|_| {
             let meeting = meeting.clone();
             // Blocks its thread until all eight are there: with fewer threads they would wait forever.
-            crew.run(async move { drop(meeting.wait()) })
+            crew.run(async move { meeting.wait().is_leader() })
         });
         assert!(futures_util::future::join_all(calls).await.iter().all(Result::is_ok));
     }

@@ -171,8 +171,8 @@ impl Safekeeping for Keeper {
         &self.folder
     }
 
-    async fn backup(&self, to: PathBuf) -> Result<Manifest, ServiceError> {
-        Ok(self.store.backup(to, jiff::Timestamp::now()).await?)
+    async fn backup(&self, to: PathBuf, now: jiff::Timestamp) -> Result<Manifest, ServiceError> {
+        Ok(self.store.backup(to, now).await?)
     }
 
     async fn stage(&self, from: PathBuf, other_installation: bool) -> Result<Staged, ServiceError> {

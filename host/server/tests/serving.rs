@@ -232,7 +232,6 @@ fn a_host_whose_disk_is_full_says_so_and_goes_on_by_itself_once_there_is_space()
             break;
         }
         assert!(since.elapsed() < GENEROUS, "it does not go on: {stderr}");
-        std::thread::sleep(std::time::Duration::from_millis(50));
     }
     let (_, profiles, _) = asked(at, &host, &["profile", "list"]);
     assert!(profiles.contains("before") && profiles.contains("after"), "{profiles}");

@@ -39,7 +39,7 @@ impl Needle {
     pub fn text(name: &str, secret: &str) -> Self {
         let mut needle = Self::bytes(name, secret.as_bytes());
         let json = Value::from(secret).to_string();
-        needle.add("JSON", json[1..json.len() - 1].as_bytes());
+        needle.add("JSON", &json.as_bytes()[1..json.len() - 1]);
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         needle.add("percent", percent(secret.as_bytes(), unreserved).as_bytes());
         needle.add("percent, all of it", percent(secret.as_bytes(), |_| false).as_bytes());
@@ -55,8 +55,8 @@ impl Needle {
         for before in 0..3_usize {
             let padded = [&[0; 2][..before], secret].concat();
             let (from, to) = ((before * 8).div_ceil(6), padded.len() * 8 / 6);
-            needle.add(&format!("base64 at {before}"), base64(&padded, STANDARD)[from..to].as_bytes());
-            needle.add(&format!("base64url at {before}"), base64(&padded, FOR_URLS)[from..to].as_bytes());
+            needle.add(&format!("base64 at {before}"), &base64(&padded, STANDARD).as_bytes()[from..to]);
+            needle.add(&format!("base64url at {before}"), &base64(&padded, FOR_URLS).as_bytes()[from..to]);
         }
         needle
     }

@@ -240,7 +240,7 @@ pub fn undisturbed() -> (Points, String) {
 /// The machine stops at a point, starts again with what is left, and goes on to the end.
 pub fn crash(no: u64, trouble: Trouble, loss: Loss, expected: &str) -> Ended {
     run(async {
-        let universe = Universe::new(format!("{trouble:?}, lost: {loss:?}"), no % DEEP == 0);
+        let universe = Universe::new(format!("{trouble:?}, lost: {loss:?}"), no.is_multiple_of(DEEP));
         let disk = Disk::new();
         disk.fails(trouble);
         let mut ended = Ended::BeforeItWasMade;
@@ -287,7 +287,7 @@ pub fn crash(no: u64, trouble: Trouble, loss: Loss, expected: &str) -> Ended {
 /// The disk is full from a point on, until somebody has been told; then everything goes on in the same process.
 pub fn full(no: u64, trouble: Trouble, expected: &str) -> Ended {
     run(async {
-        let universe = Universe::new(format!("{trouble:?}"), no % DEEP == 0);
+        let universe = Universe::new(format!("{trouble:?}"), no.is_multiple_of(DEEP));
         let disk = Disk::new();
         disk.fails(trouble);
         let mut ended = Ended::NotReached;

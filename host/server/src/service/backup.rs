@@ -15,8 +15,8 @@ use tempfile::TempDir;
 pub trait Safekeeping: Send + Sync {
     /// A folder for what is on its way, on the store's own disk.
     fn folder(&self) -> &Path;
-    /// Writes a backup into a new file.
-    async fn backup(&self, to: PathBuf) -> Result<Manifest, ServiceError>;
+    /// Writes a backup, made now, into a new file.
+    async fn backup(&self, to: PathBuf, now: jiff::Timestamp) -> Result<Manifest, ServiceError>;
     /// Unpacks and proves one.
     async fn stage(&self, from: PathBuf, other_installation: bool) -> Result<Staged, ServiceError>;
     /// Puts it in the store's place, with the engine at rest.
@@ -49,7 +49,7 @@ impl Services {
     /// # Errors
     /// The store is unavailable, or the disk full.
     pub async fn backup(&self, caller: &Caller, to: PathBuf) -> Result<Manifest, ServiceError> {
-        let manifest = self.safekeeping()?.backup(to).await?;
+        let manifest = self.safekeeping()?.backup(to, self.now()).await?;
         let audit = vec![self.audit(&caller.actor, "store.backup", "store").with("made_at", manifest.made_at)];
         self.store.commit(ChangeSet { audit, ..ChangeSet::default() }).await?;
         Ok(manifest)
