@@ -59,6 +59,9 @@ fn no_secret_is_anywhere_in_what_a_host_writes_answers_or_keeps() {
     provoke(&s);
     places.gather(&s);
     places.add("log, JSON, TRACE", s.host.process().log().into_bytes());
+    let backup = s.directory.path().join("backup");
+    s.host.cli(&["backup", backup.to_str().unwrap()]).unwrap().success().unwrap();
+    places.add("backup", std::fs::read(&backup).unwrap());
     let directory = s.directory.path().to_owned();
     let Scenario { host, directory: kept, .. } = s;
     assert!(host.stop().unwrap().success());

@@ -194,21 +194,15 @@ fn preference(account: &Account) -> (u8, AccountId) {
     (rank, account.id)
 }
 
-/// A request of the same kind for the same user that has not come to its end.
-pub(crate) async fn under_way(
-    store: &dyn Store,
-    app: &App,
-    operation: Operation,
-    user: UserId,
-) -> Result<Option<Request>, StoreError> {
+/// A request for the same user that has not come to its end: what is right for the account afterwards is not yet known.
+pub(crate) async fn under_way(store: &dyn Store, app: &App, user: UserId) -> Result<Option<Request>, StoreError> {
     let query = RequestQuery {
         app: Some(app.id),
-        operation: Some(operation),
         subject: Some(Subject::User(user)),
         // Requests of one lane run in order: the newest are the ones that may be open.
-        limit: 5,
+        limit: 50,
         ..RequestQuery::default()
     };
     let found = store.requests(&query).await?;
-    Ok(found.items.into_iter().find(|request| !request.state.is_settled()))
+    Ok(found.items.into_iter().find(|request| !request.state.is_settled() && request.operation.writes()))
 }

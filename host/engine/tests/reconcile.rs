@@ -7,7 +7,7 @@ mod common;
 use common::target::Fault;
 use common::{LEASE, World, by, until};
 use gatehouse_core::lifecycle::Event;
-use gatehouse_core::ports::Judgement;
+use gatehouse_core::ports::{Clock as _, Judgement};
 use gatehouse_core::schema::{Account as RemoteAccount, Status};
 use gatehouse_core::{
     CallFailure, Completeness, FailureKind, Interface, LinkChange, Operation, Situation, StagingSource, State, User,
@@ -426,8 +426,44 @@ async fn a_request_that_is_under_way_is_not_raised_again() {
     world.user("bob").await;
     let (second, children) = world.reconcile_and_commit(&engine, &app).await;
     assert_eq!(children.len(), 1, "ada's is under way");
-    assert!(world.log(second.id).await.join("\n").contains("is under way as"));
+    assert!(world.log(second.id).await.join("\n").contains("is under way"));
     world.decide(children[0].id, Event::Cancel { by: by(), why: "no".to_owned() }).await;
+}
+
+#[tokio::test]
+async fn what_was_planned_before_its_user_changed_is_not_raised() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run("one");
+    let ada = world.provisioned(&engine, &app, "ada").await;
+    world.change_user(ada.id, |user| user.active = false).await;
+    let run = world.reconcile(&app).await;
+    world.ends(&engine, run, State::Analyzed).await;
+    world.clock.advance(std::time::Duration::from_secs(1));
+    let now = world.clock.now();
+    world.change_user(ada.id, |user| (user.active, user.updated_at) = (true, now)).await;
+    world.commit_plan(run).await;
+    let run = world.ends(&engine, run, State::Completed).await;
+    assert_eq!(run.run.unwrap().raised, 0);
+    assert!(world.log(run.id).await.join("\n").contains("the user has changed since"));
+    assert_eq!(world.account_of(&app, &ada).await.status, Status::Active);
+}
+
+#[tokio::test]
+async fn nothing_is_raised_while_another_request_for_the_account_is_under_way() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run("one");
+    let ada = world.provisioned(&engine, &app, "ada").await;
+    world.change_user(ada.id, |user| user.active = false).await;
+    let run = world.reconcile(&app).await;
+    world.ends(&engine, run, State::Analyzed).await;
+    world.change_app(app.id, |app| app.config.approval_required = [Operation::Freeze].into()).await;
+    let freeze = world.request(&app, Operation::Freeze, &ada).await;
+    world.commit_plan(run).await;
+    let run = world.ends(&engine, run, State::Completed).await;
+    assert_eq!(run.run.unwrap().raised, 0);
+    assert!(world.log(run.id).await.join("\n").contains(&format!("{freeze} is under way")));
 }
 
 #[tokio::test]

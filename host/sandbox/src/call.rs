@@ -142,14 +142,9 @@ impl Runner {
         let started = Instant::now();
         let state = CallState::new(&self.limits, settings, gate, notes.clone());
         let call = work(Fresh { store: self.store(state), ready });
-        let metered = Metered::new(call, Duration::from_millis(self.limits.cpu_ms));
-        let call = async move {
-            let ended = timeout_at(deadline, metered).await;
-            // Only now, after the store: a place stands for what a call has.
-            drop(place);
-            ended
-        };
-        let result = match self.crew.run(call).await {
+        // The place goes with the call, after its store: it stands for what a call has.
+        let metered = Metered::new(call, place, Duration::from_millis(self.limits.cpu_ms));
+        let result = match self.crew.run(timeout_at(deadline, metered)).await {
             Ok(Ok(Ok(Ok(Ok(value))))) => Ok(value),
             Ok(Ok(Ok(Ok(Err(failure))))) => Err(failure::of_guest(failure, &notes)),
             Ok(Ok(Ok(Err(error)))) => Err(failure::of_error(&error, &notes, &self.limits)),

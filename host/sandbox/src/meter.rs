@@ -3,6 +3,7 @@
 
 use crate::limits::LimitHit;
 use crate::notes::Notes;
+use crate::places::Place;
 use crate::{Limits, crew};
 use std::future::Future;
 use std::pin::Pin;
@@ -69,8 +70,10 @@ impl ResourceLimiter for Meter {
 /// waits for a target, or for a processor, does not count here; the timeout round the call bounds that.
 pub(crate) struct Metered<F> {
     call: Pin<Box<F>>,
-    /// What the thread had computed when the call began.
-    before: Option<Duration>,
+    /// Whose call it is.
+    place: Place,
+    /// What the thread had computed when the call began, and when that was last looked at.
+    before: Option<(Duration, Duration)>,
     limit: Duration,
 }
 
@@ -78,12 +81,16 @@ pub(crate) struct Metered<F> {
 #[derive(Debug)]
 pub(crate) struct OutOfTime;
 
-/// Calls that compute for longer than this let the others go first.
-const SHORT: Duration = Duration::from_millis(20);
-
 impl<F> Metered<F> {
-    pub(crate) fn new(call: F, limit: Duration) -> Self {
-        Self { call: Box::pin(call), before: None, limit }
+    pub(crate) fn new(call: F, place: Place, limit: Duration) -> Self {
+        Self { call: Box::pin(call), place, before: None, limit }
+    }
+
+    /// Lets others go first whose app has computed little, if this call's has computed much.
+    fn give_way(&self) {
+        if self.place.computing().is_much() {
+            crew::step_back();
+        }
     }
 }
 
@@ -91,18 +98,26 @@ impl<F: Future> Future for Metered<F> {
     type Output = Result<F::Output, OutOfTime>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let before = *self.before.get_or_insert_with(crew::computed);
-        if let Poll::Ready(output) = self.call.as_mut().poll(context) {
+        let (before, seen) = match self.before {
+            Some(before) => before,
+            None => {
+                self.give_way();
+                let now = crew::computed();
+                (now, now)
+            }
+        };
+        let polled = self.call.as_mut().poll(context);
+        let now = crew::computed();
+        self.before = Some((before, now));
+        self.place.computing().add(now.saturating_sub(seen));
+        if let Poll::Ready(output) = polled {
             return Poll::Ready(Ok(output));
         }
         // The ticker has it rest here, however it computes.
-        let spent = crew::computed().saturating_sub(before);
-        if spent > self.limit {
+        if now.saturating_sub(before) > self.limit {
             return Poll::Ready(Err(OutOfTime));
         }
-        if spent > SHORT {
-            crew::step_back();
-        }
+        self.give_way();
         Poll::Pending
     }
 }

@@ -1,11 +1,13 @@
 //! Places for calls: so many in all, and no more than a share of them for one app, so that an app whose calls take
-//! forever leaves the others theirs. It never breaks a call off.
+//! forever leaves the others theirs; and what an app has computed lately, so that one that makes many short calls gives
+//! way like one that makes a long one. It never breaks a call off.
 
 use crate::Limits;
 use crate::limits::LimitHit;
 use gatehouse_core::AppId;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
@@ -13,13 +15,57 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) struct Places {
     limits: Arc<Limits>,
     all: Arc<Semaphore>,
-    apps: Mutex<HashMap<AppId, Weak<Semaphore>>>,
+    apps: Mutex<HashMap<AppId, Arc<Share>>>,
+}
+
+/// An app's share: its places, and its computing.
+struct Share {
+    places: Arc<Semaphore>,
+    computing: Computing,
+}
+
+/// What an app has computed lately, all its calls together: what it computes is added, and a tenth of the time that
+/// passes is taken off again.
+pub(crate) struct Computing(Mutex<(Instant, Duration)>);
+
+/// More than this, and an app's calls let those of others go first.
+const SHORT: Duration = Duration::from_millis(20);
+
+impl Computing {
+    fn new() -> Self {
+        Self(Mutex::new((Instant::now(), Duration::ZERO)))
+    }
+
+    /// Adds what a call has computed since it last said so.
+    pub(crate) fn add(&self, computed: Duration) {
+        self.at(Instant::now(), computed);
+    }
+
+    /// Whether it is so much that the app's calls are to let others go first.
+    pub(crate) fn is_much(&self) -> bool {
+        self.at(Instant::now(), Duration::ZERO) > SHORT
+    }
+
+    fn at(&self, now: Instant, computed: Duration) -> Duration {
+        let mut lately = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let rested = now.saturating_duration_since(lately.0) / 10;
+        *lately = (now, lately.1.saturating_sub(rested) + computed);
+        lately.1
+    }
 }
 
 /// A place of a call: given back when it is dropped.
 pub(crate) struct Place {
+    share: Arc<Share>,
     _of_app: OwnedSemaphorePermit,
     _of_all: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// What its app has computed lately.
+    pub(crate) fn computing(&self) -> &Computing {
+        &self.share.computing
+    }
 }
 
 fn semaphore(places: u64) -> Arc<Semaphore> {
@@ -35,25 +81,27 @@ impl Places {
     pub(crate) async fn take(&self, app: AppId, until: Instant) -> Result<Place, LimitHit> {
         let advice = "no call has ended in time; this one never began";
         let full = |name| LimitHit::of(&self.limits, name, advice);
-        let Ok(Ok(of_app)) = timeout_at(until, self.of(app).acquire_owned()).await else {
+        let share = self.of(app);
+        let Ok(Ok(of_app)) = timeout_at(until, share.places.clone().acquire_owned()).await else {
             return Err(full("concurrent_calls_per_app"));
         };
         match timeout_at(until, self.all.clone().acquire_owned()).await {
-            Ok(Ok(of_all)) => Ok(Place { _of_app: of_app, _of_all: of_all }),
+            Ok(Ok(of_all)) => Ok(Place { share, _of_app: of_app, _of_all: of_all }),
             _ => Err(full("concurrent_calls")),
         }
     }
 
-    /// The places of an app; nothing is kept of one that has no calls.
-    fn of(&self, app: AppId) -> Arc<Semaphore> {
+    /// The share of an app; nothing is kept of one that has no calls and has computed little.
+    fn of(&self, app: AppId) -> Arc<Share> {
         let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(places) = apps.get(&app).and_then(Weak::upgrade) {
-            return places;
+        if let Some(share) = apps.get(&app) {
+            return share.clone();
         }
-        apps.retain(|_, places| places.strong_count() > 0);
+        apps.retain(|_, share| Arc::strong_count(share) > 1 || share.computing.is_much());
         let places = semaphore(self.limits.concurrent_calls_per_app);
-        apps.insert(app, Arc::downgrade(&places));
-        places
+        let share = Arc::new(Share { places, computing: Computing::new() });
+        apps.insert(app, share.clone());
+        share
     }
 }
 
@@ -92,5 +140,18 @@ mod tests {
         assert!(places.take(AppId(3), Instant::now()).await.is_ok());
         assert!(places.take(AppId(4), Instant::now()).await.is_ok());
         assert!(places.apps.lock().unwrap().len() <= 2);
+    }
+
+    #[tokio::test]
+    async fn an_app_that_computed_much_in_many_short_calls_gives_way_until_it_has_rested() {
+        let places = places(8, 2);
+        for _ in 0..5 {
+            // Far more than the time that passes here takes off.
+            places.take(AppId(1), Instant::now()).await.ok().unwrap().computing().add(SHORT * 1000);
+        }
+        let place = places.take(AppId(1), Instant::now()).await.ok().unwrap();
+        assert!(place.computing().is_much());
+        assert!(!places.take(AppId(2), Instant::now()).await.ok().unwrap().computing().is_much());
+        assert_eq!(place.computing().at(Instant::now() + SHORT * 100_000, Duration::ZERO), Duration::ZERO);
     }
 }

@@ -26,7 +26,9 @@ impl Places {
         let document = http.get("/api/v1/openapi.json").unwrap().expect_status(200).unwrap();
         let paths = document["paths"].as_object().unwrap();
         let mut asked = 0;
-        for (template, item) in paths.iter().filter(|(_, item)| item["get"].is_object()) {
+        // A backup is no text: it is looked at as a file.
+        let texts = paths.iter().filter(|(template, _)| *template != "/api/v1/backup");
+        for (template, item) in texts.filter(|(_, item)| item["get"].is_object()) {
             for path in filled(s, template, &item["get"]["parameters"]) {
                 let answer = http.get(&path).unwrap();
                 assert_eq!(answer.status, 200, "GET {path}: {}", answer.text);

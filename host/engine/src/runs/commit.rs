@@ -161,8 +161,14 @@ impl Batch {
         let Some(user) = user else { return Ok(()) };
         let store = job.shell.store.clone();
         let Some(user) = store.user(user).await? else { return Ok(()) };
-        if let Some(request) = under_way(store.as_ref(), &around.app, operation, user.id).await? {
-            let text = format!("{operation:?} for `{}` is under way as {}", user.username, request.id);
+        if let Some(request) = under_way(store.as_ref(), &around.app, user.id).await? {
+            let text = format!("{operation:?} for `{}` is not raised: {} is under way", user.username, request.id);
+            self.note(job, Level::Info, text);
+            return Ok(());
+        }
+        // The plan may be of before: whoever changed the user has asked for what follows from it.
+        if user.updated_at > job.request.created_at {
+            let text = format!("{operation:?} for `{}` is not raised: the user has changed since", user.username);
             self.note(job, Level::Info, text);
             return Ok(());
         }

@@ -28,6 +28,7 @@ pub fn describe() -> Description {
         }
         8 => description.settings[0].default = Some("not json".to_owned()),
         9 => description.name = "second".to_owned(),
+        #[allow(clippy::disallowed_methods)] // taking long is the misdeed
         10 => std::thread::sleep(std::time::Duration::from_millis(500)),
         11 => misbehave("sleep"),
         _ => {}

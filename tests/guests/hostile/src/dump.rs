@@ -14,6 +14,7 @@ const WORD: usize = 6;
 const LINES_OF_MEMORY: usize = 24;
 
 /// Dumps everything, and answers it.
+#[allow(clippy::print_stdout, clippy::print_stderr)] // these, too, lead somewhere
 pub fn all(phase: &str, given: &str) -> String {
     let mut seen = format!("{phase} was given {given}");
     for name in ["behaviour", "url", "elsewhere", "method", "header", "body", "times", "secret", "token", "main"] {
