@@ -14,7 +14,7 @@ mod verdict;
 
 pub use commit::{CommitContext, apply_verdict};
 pub use directory::{Candidates, MAX_CANDIDATES, UserFacts, UserIndex, UserIndexBuilder};
-pub use overtaken::overtaken;
+pub use overtaken::{outdated, overtaken};
 pub(crate) use plan::renames;
 pub use plan::{PlanDigest, absence_guard, is_expected, standard_judgement, with_username};
 pub use unchanged::{holds_nothing_new, leaves_nothing_open, mark, saw_the_end_of};

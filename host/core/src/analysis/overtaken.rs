@@ -1,7 +1,7 @@
 //! What has been decided since the plan was made: a plan may wait for its approval for days, and what an administrator
 //! linked meanwhile, or a request of its own made, outlives it.
 
-use crate::{Account, Situation, StagingRow, StagingSource, Verdict};
+use crate::{Account, Request, Situation, StagingRow, StagingSource, User, Verdict};
 use jiff::Timestamp;
 
 /// Why a row of a plan is not committed: something has been decided since that it does not know of. None if it stands.
@@ -28,6 +28,18 @@ pub fn overtaken(
     let mut others = of_user.iter().filter(|other| Some(other.id) != known.map(|known| known.id));
     let rival = others.find(|other| other.is_linked() && other.is_known_link && since(other));
     rival.filter(|_| links).map(|rival| format!("its user has been linked to {} since the plan was made", rival.id))
+}
+
+/// Why what a run has planned for a user's account is not raised, to be looked at again by the next run. None: it is.
+///
+/// `open` is a request for the account that may still change it: what is right afterwards is not yet known. A user who
+/// has changed since the run was asked for may be planned for as they were before.
+pub fn outdated(run: &Request, user: &User, open: Option<&Request>) -> Option<String> {
+    match open {
+        Some(open) => Some(format!("{} is under way", open.id)),
+        None if user.updated_at > run.created_at => Some("the user has changed since".to_owned()),
+        None => None,
+    }
 }
 
 /// Whether a verdict leaves a known decision as it is, or speaks of something stronger: the account is gone, or the

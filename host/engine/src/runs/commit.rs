@@ -10,7 +10,7 @@ use crate::known::{accounts_of, all_accounts, is_place};
 use crate::loading::Surroundings;
 use crate::noted::host_line;
 use crate::requests::{Ask, NotOpened, Whose, not_in_doubt, open_for, under_way};
-use gatehouse_core::analysis::{CommitContext, apply_verdict, overtaken};
+use gatehouse_core::analysis::{CommitContext, apply_verdict, outdated, overtaken};
 use gatehouse_core::lifecycle::Event;
 use gatehouse_core::ports::{AccountQuery, ChangeSet, Sequence, StoreError, Versioned};
 use gatehouse_core::{
@@ -161,15 +161,9 @@ impl Batch {
         let Some(user) = user else { return Ok(()) };
         let store = job.shell.store.clone();
         let Some(user) = store.user(user).await? else { return Ok(()) };
-        if let Some(request) = under_way(store.as_ref(), &around.app, user.id).await? {
-            let text = format!("{operation:?} for `{}` is not raised: {} is under way", user.username, request.id);
-            self.note(job, Level::Info, text);
-            return Ok(());
-        }
-        // The plan may be of before: whoever changed the user has asked for what follows from it.
-        if user.updated_at > job.request.created_at {
-            let text = format!("{operation:?} for `{}` is not raised: the user has changed since", user.username);
-            self.note(job, Level::Info, text);
+        let open = under_way(store.as_ref(), &around.app, user.id).await?;
+        if let Some(why) = outdated(&job.request, &user, open.as_ref()) {
+            self.note(job, Level::Info, format!("{operation:?} for `{}` is not raised: {why}", user.username));
             return Ok(());
         }
         let ask = Ask {
