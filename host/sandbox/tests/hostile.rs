@@ -20,7 +20,6 @@ async fn floods_of_host_calls_and_storms_of_memory_end_at_the_computing_time() {
     let sandbox = sandbox(short());
     let digest = sandbox.admit(&hostile()).await.unwrap().connector.digest;
     for behaviour in [
-        "loop",
         "flood-clock",
         "flood-random",
         "flood-bytes",
