@@ -86,7 +86,9 @@ fn no_secret_is_anywhere_in_what_a_host_writes_answers_or_keeps() {
 }
 
 fn start(directory: &Path, format: &str, sink: &Sink) -> Gatehouse {
-    let configuration = format!("log_format = \"{format}\"\notlp_endpoint = \"{}\"\n", sink.url());
+    // What the connector says of what it sees is not cut.
+    let limits = "[limits]\njournal_line_bytes = 262144\njournal_bytes = 4194304\n";
+    let configuration = format!("log_format = \"{format}\"\notlp_endpoint = \"{}\"\n{limits}", sink.url());
     fs::write(directory.join("gatehouse.toml"), configuration).unwrap();
     let environment =
         [("GATEHOUSE_LOG", "trace"), ("GATEHOUSE_MASTER_KEY", MASTER_KEY), ("OTEL_BSP_SCHEDULE_DELAY", "50")];

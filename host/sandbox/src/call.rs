@@ -2,6 +2,7 @@
 //! dropped whatever happens. It knows nothing of what is asked of the guest.
 
 use crate::bindings::guest::{analyzer, collector, committer, descriptor, probe};
+use crate::chores::{Chores, chores};
 use crate::crew::{BrokenOff, Crew};
 use crate::failure;
 use crate::gate::{Gate, LONGEST_METHOD, Network, Phase, Policy};
@@ -36,6 +37,7 @@ pub(crate) struct Order {
     app: AppId,
     settings: BTreeMap<String, String>,
     gate: Gate,
+    chores: Chores,
     notes: Arc<Notes>,
     within: Duration,
     /// What is to be said when that time is over; made only then.
@@ -90,12 +92,14 @@ impl Runner {
     pub(crate) fn describing(&self) -> Order {
         let notes = Arc::new(Notes::new(&self.limits));
         let policy = Policy::closed(Phase::Describe);
-        let gate = Gate::new((AppId(0), String::new()), policy, Vec::new(), self.network.clone(), notes.clone());
+        let (errands, chores) = chores();
+        let gate =
+            Gate::new((AppId(0), String::new()), policy, Vec::new(), self.network.clone(), errands, notes.clone());
         let within = Duration::from_millis(self.limits.describe_ms);
         let overtime = |limits: &Limits, _| {
             LimitHit::of(limits, "describe_ms", "`describe` has to answer from what the connector holds")
         };
-        Order { app: AppId(0), settings: BTreeMap::new(), gate, notes, within, overtime }
+        Order { app: AppId(0), settings: BTreeMap::new(), gate, chores, notes, within, overtime }
     }
 
     /// A call for an app.
@@ -103,17 +107,19 @@ impl Runner {
         let notes = Arc::new(Notes::new(&self.limits));
         let policy = Policy::new(phase, context);
         let credentials = if phase == Phase::Analyze { Vec::new() } else { context.credentials.clone() };
+        let (errands, chores) = chores();
         let gate = Gate::new(
             (context.app, context.app_name.clone()),
             policy,
             credentials,
             self.network.clone(),
+            errands,
             notes.clone(),
         );
         let longest = Duration::from_millis(self.limits.call_ms);
         let within = context.timeout.min(longest);
         let overtime = if context.timeout < longest { asked_overtime } else { call_overtime };
-        Order { app: context.app, settings: context.settings.clone(), gate, notes, within, overtime }
+        Order { app: context.app, settings: context.settings.clone(), gate, chores, notes, within, overtime }
     }
 
     /// Makes a call: `work` instantiates and asks. The store is its own, and is dropped with it.
@@ -127,7 +133,7 @@ impl Runner {
         T: Send + 'static,
         F: Future<Output = wasmtime::Result<Result<T, CallFailure>>> + Send + 'static,
     {
-        let Order { app, settings, gate, notes, within, overtime } = order;
+        let Order { app, settings, gate, chores, notes, within, overtime } = order;
         let _closing = Closing(notes.clone());
         // The time of the call includes the wait for a place: who asked holds the request no longer than that.
         let deadline = tokio::time::Instant::now() + within;
@@ -143,8 +149,12 @@ impl Runner {
         let state = CallState::new(&self.limits, settings, gate, notes.clone());
         let call = work(Fresh { store: self.store(state), ready });
         // The place goes with the call, after its store: it stands for what a call has.
-        let metered = Metered::new(call, place, Duration::from_millis(self.limits.cpu_ms));
-        let result = match self.crew.run(timeout_at(deadline, metered)).await {
+        let share = place.share();
+        let metered = Metered::new(call, chores, place, Duration::from_millis(self.limits.cpu_ms));
+        let ended = self.crew.run(timeout_at(deadline, metered)).await;
+        let by_itself = matches!(ended, Ok(Ok(Ok(Ok(_)))) | Err(BrokenOff));
+        share.ended(by_itself && notes.limit().is_none());
+        let result = match ended {
             Ok(Ok(Ok(Ok(Ok(value))))) => Ok(value),
             Ok(Ok(Ok(Ok(Err(failure))))) => Err(failure::of_guest(failure, &notes)),
             Ok(Ok(Ok(Err(error)))) => Err(failure::of_error(&error, &notes, &self.limits)),

@@ -80,11 +80,7 @@ impl Connectors for Sandbox {
             |probe, fresh| async move {
                 let (mut store, instance) = fresh.instantiate().await?;
                 let answer = probe.load(&mut store, &instance)?.call_check(&mut store).await?;
-                Ok(answer.map_err(wire::failure_in).and_then(|findings| {
-                    let mut budget = Budget::new(&limits);
-                    budget.take(findings.iter().flat_map(|one| [one.name.as_str(), &one.detail]))?;
-                    Ok(findings.into_iter().map(wire::finding_in).collect())
-                }))
+                Ok(answer.map_err(wire::failure_in).and_then(|found| protocol::findings(found, &limits)))
             },
         )
         .await

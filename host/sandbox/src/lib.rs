@@ -8,6 +8,7 @@
 mod admission;
 mod bindings;
 mod call;
+mod chores;
 mod compile;
 mod connectors;
 mod crew;
@@ -20,6 +21,7 @@ mod meter;
 mod notes;
 mod places;
 mod protocol;
+mod rest;
 mod state;
 mod wire;
 

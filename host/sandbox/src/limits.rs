@@ -65,6 +65,7 @@ limits! {
 
     concurrent_calls = 64, Count, "Calls at the same time; more wait. The pool of instances is as large.";
     concurrent_calls_per_app = 8, Count, "Calls of one app at the same time; more wait, and hold up no other app's.";
+    rest_ms = 200, Milliseconds, "How long an app pauses between calls from one that met a limit or trapped to one that ends well.";
     call_ms = 120_000, Milliseconds, "How long a call may take, waiting included.";
     describe_ms = 10_000, Milliseconds, "How long `describe` may take.";
     cpu_ms = 30_000, Milliseconds, "Processor time of a call; waiting, for the target or for a processor, is not included.";

@@ -1,6 +1,7 @@
 //! Bounds on what a guest uses while it runs: memory, tables and instances of its store, and the time it computes.
 //! It never looks at what the guest does with them.
 
+use crate::chores::Chores;
 use crate::limits::LimitHit;
 use crate::notes::Notes;
 use crate::places::Place;
@@ -66,10 +67,11 @@ impl ResourceLimiter for Meter {
     }
 }
 
-/// A call whose computing time is bounded: the processor time of the thread that it alone runs on. Time in which it
+/// A call whose computing time is bounded: the processor time of the thread that it alone runs on, its chores included. Time in which it
 /// waits for a target, or for a processor, does not count here; the timeout round the call bounds that.
 pub(crate) struct Metered<F> {
     call: Pin<Box<F>>,
+    chores: Chores,
     /// Whose call it is.
     place: Place,
     /// What the thread had computed when the call began, and when that was last looked at.
@@ -82,8 +84,8 @@ pub(crate) struct Metered<F> {
 pub(crate) struct OutOfTime;
 
 impl<F> Metered<F> {
-    pub(crate) fn new(call: F, place: Place, limit: Duration) -> Self {
-        Self { call: Box::pin(call), place, before: None, limit }
+    pub(crate) fn new(call: F, chores: Chores, place: Place, limit: Duration) -> Self {
+        Self { call: Box::pin(call), chores, place, before: None, limit }
     }
 
     /// Lets others go first whose app has computed little, if this call's has computed much.
@@ -106,6 +108,7 @@ impl<F: Future> Future for Metered<F> {
                 (now, now)
             }
         };
+        self.chores.poll(context);
         let polled = self.call.as_mut().poll(context);
         let now = crew::computed();
         self.before = Some((before, now));

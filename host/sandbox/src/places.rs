@@ -4,12 +4,13 @@
 
 use crate::Limits;
 use crate::limits::LimitHit;
+use crate::rest::Rest;
 use gatehouse_core::AppId;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// All places, and who has them.
 pub(crate) struct Places {
@@ -18,10 +19,19 @@ pub(crate) struct Places {
     apps: Mutex<HashMap<AppId, Arc<Share>>>,
 }
 
-/// An app's share: its places, and its computing.
-struct Share {
+/// An app's share: its places, its computing, and its pauses.
+pub(crate) struct Share {
     places: Arc<Semaphore>,
     computing: Computing,
+    rest: Rest,
+    pause: Duration,
+}
+
+impl Share {
+    /// A call of the app has ended, by itself or not.
+    pub(crate) fn ended(&self, well: bool) {
+        self.rest.ended(well, Instant::now(), self.pause);
+    }
 }
 
 /// What an app has computed lately, all its calls together: what it computes is added, and a tenth of the time that
@@ -62,6 +72,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Its app's share.
+    pub(crate) fn share(&self) -> Arc<Share> {
+        self.share.clone()
+    }
+
     /// What its app has computed lately.
     pub(crate) fn computing(&self) -> &Computing {
         &self.share.computing
@@ -85,21 +100,32 @@ impl Places {
         let Ok(Ok(of_app)) = timeout_at(until, share.places.clone().acquire_owned()).await else {
             return Err(full("concurrent_calls_per_app"));
         };
+        let now = Instant::now();
+        let Some(turn) = share.rest.begin(now, until, share.pause) else {
+            let advice = "earlier calls of this app met limits or trapped; this one never began";
+            return Err(LimitHit::of(&self.limits, "rest_ms", advice));
+        };
+        if turn > now {
+            sleep_until(turn).await;
+        }
         match timeout_at(until, self.all.clone().acquire_owned()).await {
             Ok(Ok(of_all)) => Ok(Place { share, _of_app: of_app, _of_all: of_all }),
             _ => Err(full("concurrent_calls")),
         }
     }
 
-    /// The share of an app; nothing is kept of one that has no calls and has computed little.
+    /// The share of an app; nothing is kept of one that has no calls, has computed little, and does not pause.
     fn of(&self, app: AppId) -> Arc<Share> {
         let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(share) = apps.get(&app) {
             return share.clone();
         }
-        apps.retain(|_, share| Arc::strong_count(share) > 1 || share.computing.is_much());
+        apps.retain(|_, share| {
+            Arc::strong_count(share) > 1 || share.computing.is_much() || share.rest.is_on(Instant::now())
+        });
         let places = semaphore(self.limits.concurrent_calls_per_app);
-        let share = Arc::new(Share { places, computing: Computing::new() });
+        let (rest, pause) = (Rest::new(Instant::now()), Duration::from_millis(self.limits.rest_ms));
+        let share = Arc::new(Share { places, computing: Computing::new(), rest, pause });
         apps.insert(app, share.clone());
         share
     }

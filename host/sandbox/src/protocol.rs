@@ -4,15 +4,17 @@
 use crate::bindings::{guest, host};
 use crate::limits::LimitHit;
 use crate::{Limits, wire};
-use gatehouse_core::ports::{AccountPage as Page, Receipt, RowVerdict};
+use gatehouse_core::ports::{AccountPage as Page, Finding, Receipt, RowVerdict};
 use gatehouse_core::schema::{Account, Attributes};
-use gatehouse_core::{CallFailure, FailureKind, PageNext};
+use gatehouse_core::{CallFailure, FailureKind};
 use host::types as wit;
 
 /// The longest cursor, in bytes (`wit/connector.wit`, `collector.next`).
 const LONGEST_CURSOR: usize = 64 << 10;
 /// The most accounts that `find` may give (`wit/connector.wit`, `collector.find`).
 pub(crate) const MOST_FOUND: usize = 100;
+/// The most that `check` may have found (`wit/connector.wit`, `probe.check`).
+const MOST_FINDINGS: usize = 100;
 
 fn broken(what: String) -> CallFailure {
     CallFailure::new(FailureKind::Protocol, what)
@@ -96,6 +98,20 @@ pub(crate) fn accounts(
     }
 }
 
+pub(crate) fn findings(findings: Vec<guest::probe::Finding>, limits: &Limits) -> Result<Vec<Finding>, CallFailure> {
+    if findings.len() > MOST_FINDINGS {
+        return Err(broken(format!("it gave {} findings; {MOST_FINDINGS} are allowed", findings.len())));
+    }
+    let mut budget = Budget::new(limits);
+    budget.take(findings.iter().flat_map(|one| [one.name.as_str(), &one.detail]))?;
+    Ok(findings.into_iter().map(|one| wire::finding_in(one, longest(limits))).collect())
+}
+
+/// The longest text of a guest's that people get to see, in bytes: as long as a line of its journal.
+fn longest(limits: &Limits) -> usize {
+    limits.journal_line_bytes as usize
+}
+
 pub(crate) fn page(page: guest::collector::Page, limit: u32, limits: &Limits) -> Result<Page, CallFailure> {
     let mut budget = Budget::new(limits);
     for fault in &page.faults {
@@ -107,17 +123,16 @@ pub(crate) fn page(page: guest::collector::Page, limit: u32, limits: &Limits) ->
         )?;
         budget.take([fault.why.as_str(), fault.external_id.as_deref().unwrap_or_default()])?;
     }
-    let next = wire::next_in(page.next);
-    match &next {
-        PageNext::More(cursor) if cursor.len() > LONGEST_CURSOR => {
+    match &page.next {
+        guest::collector::Next::More(cursor) if cursor.len() > LONGEST_CURSOR => {
             return Err(broken(format!("its cursor has {} bytes; {LONGEST_CURSOR} are allowed", cursor.len())));
         }
-        PageNext::Partial(why) => budget.take([why.as_str()])?,
-        PageNext::More(_) | PageNext::Complete => {}
+        guest::collector::Next::Partial(why) => budget.take([why.as_str()])?,
+        guest::collector::Next::More(_) | guest::collector::Next::Complete => {}
     }
     let accounts = accounts(page.accounts, limit as usize, &mut budget)?;
-    let faults = page.faults.into_iter().map(wire::fault_in).collect();
-    Ok(Page { accounts, faults, estimate: page.estimate, next })
+    let faults = page.faults.into_iter().map(|fault| wire::fault_in(fault, longest(limits))).collect();
+    Ok(Page { accounts, faults, estimate: page.estimate, next: wire::next_in(page.next, longest(limits)) })
 }
 
 pub(crate) fn verdicts(
@@ -135,7 +150,7 @@ pub(crate) fn verdicts(
             budget.take([why.as_str()])?;
         }
     }
-    Ok(verdicts.into_iter().map(wire::verdict_in).collect())
+    Ok(verdicts.into_iter().map(|verdict| wire::verdict_in(verdict, longest(limits))).collect())
 }
 
 pub(crate) fn receipt(

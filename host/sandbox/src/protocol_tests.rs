@@ -74,6 +74,33 @@ fn an_answer_with_too_much_text_names_the_limit() {
 }
 
 #[test]
+fn what_people_get_to_see_is_cut_and_cannot_rewrite_their_terminal() {
+    let limits = Limits { journal_line_bytes: 8, ..Limits::default() };
+    let finding = |detail: &str| guest::probe::Finding { name: "server".into(), detail: detail.into() };
+    let found = findings(vec![finding("short"), finding("\u{1b}[2J and much more")], &limits).unwrap();
+    assert_eq!(found[0].detail, "short");
+    assert_eq!(found[1].detail, "\u{fffd}[2J and…");
+    let why = "\u{1b}[2J and much more".to_owned();
+    let doubt = guest::analyzer::Judgement::Doubt(why.clone());
+    let judged = verdicts(vec![guest::analyzer::Verdict { judgement: doubt, drift: Vec::new() }], 1, &limits).unwrap();
+    assert_eq!(judged[0].judgement, gatehouse_core::ports::Judgement::Doubt("\u{fffd}[2J and…".to_owned()));
+    let fault = guest::collector::Fault { external_id: None, why: why.clone() };
+    let next = Next::Partial(why);
+    let broken = guest::collector::Page { accounts: Vec::new(), faults: vec![fault], estimate: None, next };
+    let taken = page(broken, 2, &limits).unwrap();
+    assert_eq!(taken.faults[0].why, "\u{fffd}[2J and…");
+    assert_eq!(taken.next, gatehouse_core::PageNext::Partial("\u{fffd}[2J and…".to_owned()));
+}
+
+#[test]
+fn findings_are_so_many_and_no_more() {
+    let finding = || guest::probe::Finding { name: String::new(), detail: String::new() };
+    let many = |count: usize| findings(std::iter::repeat_with(finding).take(count).collect(), &Limits::default());
+    assert_eq!(many(100).unwrap().len(), 100);
+    assert_eq!(many(101).unwrap_err().message, "it gave 101 findings; 100 are allowed");
+}
+
+#[test]
 fn there_is_one_verdict_for_each_item() {
     let verdict = || guest::analyzer::Verdict { judgement: guest::analyzer::Judgement::Same, drift: Vec::new() };
     assert_eq!(verdicts(vec![verdict()], 1, &Limits::default()).unwrap().len(), 1);

@@ -2,6 +2,7 @@
 //! refused in `protocol`.
 
 use crate::bindings::{guest, host};
+use crate::journal::cut;
 use gatehouse_core::ports::{AnalysisItem, CommitCommand, Finding, Judgement, RowFault, RowVerdict};
 use gatehouse_core::schema::{Account, Attributes, Status, Value};
 use gatehouse_core::{CallFailure, CommitStep, FailureKind, PageNext};
@@ -54,11 +55,11 @@ pub(crate) fn item_out(item: &AnalysisItem) -> guest::analyzer::Item {
     }
 }
 
-pub(crate) fn verdict_in(verdict: guest::analyzer::Verdict) -> RowVerdict {
+pub(crate) fn verdict_in(verdict: guest::analyzer::Verdict, longest: usize) -> RowVerdict {
     let judgement = match verdict.judgement {
         guest::analyzer::Judgement::Same => Judgement::Same,
-        guest::analyzer::Judgement::Doubt(why) => Judgement::Doubt(why),
-        guest::analyzer::Judgement::Ignore(why) => Judgement::Ignore(why),
+        guest::analyzer::Judgement::Doubt(why) => Judgement::Doubt(cut(&why, longest)),
+        guest::analyzer::Judgement::Ignore(why) => Judgement::Ignore(cut(&why, longest)),
     };
     RowVerdict { judgement, drift: verdict.drift }
 }
@@ -83,19 +84,19 @@ pub(crate) fn command_out(command: &CommitCommand) -> guest::committer::Command 
     }
 }
 
-pub(crate) fn finding_in(finding: guest::probe::Finding) -> Finding {
-    Finding { name: finding.name, detail: finding.detail }
+pub(crate) fn finding_in(finding: guest::probe::Finding, longest: usize) -> Finding {
+    Finding { name: cut(&finding.name, longest), detail: cut(&finding.detail, longest) }
 }
 
-pub(crate) fn fault_in(fault: guest::collector::Fault) -> RowFault {
-    RowFault { external_id: fault.external_id, why: fault.why }
+pub(crate) fn fault_in(fault: guest::collector::Fault, longest: usize) -> RowFault {
+    RowFault { external_id: fault.external_id, why: cut(&fault.why, longest) }
 }
 
-pub(crate) fn next_in(next: guest::collector::Next) -> PageNext {
+pub(crate) fn next_in(next: guest::collector::Next, longest: usize) -> PageNext {
     match next {
         guest::collector::Next::More(cursor) => PageNext::More(cursor),
         guest::collector::Next::Complete => PageNext::Complete,
-        guest::collector::Next::Partial(why) => PageNext::Partial(why),
+        guest::collector::Next::Partial(why) => PageNext::Partial(cut(&why, longest)),
     }
 }
 

@@ -232,8 +232,13 @@ async fn an_answer_that_cannot_be_searched_for_the_secret_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_bounded_in_size_one_by_one_and_together() {
-    let scene =
-        Scene::with(Limits { response_body_bytes: 3 << 20, response_total_bytes: 5 << 20, ..Limits::default() }).await;
+    let scene = Scene::with(Limits {
+        response_body_bytes: 3 << 20,
+        response_total_bytes: 5 << 20,
+        journal_line_bytes: 4 << 20,
+        ..Limits::default()
+    })
+    .await;
     assert!(scene.answer(&scene.fetch("GET", "/large").setting("times", "2")).await.len() > 2 << 20);
     for (path, times, name) in [
         ("/endless", "1", "response_body_bytes"),

@@ -2,9 +2,10 @@
 //! look at the answer before the guest does. Bodies are read whole, within their limits, so that a secret is found
 //! wherever it is cut, and nothing reaches the guest of an answer that is refused.
 
+use super::connection::Connection;
 use super::credential::{self, Needles};
 use super::headers;
-use super::network::{Route, Sender, check_addresses};
+use super::network::{Route, check_addresses};
 use super::policy::{Passage, Refusal};
 use super::{Inner, url_of};
 use crate::limits::LimitHit;
@@ -19,9 +20,6 @@ use hyper::body::Incoming;
 use std::time::Duration;
 use tokio::time::timeout;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
-
-/// The largest body that is searched for secrets where it is, in bytes: that takes about as long as a change of thread.
-const SEARCHED_AT_ONCE: usize = 64 << 10;
 
 /// Why there is no answer.
 pub(super) enum Failure {
@@ -72,9 +70,10 @@ pub(super) async fn exchange(
     let addresses = gate.network.resolve(&passage.grant).await?;
     check_addresses(&gate.app_name, &passage.grant, &addresses)?;
     let route = Route { app: gate.app, origin: passage.grant.origin.to_string(), addresses };
-    let (response, sender) = send(gate, &passage, &route, request, &options, departure).await?;
-    let response = inspect(gate, &passage, &parts.method, response, &options).await?;
-    gate.network.checkin(route, sender);
+    let (response, mut connection) = send(gate, &passage, &route, request, &options, departure).await?;
+    let inspected = inspect(gate, &passage, &parts.method, response, &options);
+    let response = connection.line.carry(inspected).await?;
+    gate.network.checkin(route, connection);
     Ok(response)
 }
 
@@ -141,26 +140,28 @@ async fn send(
     request: Request<Full<Bytes>>,
     options: &RequestOptions,
     mut departure: Departure<'_>,
-) -> Result<(Response<Incoming>, Sender), Failure> {
+) -> Result<(Response<Incoming>, Connection), Failure> {
     let limit = Duration::from_millis(gate.network.limits.response_ms);
     let limit = options.first_byte_timeout.map_or(limit, |asked| asked.min(limit));
     let mut request = request;
-    if let Some(mut sender) = gate.network.checkout(route) {
+    if let Some(mut connection) = gate.network.checkout(route) {
         departure.note()?;
-        let answer = timeout(limit, departing(passage.writes, sender.try_send_request(request))).await;
+        let sending = connection.sender.try_send_request(request);
+        let answer = connection.line.carry(timeout(limit, departing(passage.writes, sending))).await;
         match answer.map_err(|_| Error::HttpResponseTimeout)? {
-            Ok(response) => return Ok((response, sender)),
+            Ok(response) => return Ok((response, connection)),
             Err(mut error) => match error.take_message() {
                 Some(unsent) => request = unsent,
                 None => return Err(unanswered(gate, error.into_error())),
             },
         }
     }
-    let mut sender = gate.network.connect(&passage.grant, &route.addresses, options.connect_timeout).await?;
+    let mut connection = gate.network.connect(&passage.grant, &route.addresses, options.connect_timeout).await?;
     departure.note()?;
-    let answer = timeout(limit, departing(passage.writes, sender.send_request(request))).await;
+    let sending = connection.sender.send_request(request);
+    let answer = connection.line.carry(timeout(limit, departing(passage.writes, sending))).await;
     let answer = answer.map_err(|_| Error::HttpResponseTimeout)?;
-    Ok((answer.map_err(|error| unanswered(gate, error))?, sender))
+    Ok((answer.map_err(|error| unanswered(gate, error))?, connection))
 }
 
 /// Why no answer came. One whose head is longer than is read at all is refused as one that is too long.
@@ -246,8 +247,7 @@ async fn inspect(
         return Err(reflected().into());
     }
     let body = whole_response_body(gate, body, options).await?;
-    let (body, found) = search(needles, body).await?;
-    if found {
+    if needles.in_bytes(&body) {
         return Err(reflected().into());
     }
     let body = Full::new(body).map_err(|never| match never {}).boxed_unsync();
@@ -255,20 +255,6 @@ async fn inspect(
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = headers::keep_inward(&parts.headers);
     Ok(answer)
-}
-
-/// Whether a body contains a secret. Megabytes are searched on a thread of their own: whoever writes them must not
-/// keep the host's from its work.
-async fn search(needles: Needles, body: Bytes) -> Result<(Bytes, bool), Error> {
-    if body.len() <= SEARCHED_AT_ONCE {
-        let found = needles.in_bytes(&body);
-        return Ok((body, found));
-    }
-    let searched = tokio::task::spawn_blocking(move || {
-        let found = needles.in_bytes(&body);
-        (body, found)
-    });
-    searched.await.map_err(|_| Error::InternalError(Some("the search for secrets broke off".to_owned())))
 }
 
 async fn whole_response_body(gate: &Inner, mut body: Incoming, options: &RequestOptions) -> Result<Bytes, Failure> {

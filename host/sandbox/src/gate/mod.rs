@@ -3,6 +3,7 @@
 //! allowed, and its name leads to allowed addresses. Every refusal is noted under the stable name of its rule.
 
 mod address;
+mod connection;
 mod credential;
 mod exchange;
 mod headers;
@@ -13,6 +14,7 @@ pub use credential::{SHORTEST_SECRET, is_searchable};
 pub(crate) use network::Network;
 pub(crate) use policy::{Phase, Policy};
 
+use crate::chores::Errands;
 use crate::journal::cut;
 use crate::limits::LimitHit;
 use crate::notes::{Notes, Trip};
@@ -44,6 +46,7 @@ struct Inner {
     policy: Policy,
     credentials: Vec<CredentialBinding>,
     network: Arc<Network>,
+    errands: Errands,
     notes: Arc<Notes>,
 }
 
@@ -53,9 +56,10 @@ impl Gate {
         policy: Policy,
         credentials: Vec<CredentialBinding>,
         network: Arc<Network>,
+        errands: Errands,
         notes: Arc<Notes>,
     ) -> Self {
-        Self(Arc::new(Inner { app, app_name, policy, credentials, network, notes }))
+        Self(Arc::new(Inner { app, app_name, policy, credentials, network, errands, notes }))
     }
 }
 
@@ -154,7 +158,8 @@ impl WasiHttpHooks for Gate {
         let decided = gate.decide(&request).map_err(|refusal| gate.refuse(&method, &uri, refusal));
         let options = options.unwrap_or_default();
         let asked = [options.connect_timeout, options.first_byte_timeout, options.between_bytes_timeout];
-        Box::new(async move {
+        let errands = gate.errands.clone();
+        let exchange = async move {
             let mut trip = Trip::default();
             let sent = exchange::exchange(&gate, decided?, request, options, &mut trip).await;
             let answer = sent.as_ref().map(|response| response.status().as_u16());
@@ -164,6 +169,11 @@ impl WasiHttpHooks for Gate {
                 exchange::Failure::Network(error) => gate.unreached(error, asked),
             })?;
             gate.notes.egress().last_refused = false;
+            Ok(response)
+        };
+        Box::new(async move {
+            let over = || Err(Error::InternalError(Some("the call is over".to_owned())));
+            let response = errands.run(exchange).await.unwrap_or_else(over)?;
             Ok((response, Box::new(async { Ok(()) }) as Worker))
         })
     }

@@ -2,13 +2,12 @@
 //! others, and knows nothing of policy. Connections are kept for a while, per app, origin and addresses.
 
 use super::address::{Kind, kind};
+use super::connection::Connection;
 use super::policy::Refusal;
 use crate::Limits;
-use bytes::Bytes;
 use gatehouse_core::AppId;
 use gatehouse_core::ports::EgressGrant;
-use http_body_util::Full;
-use hyper::client::conn::http1::{self, SendRequest};
+use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -17,10 +16,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsConnector;
 use wasmtime_wasi_http::Error;
 
@@ -28,8 +27,6 @@ use wasmtime_wasi_http::Error;
 const IDLE: Duration = Duration::from_secs(4);
 const IDLE_PER_KEY: usize = 8;
 const IDLE_IN_ALL: usize = 256;
-
-pub(super) type Sender = SendRequest<Full<Bytes>>;
 
 /// What connections are shared under. Apps never share one, since they differ in grants and credentials.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,11 +36,28 @@ pub(super) struct Route {
     pub(super) addresses: Vec<SocketAddr>,
 }
 
+/// Connections that nobody uses at the moment.
+#[derive(Default)]
+struct Idle {
+    connections: HashMap<Route, Vec<(Connection, Instant)>>,
+    /// Whether somebody is about to close those that were kept for long enough.
+    is_swept: bool,
+}
+
+impl Idle {
+    fn sweep(&mut self) {
+        for connections in self.connections.values_mut() {
+            connections.retain(|(_, since)| since.elapsed() < IDLE);
+        }
+        self.connections.retain(|_, connections| !connections.is_empty());
+    }
+}
+
 /// The network as the gate uses it.
 pub(crate) struct Network {
     tls: TlsConnector,
     hosts: BTreeMap<String, Vec<IpAddr>>,
-    idle: Mutex<HashMap<Route, Vec<(Sender, Instant)>>>,
+    idle: Mutex<Idle>,
     pub(super) limits: Arc<Limits>,
 }
 
@@ -92,27 +106,29 @@ impl Network {
         if addresses.is_empty() { Err(Error::DestinationNotFound) } else { Ok(addresses) }
     }
 
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A kept connection of this route that can still be used.
-    pub(super) fn checkout(&self, route: &Route) -> Option<Sender> {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        let senders = idle.get_mut(route)?;
-        senders.retain(|(sender, since)| since.elapsed() < IDLE && !sender.is_closed());
-        let at = senders.iter().rposition(|(sender, _)| sender.is_ready())?;
-        Some(senders.swap_remove(at).0)
+    pub(super) fn checkout(&self, route: &Route) -> Option<Connection> {
+        let mut idle = self.idle();
+        let connections = idle.connections.get_mut(route)?;
+        connections.retain_mut(|(connection, since)| since.elapsed() < IDLE && connection.is_ready());
+        connections.pop().map(|(connection, _)| connection)
     }
 
     /// Keeps a connection whose answer has been read to its end.
-    pub(super) fn checkin(&self, route: Route, sender: Sender) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        for senders in idle.values_mut() {
-            senders.retain(|(sender, since)| since.elapsed() < IDLE && !sender.is_closed());
-        }
-        idle.retain(|_, senders| !senders.is_empty());
-        if idle.values().map(Vec::len).sum::<usize>() < IDLE_IN_ALL {
-            let senders = idle.entry(route).or_default();
-            if senders.len() < IDLE_PER_KEY {
-                senders.push((sender, Instant::now()));
+    pub(super) fn checkin(self: &Arc<Self>, route: Route, connection: Connection) {
+        let mut idle = self.idle();
+        if idle.connections.values().map(Vec::len).sum::<usize>() < IDLE_IN_ALL {
+            let connections = idle.connections.entry(route).or_default();
+            if connections.len() < IDLE_PER_KEY {
+                connections.push((connection, Instant::now()));
             }
+        }
+        if !std::mem::replace(&mut idle.is_swept, true) {
+            tokio::spawn(sweep(Arc::downgrade(self)));
         }
     }
 
@@ -122,13 +138,13 @@ impl Network {
         grant: &EgressGrant,
         addresses: &[SocketAddr],
         within: Option<Duration>,
-    ) -> Result<Sender, Error> {
+    ) -> Result<Connection, Error> {
         let limit = Duration::from_millis(self.limits.connect_ms);
         let limit = within.map_or(limit, |within| within.min(limit));
         timeout(limit, self.dial(grant, addresses)).await.map_err(|_| Error::ConnectionTimeout)?
     }
 
-    async fn dial(&self, grant: &EgressGrant, addresses: &[SocketAddr]) -> Result<Sender, Error> {
+    async fn dial(&self, grant: &EgressGrant, addresses: &[SocketAddr]) -> Result<Connection, Error> {
         let mut last = Error::DestinationNotFound;
         for address in addresses {
             match TcpStream::connect(address).await {
@@ -139,32 +155,33 @@ impl Network {
         Err(last)
     }
 
-    async fn handshake(&self, grant: &EgressGrant, stream: TcpStream) -> Result<Sender, Error> {
+    async fn handshake(&self, grant: &EgressGrant, stream: TcpStream) -> Result<Connection, Error> {
         // Requests are small and answered one at a time: waiting for more to send would only add delay.
         stream.set_nodelay(true).map_err(Error::Connect)?;
         let mut builder = http1::Builder::new();
         // Room for what stands between and around the headers, so that it is the limit that refuses them.
         builder.max_buf_size(2 * (self.limits.header_bytes as usize) + 8_192);
         if grant.origin.scheme == "http" {
-            let (sender, driver) = builder.handshake(TokioIo::new(stream)).await.map_err(Error::Hyper)?;
-            drive(driver);
-            return Ok(sender);
+            return Connection::new(&builder, TokioIo::new(stream)).await;
         }
         let name = ServerName::try_from(bare_host(grant).to_owned()).map_err(|_| Error::TlsCertificateError)?;
         let stream = self.tls.connect(name, stream).await.map_err(Error::Tls)?;
-        let (sender, driver) = builder.handshake(TokioIo::new(stream)).await.map_err(Error::Hyper)?;
-        drive(driver);
-        Ok(sender)
+        Connection::new(&builder, TokioIo::new(stream)).await
     }
 }
 
-/// A connection lives in a task of its own; it ends when its sender is dropped or the other side hangs up.
-fn drive(driver: impl Future<Output = hyper::Result<()>> + Send + 'static) {
-    tokio::spawn(async move {
-        if let Err(error) = driver.await {
-            tracing::debug!(%error, "connection ended");
+/// Closes connections that were kept for long enough, until there are none.
+async fn sweep(network: Weak<Network>) {
+    loop {
+        sleep(IDLE).await;
+        let Some(network) = network.upgrade() else { return };
+        let mut idle = network.idle();
+        idle.sweep();
+        if idle.connections.is_empty() {
+            idle.is_swept = false;
+            return;
         }
-    });
+    }
 }
 
 /// The host without the brackets of an IPv6 address.

@@ -14,6 +14,7 @@ pub async fn rows() -> Vec<Row> {
     rows.extend(memory_and_tables().await);
     rows.push(stack().await);
     rows.extend(host_calls().await);
+    rows.push(rest().await);
     rows.push(places("concurrent_calls_per_app", 1, 8).await);
     rows.push(places("concurrent_calls", 8, 1).await);
     rows
@@ -97,6 +98,27 @@ async fn host_calls() -> Vec<Row> {
     rows.push(bench.row("random_bytes", 64 << 10, (64 << 10) + 1, async |n| of("random", n).await).await);
     rows.push(bench.search("host_call_bytes", 64 << 20, async |n| of("huge-line", n).await).await);
     rows
+}
+
+/// A call that ended well lets the next one begin at once; one that met a limit lets it wait, which this one cannot.
+async fn rest() -> Row {
+    let limits = Limits { rest_ms: 60_000, ..Limits::default() };
+    let sandbox = crate::support::sandbox(limits.clone());
+    let digest = sandbox.admit(&crate::support::hostile()).await.unwrap().connector.digest;
+    let mut benign = Setup::new(digest, "benign");
+    benign.0.timeout = Duration::from_secs(10);
+    for _ in 0..2 {
+        tried(sandbox.check(&benign.0).await).unwrap_or_else(|failure| panic!("rest_ms: {failure}"));
+    }
+    sandbox.check(&Setup::new(digest, "handles").0).await.result.unwrap_err();
+    let mut other = Setup::new(digest, "benign");
+    other.0.app = gatehouse_core::AppId(2);
+    assert_ne!(other.0.app, benign.0.app);
+    tried(sandbox.check(&other.0).await).unwrap_or_else(|failure| panic!("rest_ms: {failure}"));
+    let failure = sandbox.check(&benign.0).await.result.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Unavailable, "{failure}");
+    let told = |what: &str| what.to_owned();
+    Row::told("rest_ms", &limits, told("after a good call"), told("after a limit, within"), failure.to_string())
 }
 
 /// The one place that there is has a call that sleeps; the next one waits, and then fails.
