@@ -19,6 +19,7 @@ pub mod planning;
 pub mod ports;
 mod problem;
 mod request;
+pub mod retention;
 #[cfg(test)]
 mod testing;
 mod user;

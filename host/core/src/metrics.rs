@@ -93,6 +93,11 @@ metrics! {
     COMMIT_FAILURES = "gatehouse_store_commit_failures_total", Counter, "", [],
         "Times that the store could not make changes durable.";
 
+    ROWS_REMOVED = "gatehouse_staging_rows_removed_total", Counter, "", [],
+        "Staging rows that were removed because a later reconciliation of the app has completed.";
+    ANSWERS_FORGOTTEN = "gatehouse_idempotency_answers_removed_total", Counter, "", [],
+        "Answers remembered for Idempotency-Keys that have had their time.";
+
     TRACE_FAILURES = "gatehouse_trace_export_failures_total", Counter, "", [],
         "Batches of spans that the OpenTelemetry collector did not take.";
 

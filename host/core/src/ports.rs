@@ -10,8 +10,8 @@ pub use connectors::{
     RowVerdict,
 };
 pub use store::{
-    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, ListPage, RequestFigures,
-    RequestQuery, Sequence, Store, StoreError, Token, Versioned,
+    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, ListPage, RememberedAnswer,
+    RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, Versioned,
 };
 
 use jiff::Timestamp;

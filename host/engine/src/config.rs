@@ -1,5 +1,6 @@
 //! What the engine may use, and how long. It never says how an app is provisioned: that is the app's configuration.
 
+use gatehouse_core::retention::ANSWERS_KEPT;
 use std::time::Duration;
 
 /// How much the engine does at the same time, and how long it waits.
@@ -19,6 +20,10 @@ pub struct EngineConfig {
     pub poll: Duration,
     /// How long calls under way may take to end when the engine is told to stop.
     pub grace: Duration,
+    /// For how long the answers to calls with an Idempotency-Key are remembered.
+    pub answers_kept: Duration,
+    /// How often what has had its time is removed, besides after each run.
+    pub tidy_every: Duration,
 }
 
 impl EngineConfig {
@@ -32,6 +37,8 @@ impl EngineConfig {
             batch: 250,
             poll: Duration::from_secs(1),
             grace: Duration::from_secs(10),
+            answers_kept: ANSWERS_KEPT.unsigned_abs(),
+            tidy_every: Duration::from_secs(3600),
         }
     }
 
@@ -45,7 +52,7 @@ impl EngineConfig {
         if let Some((name, _)) = amounts.into_iter().find(|(_, amount)| *amount == 0) {
             return Err(ConfigError::Zero(name));
         }
-        let times = [("call_timeout", self.call_timeout), ("poll", self.poll)];
+        let times = [("call_timeout", self.call_timeout), ("poll", self.poll), ("tidy_every", self.tidy_every)];
         match times.into_iter().find(|(_, time)| time.is_zero()) {
             Some((name, _)) => Err(ConfigError::Zero(name)),
             None => Ok(()),

@@ -3,6 +3,7 @@
 use crate::config::{ConfigError, EngineConfig};
 use crate::loading::{NotReady, Surroundings};
 use crate::noted::Notes;
+use crate::retention::{self, Removed};
 use crate::schedule::Schedule;
 use crate::settle::{self, Review};
 use crate::shell::Shell;
@@ -70,6 +71,7 @@ impl Engine {
         self.shell.stop(false);
         let mut schedule = Schedule::new(self.shell.clone());
         let mut shutdown = std::pin::pin!(shutdown);
+        let mut tidying = std::pin::pin!(retention::tidy(self.shell.clone()));
         let _turning = Turning(&self.shell);
         loop {
             self.shell.turn(true);
@@ -82,6 +84,7 @@ impl Engine {
                 () = &mut shutdown => break,
                 () = schedule.ended() => {}
                 () = self.shell.wake.notified() => {}
+                () = &mut tidying => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }
@@ -97,6 +100,14 @@ impl Engine {
         }
         schedule.break_off().await;
         fail_point!("shutdown.done");
+    }
+
+    /// Removes what has had its time by now, as the engine does by itself while it runs.
+    ///
+    /// # Errors
+    /// The store is unavailable. What was removed until then is gone.
+    pub async fn tidy(&self) -> Result<Removed, StoreError> {
+        retention::round(&self.shell).await
     }
 
     /// Looks at the target for somebody who settles a request in review: at the account they name, or at what the

@@ -216,6 +216,9 @@ impl Job {
         }
         if self.request.state.is_settled() {
             self.shell.forget_run(id);
+            if self.request.run.is_some() {
+                self.shell.run_ended.notify_one();
+            }
         }
         Ok(())
     }

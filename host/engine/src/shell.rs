@@ -20,6 +20,8 @@ pub(crate) struct Shell {
     pub config: EngineConfig,
     /// Somebody has made work.
     pub wake: Notify,
+    /// A run has come to its end: rows of earlier ones may go.
+    pub run_ended: Notify,
     stopping: AtomicBool,
     /// When the loop last turned, in milliseconds since 1970; 0 while it does not run.
     turned: AtomicI64,
@@ -41,6 +43,7 @@ impl Shell {
             clock,
             config,
             wake: Notify::new(),
+            run_ended: Notify::new(),
             stopping: AtomicBool::new(false),
             turned: AtomicI64::new(0),
             adopt: OnceLock::new(),

@@ -87,6 +87,8 @@ struct FileKeys {
     #[serde(default)]
     limits: Limits,
     otlp_endpoint: Option<String>,
+    idempotency_hours: Option<u64>,
+    store_cache_mib: Option<usize>,
 }
 
 /// How a host runs.
@@ -110,6 +112,10 @@ pub struct ServeConfig {
     pub limits: Limits,
     /// The collector that traces go to, if there is one.
     pub otlp_endpoint: Option<String>,
+    /// For how many hours answers to calls with an Idempotency-Key are remembered, if not for the usual ones.
+    pub idempotency_hours: Option<u64>,
+    /// How much of the store is kept in memory, in MiB, if not as much as usual.
+    pub store_cache_mib: Option<usize>,
 }
 
 impl ServeConfig {
@@ -147,6 +153,8 @@ impl ServeConfig {
             log_format: args.log_format.or(file.log_format).unwrap_or_default(),
             limits: file.limits,
             otlp_endpoint: args.otlp_endpoint.or(file.otlp_endpoint).filter(|endpoint| !endpoint.is_empty()),
+            idempotency_hours: file.idempotency_hours,
+            store_cache_mib: file.store_cache_mib,
         })
     }
 
@@ -181,6 +189,9 @@ fn file_keys(named: Option<&Path>) -> Result<FileKeys> {
     };
     let keys: FileKeys = toml::from_str(&text).with_context(|| format!("the configuration {}", path.display()))?;
     keys.limits.check().with_context(|| format!("the configuration {}", path.display()))?;
+    if keys.store_cache_mib == Some(0) || keys.idempotency_hours == Some(0) {
+        bail!("the configuration {}: store_cache_mib and idempotency_hours are at least 1", path.display());
+    }
     Ok(keys)
 }
 
@@ -263,6 +274,21 @@ mod tests {
         ] {
             let refused = format!("{:#}", read(text).unwrap_err());
             assert!(refused.contains(says), "{refused}");
+        }
+    }
+
+    #[test]
+    fn the_file_says_how_long_answers_are_remembered_and_how_much_of_the_store_is_in_memory() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("own.toml");
+        let read = |text: &str| {
+            fs::write(&file, text).unwrap();
+            ServeConfig::read(ServeArgs { config: Some(file.clone()), ..at("127.0.0.1:0") })
+        };
+        let config = read("idempotency_hours = 1\nstore_cache_mib = 8").unwrap();
+        assert_eq!((config.idempotency_hours, config.store_cache_mib), (Some(1), Some(8)));
+        for text in ["idempotency_hours = 0", "store_cache_mib = 0"] {
+            assert!(read(text).unwrap_err().to_string().contains("at least 1"), "{text}");
         }
     }
 

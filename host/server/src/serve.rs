@@ -60,7 +60,10 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     let tls = tls(&config).await?;
     let sandbox = Arc::new(sandbox(&config)?);
     let clock = Arc::new(SystemClock);
-    let working = EngineConfig::new(incarnation);
+    let mut working = EngineConfig::new(incarnation);
+    if let Some(hours) = config.idempotency_hours {
+        working.answers_kept = Duration::from_secs(hours.saturating_mul(3600));
+    }
     #[cfg(feature = "failpoints")]
     let working = crate::failpoints::in_batches(working);
     let engine = Engine::new(store.clone(), sandbox.clone(), clock.clone(), working)?;
@@ -192,7 +195,10 @@ impl Safekeeping for Keeper {
 
 fn open_store(config: &ServeConfig) -> Result<RedbStore> {
     store_must_be_there(config)?;
-    let options = OpenOptions::new(config.data.join(STORE), config.master_key()?);
+    let mut options = OpenOptions::new(config.data.join(STORE), config.master_key()?);
+    if let Some(mib) = config.store_cache_mib {
+        options.cache_bytes = mib.saturating_mul(1 << 20);
+    }
     RedbStore::open(&options).map_err(|error| anyhow!("{error}"))
 }
 

@@ -82,7 +82,8 @@ pub(crate) fn sound(changes: &ChangeSet) -> Result<(), StoreError> {
     let accounts = changes.accounts.iter().map(|v| v.record.id);
     once(accounts.chain(changes.remove_accounts.iter().copied()), "account")?;
     once(changes.requests.iter().map(|v| v.record.id), "request")?;
-    once(changes.idempotency.iter().map(|(key, _)| key), "idempotency key")?;
+    let forgotten = changes.forget_answers.iter().map(|(_, key)| key);
+    once(changes.idempotency.iter().map(|answer| &answer.key).chain(forgotten), "idempotency key")?;
     changes.accounts.iter().try_for_each(|v| account_is_sound(&v.record))?;
     let removed = |app| changes.remove_apps.contains(app);
     let accounts = changes.accounts.iter().map(|v| &v.record.app);

@@ -11,6 +11,7 @@ use gatehouse_core::{
     Account, AccountId, App, AppId, AuditRecord, Connector, Digest, LogEntry, Profile, Request, RequestId, StagingRow,
     Subject, User, UserId,
 };
+use jiff::Timestamp;
 use lanes::LaneClaim;
 use secrecy::SecretString;
 use std::collections::BTreeMap;
@@ -36,7 +37,7 @@ struct Kept {
     staging: BTreeMap<(RequestId, u64), StagingRow>,
     log: BTreeMap<RequestId, Vec<LogEntry>>,
     audit: Vec<AuditRecord>,
-    idempotency: BTreeMap<String, serde_json::Value>,
+    idempotency: BTreeMap<String, (Timestamp, serde_json::Value)>,
     epoch: u64,
     claims: BTreeMap<(AppId, Subject), LaneClaim>,
     /// The fencing token handed out last.

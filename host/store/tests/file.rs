@@ -37,7 +37,7 @@ async fn fill(store: &dyn Store) {
         staging: vec![(RequestId(3), row(0)), (RequestId(3), row(1))],
         log: vec![(RequestId(3), line("a")), (RequestId(3), line("b"))],
         audit: vec![audit("a"), audit("b")],
-        idempotency: vec![("key".to_owned(), serde_json::json!({"id": 1}))],
+        idempotency: vec![remembered("key", 0, serde_json::json!({"id": 1}))],
         ..ChangeSet::default()
     };
     store.commit(changes).await.unwrap();
@@ -342,4 +342,20 @@ async fn a_file_from_before_there_was_a_review_queue_gets_one() {
     txn.commit().unwrap();
     drop(db);
     assert_eq!(folder.open().review_count().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn answers_of_a_file_that_did_not_date_them_are_as_old_as_its_last_audit_record() {
+    let folder = Folder::new();
+    fill(&folder.open()).await;
+    {
+        let db = Database::open(folder.path("store")).unwrap();
+        let txn = db.begin_write().unwrap();
+        let by_time: TableDefinition<(i128, &str), ()> = TableDefinition::new("IDEMPOTENCY_BY_TIME");
+        txn.delete_table(by_time).unwrap();
+        txn.commit().unwrap();
+    }
+    let store = folder.open();
+    assert_eq!(store.answers_before(at(0), 9).await.unwrap(), []);
+    assert_eq!(store.answers_before(at(1), 9).await.unwrap(), [(at(0), "key".to_owned())]);
 }

@@ -65,6 +65,7 @@ enum Part {
     Log(u64),
     Audit,
     Idempotency(u8),
+    Forget(u8, i64),
 }
 
 #[derive(Clone, Debug)]
@@ -116,6 +117,7 @@ fn part() -> impl Strategy<Value = Part> {
         2 => (1..12_u64).prop_map(Part::Log),
         1 => Just(Part::Audit),
         1 => (0..4_u8).prop_map(Part::Idempotency),
+        1 => (0..4_u8, 0..4_i64).prop_map(|(n, second)| Part::Forget(n, second)),
     ]
 }
 
@@ -182,7 +184,10 @@ async fn add(store: &dyn Store, part: &Part, changes: &mut ChangeSet) {
         Part::Truncate(run, from) => changes.truncate_staging.push((RequestId(*run), *from)),
         Part::Log(id) => changes.log.push((RequestId(*id), line(&format!("line {id}")))),
         Part::Audit => changes.audit.push(audit("something")),
-        Part::Idempotency(n) => changes.idempotency.push((format!("k{n}"), serde_json::json!({"n": n}))),
+        Part::Idempotency(n) => {
+            changes.idempotency.push(remembered(&format!("k{n}"), i64::from(*n % 2), serde_json::json!({"n": n})));
+        }
+        Part::Forget(n, second) => changes.forget_answers.push((at(*second), format!("k{n}"))),
     }
 }
 
@@ -248,6 +253,10 @@ async fn everything(store: &dyn Store) -> Vec<String> {
         store.tokens(),
         store.audit(None, 99),
         store.audit(None, 1),
+        store.staged_runs(None, 99),
+        store.staged_runs(Some(RequestId(4)), 2),
+        store.answers_before(at(1), 99),
+        store.answers_before(at(2), 2),
     );
     for name in ["ADA", "bob", "eve"] {
         see!(store.user_by_username(name));

@@ -70,6 +70,9 @@ impl SoakArgs {
 
 /// How long the last requests may take to settle once nothing goes wrong any more.
 const SETTLING: Duration = Duration::from_secs(300);
+/// The host's own memory for pages of its store, in MiB: so little that it is full within the first minute. With the
+/// usual amount it would fill for most of an hour, and nobody could tell that from a leak.
+const CACHE_MIB: usize = 4;
 /// How often memory is looked at.
 const SAMPLING: Duration = Duration::from_secs(1);
 /// After how many looks the writes are checked.
@@ -132,6 +135,7 @@ struct Course {
 
 fn soak_in(directory: &Path, results: &Path, args: &SoakArgs, seed: u64) -> Result<Vec<String>> {
     let target = CountingProcess::start(directory, &Options::default())?;
+    fs::write(directory.join("gatehouse.toml"), format!("store_cache_mib = {CACHE_MIB}\n")).context("gatehouse.toml")?;
     let host = Host::start(directory)?;
     let done = Done::default();
     prepare(&host, &target)?;

@@ -104,8 +104,21 @@ pub struct ChangeSet {
     pub log: Vec<(RequestId, LogEntry)>,
     /// Audit records, appended in order.
     pub audit: Vec<AuditRecord>,
-    /// Answers to remember for an Idempotency-Key: key, and JSON of the answer.
-    pub idempotency: Vec<(String, serde_json::Value)>,
+    /// Answers to remember for an Idempotency-Key.
+    pub idempotency: Vec<RememberedAnswer>,
+    /// Answers to forget: when they were remembered, and their keys.
+    pub forget_answers: Vec<(Timestamp, String)>,
+}
+
+/// The answer to a call with an Idempotency-Key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RememberedAnswer {
+    /// The key.
+    pub key: String,
+    /// When it is remembered: what it is forgotten by.
+    pub at: Timestamp,
+    /// The answer, as JSON.
+    pub answer: serde_json::Value,
 }
 
 /// What the API needs to know of a credential. The secret is not part of it.
@@ -170,6 +183,15 @@ pub struct ListPage<T> {
     pub items: Vec<T>,
     /// Hand this in to get the following ones; none at the end.
     pub next: Option<String>,
+}
+
+/// A run that has staging rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StagedRun {
+    /// The run.
+    pub run: RequestId,
+    /// One more than the number of its last row.
+    pub rows: u64,
 }
 
 /// Which accounts. Filters that are none let everything through. Ordered by number.
@@ -383,10 +405,14 @@ pub trait Store: Send + Sync {
     ) -> Result<ListPage<LogEntry>, StoreError>;
     /// A run's staging rows with numbers from `from` on, in order.
     async fn staging(&self, run: RequestId, from: u64, limit: usize) -> Result<Vec<StagingRow>, StoreError>;
+    /// Runs that have staging rows, by number, after this one, without looking at the rows in between.
+    async fn staged_runs(&self, after: Option<RequestId>, limit: usize) -> Result<Vec<StagedRun>, StoreError>;
 
     /// The audit trail, newest first.
     async fn audit(&self, after: Option<&str>, limit: usize) -> Result<ListPage<AuditRecord>, StoreError>;
 
     /// The answer remembered for an Idempotency-Key.
     async fn idempotent(&self, key: &str) -> Result<Option<serde_json::Value>, StoreError>;
+    /// Answers remembered before this moment, the oldest first: when, and their keys.
+    async fn answers_before(&self, before: Timestamp, limit: usize) -> Result<Vec<(Timestamp, String)>, StoreError>;
 }

@@ -4,7 +4,7 @@
 use super::common::target::{FakeConnectors, Fault};
 use super::common::{Running, World, by};
 use gatehouse_core::lifecycle::Event;
-use gatehouse_core::ports::{ChangeSet, CredentialRecord, RequestQuery, Sequence, Versioned};
+use gatehouse_core::ports::{ChangeSet, Clock, CredentialRecord, RememberedAnswer, RequestQuery, Sequence, Versioned};
 use gatehouse_core::{
     App, AppId, Approval, AuditRecord, AuthScheme, Interface, LinkChange, Operation, Request, RequestId, State,
     Subject, User, UserId,
@@ -88,7 +88,11 @@ async fn import(world: &World) {
     let changes = ChangeSet {
         users: users.collect(),
         audit: vec![record],
-        idempotency: vec![("import".to_owned(), serde_json::json!({"created": 7}))],
+        idempotency: vec![RememberedAnswer {
+            key: "import".to_owned(),
+            at: world.clock.now(),
+            answer: serde_json::json!({"created": 7}),
+        }],
         ..ChangeSet::default()
     };
     world.commit(changes).await;

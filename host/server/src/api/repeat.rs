@@ -64,7 +64,7 @@ pub(super) async fn answer_repeated(State(api): State<Api>, request: Request, ne
     if let Some(answer) = remembered(&api, &key, body).await? {
         return Ok(answer);
     }
-    caller.answer_key = Some(AnswerKey { key, body });
+    caller.answer_key = Some(AnswerKey { key, body, at: api.services.clock.now() });
     Ok(next.run(Request::from_parts(parts, Body::from(bytes))).await)
 }
 

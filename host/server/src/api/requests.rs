@@ -96,7 +96,8 @@ pub(super) async fn log(
     Ok(Json(api.services.request_log(number(&id)?, &page.into()).await?))
 }
 
-/// Shows what a reconciliation has collected, and what it plans.
+/// Shows what a reconciliation has collected, and what it plans. The list is empty once a later one of the app has
+/// completed; the counts stay.
 #[utoipa::path(get, path = "/api/v1/requests/{id}/staging", tag = "requests",
     params(("id" = String, Path, description = "The request's number.", example = "UPR-000001"), PageQuery),
     responses((status = 200, body = Page<StagingRowView>), Failures))]

@@ -2,8 +2,9 @@
 //! remembered in the same commit as what the call did, so that a repetition never does it twice.
 
 use super::ServiceError;
-use gatehouse_core::ports::ChangeSet;
+use gatehouse_core::ports::{ChangeSet, RememberedAnswer};
 use gatehouse_core::{Actor, Correlation, Digest};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Who calls, and how.
@@ -26,6 +27,8 @@ pub struct AnswerKey {
     pub key: String,
     /// The digest of the body.
     pub body: Digest,
+    /// When the call was made.
+    pub at: Timestamp,
 }
 
 /// An answer: what goes into the HTTP response, and what is remembered of it.
@@ -81,9 +84,10 @@ impl Caller {
 
     /// Remembers the answer in the commit that does what was asked.
     pub(crate) fn remember(&self, changes: &mut ChangeSet, answer: &Answer) {
-        let Some(AnswerKey { key, body }) = &self.answer_key else { return };
+        let Some(AnswerKey { key, body, at }) = &self.answer_key else { return };
         let remembered = Remembered { request: *body, answer: answer.clone() };
-        changes.idempotency.push((key.clone(), json(&remembered)));
+        let remembered = RememberedAnswer { key: key.clone(), at: *at, answer: json(&remembered) };
+        changes.idempotency.push(remembered);
     }
 
     /// Whether a record is the one the caller has seen.

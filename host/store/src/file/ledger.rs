@@ -1,13 +1,14 @@
-//! What only grows: the audit trail, the answers remembered for idempotency keys; and the counters of the file. It
-//! never changes or removes an entry.
+//! The audit trail, the answers remembered for idempotency keys, and the counters of the file. It never changes an
+//! entry, and removes none but answers that it is told to forget.
 
 use super::fault::{Outcome, damaged};
 use super::record::{decode, encode, fetch};
-use super::tables::{AUDIT, IDEMPOTENCY, META, Record};
+use super::tables::{AUDIT, IDEMPOTENCY, IDEMPOTENCY_BY_TIME, META, Record};
 use crate::cursor::List;
 use gatehouse_core::AuditRecord;
-use gatehouse_core::ports::{ListPage, Sequence, StoreError};
-use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
+use gatehouse_core::ports::{ListPage, RememberedAnswer, Sequence, StoreError};
+use jiff::Timestamp;
+use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 
 /// Counters in `META`. Those of sequences hold the next number to hand out.
 pub(super) const EPOCH: &str = "directory epoch";
@@ -29,6 +30,7 @@ pub(super) struct Ledger<'t> {
     meta: Table<'t, &'static str, Record>,
     audit: Table<'t, u64, Record>,
     idempotency: Table<'t, &'static str, Record>,
+    by_time: Table<'t, (i128, &'static str), ()>,
 }
 
 impl<'t> Ledger<'t> {
@@ -37,6 +39,7 @@ impl<'t> Ledger<'t> {
             meta: txn.open_table(META)?,
             audit: txn.open_table(AUDIT)?,
             idempotency: txn.open_table(IDEMPOTENCY)?,
+            by_time: txn.open_table(IDEMPOTENCY_BY_TIME)?,
         })
     }
 
@@ -60,8 +63,8 @@ impl<'t> Ledger<'t> {
         if self.number(counter(sequence))? < next { self.set_number(counter(sequence), next) } else { Ok(()) }
     }
 
-    pub fn check(&self, idempotency: &[(String, serde_json::Value)]) -> Outcome<()> {
-        for (key, _) in idempotency {
+    pub fn check(&self, idempotency: &[RememberedAnswer]) -> Outcome<()> {
+        for RememberedAnswer { key, .. } in idempotency {
             if self.idempotency.get(key.as_str())?.is_some() {
                 return Err(StoreError::Duplicate { what: format!("the answer for idempotency key `{key}`") }.into());
             }
@@ -69,15 +72,47 @@ impl<'t> Ledger<'t> {
         Ok(())
     }
 
-    pub fn apply(&mut self, audit: Vec<AuditRecord>, idempotency: Vec<(String, serde_json::Value)>) -> Outcome<()> {
+    pub fn apply(&mut self, audit: Vec<AuditRecord>, idempotency: Vec<RememberedAnswer>) -> Outcome<()> {
         if !audit.is_empty() {
             let last = self.audit.last()?.map(|(no, _)| no.value());
             for (record, no) in audit.iter().zip(last.map_or(1, |no| no + 1)..) {
                 self.audit.insert(no, encode(record)?.as_slice())?;
             }
         }
-        for (key, answer) in idempotency {
+        for RememberedAnswer { key, at, answer } in idempotency {
             self.idempotency.insert(key.as_str(), encode(&answer)?.as_slice())?;
+            self.by_time.insert((at.as_nanosecond(), key.as_str()), ())?;
+        }
+        Ok(())
+    }
+
+    /// Forgets answers; those that are not there are forgotten already.
+    pub fn forget(&mut self, answers: Vec<(Timestamp, String)>) -> Outcome<()> {
+        for (at, key) in answers {
+            if self.by_time.remove((at.as_nanosecond(), key.as_str()))?.is_some() {
+                self.idempotency.remove(key.as_str())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a time to answers of a file that was written before they had one: that of its last audit record, for they
+    /// are no younger.
+    pub fn date_answers(&mut self) -> Outcome<()> {
+        if self.by_time.len()? == self.idempotency.len()? {
+            return Ok(());
+        }
+        let last = self.audit.last()?.map(|(_, record)| decode::<AuditRecord>(record.value())).transpose()?;
+        let at = last.map_or(0, |record| record.at.as_nanosecond());
+        let mut dated = std::collections::BTreeSet::new();
+        for entry in self.by_time.iter()? {
+            dated.insert(entry?.0.value().1.to_owned());
+        }
+        for entry in self.idempotency.iter()? {
+            let key = entry?.0;
+            if !dated.contains(key.value()) {
+                self.by_time.insert((at, key.value()), ())?;
+            }
         }
         Ok(())
     }
@@ -102,6 +137,21 @@ pub(super) fn audit(txn: &ReadTransaction, after: Option<&str>, limit: usize) ->
         Ok((no.value(), decode(bytes.value())?))
     });
     List::Audit.page(records, limit)
+}
+
+pub(super) fn answers_before(
+    txn: &ReadTransaction,
+    before: Timestamp,
+    limit: usize,
+) -> Outcome<Vec<(Timestamp, String)>> {
+    let table = txn.open_table(IDEMPOTENCY_BY_TIME)?;
+    let old = table.range(..(before.as_nanosecond(), ""))?.take(limit).map(|entry| {
+        let key = entry?.0;
+        let (at, key) = key.value();
+        let at = Timestamp::from_nanosecond(at).map_err(|_| damaged("an answer of no time"))?;
+        Ok((at, key.to_owned()))
+    });
+    old.collect()
 }
 
 pub(super) fn idempotent(txn: &ReadTransaction, key: &str) -> Outcome<Option<serde_json::Value>> {

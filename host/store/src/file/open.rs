@@ -309,6 +309,7 @@ fn prepare(db: &Database, key: &DataKey, options: &OpenOptions) -> Outcome<Insta
         tables.recount()?;
         tables.set_meta(COUNTED_KEY, &[1])?;
     }
+    tables.date_answers()?;
     tables.clear_claims()?;
     drop(tables);
     txn.set_quick_repair(options.quick_repair);

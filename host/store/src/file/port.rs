@@ -7,7 +7,7 @@ use super::{RedbStore, accounts, credentials, directory, ledger, queue, registry
 use async_trait::async_trait;
 use gatehouse_core::ports::{
     AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, ListPage, RequestFigures,
-    RequestQuery, Sequence, Store, StoreError, Token,
+    RequestQuery, Sequence, StagedRun, Store, StoreError, Token,
 };
 use gatehouse_core::{
     Account, AccountId, App, AppId, AuditRecord, Connector, Digest, LogEntry, Profile, Request, RequestId, Situation,
@@ -180,6 +180,10 @@ impl Store for RedbStore {
         self.list(move |txn| request_lists::staging(txn, run, from, limit)).await
     }
 
+    async fn staged_runs(&self, after: Option<RequestId>, limit: usize) -> Answer<Vec<StagedRun>> {
+        self.list(move |txn| request_lists::staged_runs(txn, after, limit)).await
+    }
+
     async fn audit(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<AuditRecord>> {
         let after = after.map(str::to_owned);
         self.list(move |txn| ledger::audit(txn, after.as_deref(), limit)).await
@@ -187,5 +191,9 @@ impl Store for RedbStore {
 
     async fn idempotent(&self, key: &str) -> Answer<Option<serde_json::Value>> {
         self.look_up(|txn| ledger::idempotent(txn, key))
+    }
+
+    async fn answers_before(&self, before: Timestamp, limit: usize) -> Answer<Vec<(Timestamp, String)>> {
+        self.list(move |txn| ledger::answers_before(txn, before, limit)).await
     }
 }

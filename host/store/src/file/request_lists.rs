@@ -10,7 +10,7 @@ use super::tables::{
     REQUESTS_IN_REVIEW, Record, STAGING,
 };
 use crate::cursor::List;
-use gatehouse_core::ports::{ListPage, RequestFigures, RequestQuery};
+use gatehouse_core::ports::{ListPage, RequestFigures, RequestQuery, StagedRun};
 use gatehouse_core::{AppId, LogEntry, Operation, Request, RequestId, StagingRow, State, Subject};
 use jiff::Timestamp;
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
@@ -169,4 +169,19 @@ pub(super) fn staging(txn: &ReadTransaction, run: RequestId, from: u64, limit: u
     let table = txn.open_table(STAGING)?;
     let rows = table.range((run.0, from)..=(run.0, u64::MAX))?;
     rows.take(limit).map(|entry| decode(entry?.1.value())).collect()
+}
+
+/// From the first row of a run to its last, and on to the next run: two steps for each.
+pub(super) fn staged_runs(txn: &ReadTransaction, after: Option<RequestId>, limit: usize) -> Outcome<Vec<StagedRun>> {
+    let table = txn.open_table(STAGING)?;
+    let (mut from, mut runs) = (after.map_or(0, |after| after.0.saturating_add(1)), Vec::new());
+    while runs.len() < limit {
+        let Some(first) = table.range((from, 0)..)?.next().transpose()? else { break };
+        let run = first.0.value().0;
+        let last = table.range((run, 0)..=(run, u64::MAX))?.next_back().transpose()?;
+        let rows = last.map_or(0, |(key, _)| key.value().1.saturating_add(1));
+        runs.push(StagedRun { run: RequestId(run), rows });
+        from = run.saturating_add(1);
+    }
+    Ok(runs)
 }

@@ -109,4 +109,6 @@ tables! {
 
     AUDIT: u64 => Record;
     IDEMPOTENCY: &'static str => Record;
+    /// When an answer was remembered, in nanoseconds since 1970, and its key.
+    IDEMPOTENCY_BY_TIME: (i128, &'static str) => ();
 }

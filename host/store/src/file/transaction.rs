@@ -10,7 +10,7 @@ use super::registry::{Registry, RegistryChanges};
 use super::requests::{RequestChanges, Requests, Rows};
 use crate::change::{invalid, sound};
 use crate::vault::DataKey;
-use gatehouse_core::ports::{ChangeSet, Claim, ClaimLimits, CredentialRecord, Fence, Sequence};
+use gatehouse_core::ports::{ChangeSet, Claim, ClaimLimits, CredentialRecord, Fence, RememberedAnswer, Sequence};
 use gatehouse_core::{AppId, AuditRecord};
 use jiff::{SignedDuration, Timestamp};
 use redb::WriteTransaction;
@@ -40,7 +40,8 @@ struct Checked {
     requests: RequestChanges,
     remove_apps: Vec<AppId>,
     audit: Vec<AuditRecord>,
-    idempotency: Vec<(String, serde_json::Value)>,
+    idempotency: Vec<RememberedAnswer>,
+    forget_answers: Vec<(Timestamp, String)>,
 }
 
 /// A call of `claim`.
@@ -113,6 +114,7 @@ impl<'t> Tables<'t> {
             remove_apps: changes.remove_apps,
             audit: changes.audit,
             idempotency: changes.idempotency,
+            forget_answers: changes.forget_answers,
         })
     }
 
@@ -130,6 +132,7 @@ impl<'t> Tables<'t> {
             self.accounts.remove_app(app)?;
             self.requests.remove_app(app)?;
         }
+        self.ledger.forget(checked.forget_answers)?;
         self.ledger.apply(checked.audit, checked.idempotency)
     }
 
@@ -175,6 +178,11 @@ impl<'t> Tables<'t> {
     /// Counts all requests anew.
     pub fn recount(&mut self) -> Outcome<()> {
         self.requests.recount()
+    }
+
+    /// Gives a time to answers that have none.
+    pub fn date_answers(&mut self) -> Outcome<()> {
+        self.ledger.date_answers()
     }
 
     /// Writes what the file says of itself.

@@ -56,8 +56,8 @@ impl Kept {
         if let Some(app) = written.into_iter().find(|app| !there(app)) {
             return Err(invalid(format!("app {app} is not there")));
         }
-        if let Some((key, _)) = changes.idempotency.iter().find(|(key, _)| self.idempotency.contains_key(key)) {
-            return Err(StoreError::Duplicate { what: format!("the answer for idempotency key `{key}`") });
+        if let Some(answer) = changes.idempotency.iter().find(|answer| self.idempotency.contains_key(&answer.key)) {
+            return Err(StoreError::Duplicate { what: format!("the answer for idempotency key `{}`", answer.key) });
         }
         Ok(Checked { users, profiles, apps, tokens, accounts, requests })
     }
@@ -104,7 +104,12 @@ impl Kept {
             self.log.entry(id).or_default().push(entry);
         }
         self.audit.extend(changes.audit);
-        self.idempotency.extend(changes.idempotency);
+        for (at, key) in changes.forget_answers {
+            if self.idempotency.get(&key).is_some_and(|(found, _)| *found == at) {
+                self.idempotency.remove(&key);
+            }
+        }
+        self.idempotency.extend(changes.idempotency.into_iter().map(|kept| (kept.key, (kept.at, kept.answer))));
         changes.remove_apps.into_iter().for_each(|app| self.remove_app(app));
     }
 

@@ -6,7 +6,7 @@ use crate::cursor::List;
 use async_trait::async_trait;
 use gatehouse_core::ports::{
     AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, ListPage, RequestFigures,
-    RequestQuery, Sequence, Store, StoreError, Token,
+    RequestQuery, Sequence, StagedRun, Store, StoreError, Token,
 };
 use gatehouse_core::{
     Account, AccountId, App, AppId, AuditRecord, Connector, Digest, LogEntry, Profile, Request, RequestId, Situation,
@@ -243,6 +243,14 @@ impl Store for MemoryStore {
         Ok(rows.take(limit).map(|(_, row)| row.clone()).collect())
     }
 
+    async fn staged_runs(&self, after: Option<RequestId>, limit: usize) -> Answer<Vec<StagedRun>> {
+        let mut runs = BTreeMap::new();
+        for (run, no) in self.kept().staging.keys().filter(|(run, _)| after.is_none_or(|after| *run > after)) {
+            runs.insert(*run, no + 1);
+        }
+        Ok(runs.into_iter().take(limit).map(|(run, rows)| StagedRun { run, rows }).collect())
+    }
+
     async fn audit(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<AuditRecord>> {
         let kept = self.kept();
         let records: Vec<_> = (1..).zip(kept.audit.iter().cloned()).collect();
@@ -250,6 +258,15 @@ impl Store for MemoryStore {
     }
 
     async fn idempotent(&self, key: &str) -> Answer<Option<serde_json::Value>> {
-        Ok(self.kept().idempotency.get(key).cloned())
+        Ok(self.kept().idempotency.get(key).map(|(_, answer)| answer.clone()))
+    }
+
+    async fn answers_before(&self, before: Timestamp, limit: usize) -> Answer<Vec<(Timestamp, String)>> {
+        let kept = self.kept();
+        let answers = kept.idempotency.iter().map(|(key, (at, _))| (*at, key.clone()));
+        let mut old: Vec<_> = answers.filter(|(at, _)| *at < before).collect();
+        old.sort();
+        old.truncate(limit);
+        Ok(old)
     }
 }

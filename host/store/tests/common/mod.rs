@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, dead_code)]
 
-use gatehouse_core::ports::{ChangeSet, Claim, ClaimLimits, CredentialRecord, Store, StoreError, Token, Versioned};
+use gatehouse_core::ports::{
+    ChangeSet, Claim, ClaimLimits, CredentialRecord, RememberedAnswer, Store, StoreError, Token, Versioned,
+};
 use gatehouse_core::{
     Account, AccountId, Actor, App, AppId, Approval, AuditRecord, AuthScheme, Change, Connector, ConnectorRef,
     Description, Digest, Level, LogEntry, Operation, Profile, ProvisioningConfig, Request, RequestId, RequestObject,
@@ -204,6 +206,11 @@ pub fn line(message: &str) -> LogEntry {
 
 pub fn audit(subject: &str) -> AuditRecord {
     AuditRecord::new(at(0), &Actor::host(), "test", subject).with("fact", 1)
+}
+
+/// The answer to a call with this key, remembered at this second.
+pub fn remembered(key: &str, second: i64, answer: serde_json::Value) -> RememberedAnswer {
+    RememberedAnswer { key: key.to_owned(), at: at(second), answer }
 }
 
 pub fn new<T>(records: impl IntoIterator<Item = T>) -> Vec<Versioned<T>> {

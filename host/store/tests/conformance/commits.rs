@@ -18,6 +18,7 @@ conformance! {
     a_change_that_speaks_of_what_is_not_there_is_refused,
     any_change_to_the_directory_advances_its_epoch,
     an_idempotency_key_remembers_one_answer,
+    answers_are_forgotten_by_their_age_and_their_keys_are_free_again,
     numbers_are_handed_out_once_in_order,
     a_credential_comes_back_with_its_secret_and_lists_without,
     a_connector_keeps_its_component_and_is_added_once,
@@ -126,7 +127,7 @@ async fn one_refused_part_refuses_the_whole_change(store: &dyn Store) {
         staging: vec![(RequestId(1), row(0))],
         log: vec![(RequestId(1), line("a"))],
         audit: vec![audit("a")],
-        idempotency: vec![("k".to_owned(), serde_json::json!(1))],
+        idempotency: vec![remembered("k", 0, serde_json::json!(1))],
         ..ChangeSet::default()
     };
     let refused = store.commit(changes).await;
@@ -210,7 +211,7 @@ async fn any_change_to_the_directory_advances_its_epoch(store: &dyn Store) {
 async fn an_idempotency_key_remembers_one_answer(store: &dyn Store) {
     let answer = |n: u64, name: &str| ChangeSet {
         users: new([user(n, name)]),
-        idempotency: vec![("key".to_owned(), serde_json::json!({"id": n, "nested": [null, 1.5]}))],
+        idempotency: vec![remembered("key", 0, serde_json::json!({"id": n, "nested": [null, 1.5]}))],
         ..ChangeSet::default()
     };
     store.commit(answer(1, "jane")).await.unwrap();
@@ -219,6 +220,27 @@ async fn an_idempotency_key_remembers_one_answer(store: &dyn Store) {
     assert_eq!(store.user(UserId(2)).await.unwrap(), None, "the second one did nothing");
     assert_eq!(store.idempotent("key").await.unwrap(), Some(serde_json::json!({"id": 1, "nested": [null, 1.5]})));
     assert_eq!(store.idempotent("other").await.unwrap(), None);
+}
+
+async fn answers_are_forgotten_by_their_age_and_their_keys_are_free_again(store: &dyn Store) {
+    let kept = |key: &str, second: i64| remembered(key, second, serde_json::json!(second));
+    let idempotency = vec![kept("b", 10), kept("a", 20), kept("c", 5)];
+    store.commit(ChangeSet { idempotency, ..ChangeSet::default() }).await.unwrap();
+    let old = store.answers_before(at(20), 9).await.unwrap();
+    assert_eq!(
+        old,
+        [(at(5), "c".to_owned()), (at(10), "b".to_owned())],
+        "oldest first, and not the one of that moment"
+    );
+    assert_eq!(store.answers_before(at(20), 1).await.unwrap(), old[..1]);
+    let not_there = [(at(1), "a".to_owned()), (at(1), "none".to_owned())];
+    let forget_answers = old.into_iter().chain(not_there).collect();
+    store.commit(ChangeSet { forget_answers, ..ChangeSet::default() }).await.unwrap();
+    assert_eq!(store.idempotent("b").await.unwrap(), None);
+    assert_eq!(store.idempotent("a").await.unwrap(), Some(serde_json::json!(20)), "another one had that time");
+    assert_eq!(store.answers_before(at(99), 9).await.unwrap(), [(at(20), "a".to_owned())]);
+    store.commit(ChangeSet { idempotency: vec![kept("b", 30)], ..ChangeSet::default() }).await.unwrap();
+    assert_eq!(store.idempotent("b").await.unwrap(), Some(serde_json::json!(30)));
 }
 
 async fn numbers_are_handed_out_once_in_order(store: &dyn Store) {

@@ -1,7 +1,7 @@
 //! Lists: filters, order, pages, cursors.
 
 use crate::common::*;
-use gatehouse_core::ports::{AccountQuery, ChangeSet, RequestQuery, Store, StoreError};
+use gatehouse_core::ports::{AccountQuery, ChangeSet, RequestQuery, StagedRun, Store, StoreError};
 use gatehouse_core::{
     Account, AppId, LinkState, Operation, Request, RequestId, Situation, State, Subject, User, UserId,
 };
@@ -17,8 +17,23 @@ conformance! {
     the_oldest_unsettled_request_of_an_app_is_found,
     logs_come_in_order_and_audit_newest_first,
     staging_rows_are_replaced_and_truncated,
+    runs_with_rows_are_found_by_their_numbers,
     a_cursor_of_another_list_is_refused,
     lists_by_name_are_sorted,
+}
+
+async fn runs_with_rows_are_found_by_their_numbers(store: &dyn Store) {
+    with_apps(store).await;
+    add_requests(store, [1, 2, 5, 9].map(|id| request(id, 1, id, None))).await;
+    let staging = [(1, 0), (1, 1), (5, 7), (9, 0)].map(|(run, no)| (RequestId(run), row(no)));
+    store.commit(ChangeSet { staging: staging.into(), ..ChangeSet::default() }).await.unwrap();
+    let runs = |found: Vec<StagedRun>| found.into_iter().map(|staged| (staged.run.0, staged.rows)).collect::<Vec<_>>();
+    assert_eq!(runs(store.staged_runs(None, 9).await.unwrap()), [(1, 2), (5, 8), (9, 1)]);
+    assert_eq!(runs(store.staged_runs(Some(RequestId(1)), 1).await.unwrap()), [(5, 8)]);
+    let truncate_staging = vec![(RequestId(1), 1), (RequestId(5), 0)];
+    store.commit(ChangeSet { truncate_staging, ..ChangeSet::default() }).await.unwrap();
+    assert_eq!(runs(store.staged_runs(None, 9).await.unwrap()), [(1, 1), (9, 1)]);
+    assert_eq!(runs(store.staged_runs(Some(RequestId(9)), 9).await.unwrap()), []);
 }
 
 async fn users_come_by_number_in_pages(store: &dyn Store) {
