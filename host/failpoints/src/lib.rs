@@ -97,6 +97,9 @@ pub const FAILPOINTS: &[Failpoint] = &[
     point("rows.after_commit", "accounts, links and child requests of the batch are durable"),
     point("store.before_commit", "the store's transaction is made; it is not committed"),
     point("store.after_commit", "the transaction is committed; nobody has been told"),
+    point("compact.before_commit", "the compacted copy of the store is written; it is not durable"),
+    point("compact.after_commit", "the copy is durable, beside the store"),
+    point("compact.after_swap", "the copy has taken the place of the store"),
     point("shutdown.told", "the engine was told to stop; work is under way"),
     point("shutdown.done", "all work has ended or is broken off, and its claims are given back"),
 ];

@@ -13,7 +13,7 @@ use gatehouse_core::ports::{CallReport, Finding, Store, StoreError};
 use gatehouse_core::{App, Request};
 use gatehouse_engine::{Engine, EngineConfig, Review, SystemClock};
 use gatehouse_sandbox::{CompileChild, Limits, Sandbox, SandboxConfig};
-use gatehouse_store::{Manifest, OpenOptions, RedbStore, Staged};
+use gatehouse_store::{Compacted, Manifest, OpenOptions, RedbStore, Staged};
 use secrecy::SecretBox;
 use std::collections::BTreeMap;
 use std::fs;
@@ -180,6 +180,10 @@ impl Safekeeping for Keeper {
 
     async fn stage(&self, from: PathBuf, other_installation: bool) -> Result<Staged, ServiceError> {
         Ok(self.store.stage(from, other_installation).await?)
+    }
+
+    async fn compact(&self) -> Result<Compacted, ServiceError> {
+        Ok(self.store.compact().await?)
     }
 
     async fn adopt(&self, staged: Staged) -> Result<(), ServiceError> {

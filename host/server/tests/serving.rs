@@ -155,6 +155,29 @@ fn asked(at: &Path, host: &Serving, args: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
+fn the_store_is_compacted_while_serving_and_the_trail_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let host = Serving::start(at, &["--print-token-to", "token"]);
+    assert_eq!(asked(at, &host, &["profile", "create", "staff"]).0, 0);
+    let (code, said, stderr) = asked(at, &host, &["compact", "--output", "json"]);
+    assert_eq!(code, 0, "{stderr}");
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let length = fs::metadata(at.join("data/gatehouse.db")).unwrap().len();
+    assert!(said["stored"].as_u64() < said["after"].as_u64() && said["after"].as_u64() <= Some(length), "{said}");
+    assert!(asked(at, &host, &["profile", "list"]).1.contains("staff"));
+    assert!(asked(at, &host, &["audit", "list"]).1.contains("store.compact"));
+    // No space for a copy where its file cannot be made.
+    fs::create_dir(at.join("data/gatehouse.db.compacting")).unwrap();
+    let (code, _, stderr) = asked(at, &host, &["compact"]);
+    assert!(code == 1 && stderr.contains("as it was"), "{stderr}");
+    assert_eq!(asked(at, &host, &["profile", "create", "later"]).0, 0, "it goes on");
+    assert_eq!(host.stop().0, Some(0));
+    let host = Serving::start(at, &[]);
+    assert!(asked(at, &host, &["profile", "list"]).1.contains("later"));
+}
+
+#[test]
 fn a_backup_is_made_and_restored_while_serving_and_what_does_not_belong_is_refused() {
     let directory = tempfile::tempdir().unwrap();
     let at = directory.path();

@@ -4,6 +4,7 @@
 mod accounts;
 mod backup;
 mod codes;
+mod compact;
 mod counts;
 mod credentials;
 mod directory;
@@ -28,6 +29,7 @@ mod unique;
 mod writer;
 
 pub use backup::Manifest;
+pub use compact::Compacted;
 pub use open::OpenOptions;
 pub use restore::Staged;
 
@@ -58,6 +60,8 @@ pub struct RedbStore {
     /// Gone once the store is being dropped.
     jobs: Option<Sender<Job>>,
     writer: Option<JoinHandle<()>>,
+    /// Held by what reads the whole file, and by what replaces it: a compaction waits for a backup, and a backup for it.
+    whole: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl RedbStore {
@@ -88,7 +92,16 @@ impl RedbStore {
         let writer = std::thread::Builder::new().name("store writer".to_owned()).spawn(move || writer.run(&queue));
         let writer = writer.map_err(|e| Fault::Broken(format!("no thread for the store's writer ({e})")))?;
         let options = options.clone();
-        Ok(Self { shared, key, counters, options, master, jobs: Some(jobs), writer: Some(writer) })
+        Ok(Self {
+            shared,
+            key,
+            counters,
+            options,
+            master,
+            jobs: Some(jobs),
+            writer: Some(writer),
+            whole: Arc::default(),
+        })
     }
 
     /// Seals every credential anew, under a new data key, and that under this master key. The store opens with the
@@ -107,7 +120,14 @@ impl RedbStore {
     /// The file is there already, or cannot be written.
     pub async fn backup(&self, to: impl Into<PathBuf>, now: Timestamp) -> Result<Manifest, StoreError> {
         let (shared, to) = (self.shared.clone(), to.into());
-        self.noted(blocking(move || backup::backup(&*shared.db()?, &to, now)).await)
+        let whole = self.whole.clone().lock_owned().await;
+        self.noted(
+            blocking(move || {
+                let _whole = whole;
+                backup::backup(&*shared.db()?, &to, now)
+            })
+            .await,
+        )
     }
 
     /// Unpacks a backup beside the store, and proves that it is whole, readable by this Gatehouse, under its master
@@ -137,6 +157,16 @@ impl RedbStore {
         let Staged { store, path, .. } = staged;
         drop(store);
         self.write(|reply| Job::Adopt(path, reply)).await
+    }
+
+    /// Gives back the space in the file that nothing uses any more. Whoever writes waits meanwhile; whoever reads goes
+    /// on, and waits only while the compacted file takes its place. Needs space for a second file for that time.
+    ///
+    /// # Errors
+    /// No space for the copy, or the disk refused; the store is as it was.
+    pub async fn compact(&self) -> Result<Compacted, StoreError> {
+        let whole = self.whole.clone().lock_owned().await;
+        self.write(|reply| Job::Compact(whole, reply)).await
     }
 
     /// Has the writer do something: durable when it answers.

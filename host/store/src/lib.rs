@@ -8,7 +8,7 @@ mod file;
 mod memory;
 mod vault;
 
-pub use file::{Manifest, OpenOptions, RedbStore, Staged};
+pub use file::{Compacted, Manifest, OpenOptions, RedbStore, Staged};
 pub use memory::MemoryStore;
 pub use vault::MasterKey;
 

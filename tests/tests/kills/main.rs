@@ -36,6 +36,7 @@ enum Job {
     Decisions(&'static str),
     Shutdown(&'static str),
     Concluded(&'static str),
+    Compaction(&'static str),
     Unmarked(&'static str, bool),
     Run(&'static str, u64),
     RunAgain(&'static str, &'static str),
@@ -54,6 +55,7 @@ fn do_job(lane: &mut Lane, people: &mut People, job: &Job) {
         Job::Approved(point) => operations::cycle_approved(lane, point),
         Job::Decisions(point) => operations::decisions(lane, point),
         Job::Shutdown(point) => operations::shutdown(lane, point),
+        Job::Compaction(point) => operations::compaction(lane, point),
         Job::Concluded(point) => operations::concluded(lane, point),
         Job::Unmarked(point, arrives) => operations::unmarked(lane, point, *arrives),
         Job::Run(point, nth) => drop(people.run(lane, &[format!("{point}:{nth}")], &[])),
@@ -114,6 +116,7 @@ fn operation_jobs() -> Vec<Job> {
         jobs.extend([Job::Approved(point), Job::Decisions(point)]);
     }
     jobs.extend(["shutdown.told", "shutdown.done"].map(Job::Shutdown));
+    jobs.extend(["compact.before_commit", "compact.after_commit", "compact.after_swap"].map(Job::Compaction));
     jobs.extend(["conclude.before_commit", "conclude.after_commit"].map(Job::Concluded));
     jobs.extend(
         ["gate.after_write", "gate.after_reply", "call.after", "outcome.before_commit"].map(|p| Job::Unmarked(p, true)),

@@ -334,6 +334,23 @@ pub fn shutdown(lane: &mut Lane, point: &str) {
     }
 }
 
+/// The store is compacted in the middle of somebody's cycle, and the host killed meanwhile.
+pub fn compaction(lane: &mut Lane, point: &str) {
+    let mut person = Person::new(lane, ACCOUNTS);
+    for operation in CYCLE {
+        lane.doing = format!("compact {point}");
+        let deaths = lane.report.kills.len() + 1;
+        lane.arm(&[format!("{point}:1")]);
+        let key = lane.key();
+        let answered = lane.post("/api/v1/compact", &json!({}), &key).map(|answer| answer.text);
+        assert!(answered.is_err(), "{}: {answered:?}", lane.doing);
+        while lane.report.kills.len() < deaths {
+            lane.must_die();
+        }
+        perform(lane, &mut person, operation, &[], &[]);
+    }
+}
+
 /// An Unfreeze of an account that is deactivated besides: nothing is left to call for.
 pub fn concluded(lane: &mut Lane, point: &str) {
     let mut person = Person::new(lane, ACCOUNTS);

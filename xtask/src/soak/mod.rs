@@ -16,12 +16,12 @@ use anyhow::{Context, Result, bail};
 use chaos::Weather;
 use clap::Args;
 use gatehouse_tests::counting::{CountingProcess, Options};
-use gatehouse_tests::{Method, Target as _, guest, stop_all_on_interrupt};
+use gatehouse_tests::{Method, Target as _, guest, stop_all_on_interrupt, until};
 use host::{Host, Stop, locked, pause};
 use indicatif::{ProgressBar, ProgressStyle};
 use load::{APP, Done, PROFILE, Worker};
 use model::{Person, Writes};
-use report::{Memory, Sample};
+use report::{File, Memory, Sample};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -135,7 +135,8 @@ struct Course {
 
 fn soak_in(directory: &Path, results: &Path, args: &SoakArgs, seed: u64) -> Result<Vec<String>> {
     let target = CountingProcess::start(directory, &Options::default())?;
-    fs::write(directory.join("gatehouse.toml"), format!("store_cache_mib = {CACHE_MIB}\n")).context("gatehouse.toml")?;
+    fs::write(directory.join("gatehouse.toml"), format!("store_cache_mib = {CACHE_MIB}\n"))
+        .context("gatehouse.toml")?;
     let host = Host::start(directory)?;
     let done = Done::default();
     prepare(&host, &target)?;
@@ -296,8 +297,8 @@ impl Field<'_> {
         Ok(violations)
     }
 
-    /// Prints the figures and writes them to files; a violation if memory was not flat.
-    fn figures(&self, course: &Course, results: &Path, seed: u64) -> Result<Option<String>> {
+    /// Prints the figures and writes them to files; violations if memory was not flat, or the file is too large.
+    fn figures(&self, course: &Course, results: &Path, seed: u64) -> Result<Vec<String>> {
         let minutes = course.samples.last().map_or(1.0, |last| last.seconds / 60.0);
         let requests = self.done.count();
         let (kills, repeated) = (self.host.kills(), self.host.repeated());
@@ -323,19 +324,46 @@ impl Field<'_> {
             "    {}",
             memory.map_or("memory: the last host did not live long enough for a judgement".to_owned(), |m| m.line())
         );
-        let before = self.host.store_bytes();
+        let file = self.file()?;
+        println!("    {}", file.line());
+        // What was compacted opens again.
         self.host.stop_and_start(|_| Ok(()))?;
-        let after = self.host.store_bytes();
-        println!("    file of the store: {before} bytes, {after} after a stop and a start");
+        let still_staged = self.rows_of_superseded_runs()?;
         let figures = json!({
             "seed": seed, "minutes": minutes, "people": course.people.len(), "requests": requests, "kills": kills,
             "calls_repeated": repeated, "target_requests": self.target.requests()?, "writes_sent": course.writes.sent,
             "writes_taken": course.writes.taken(), "faults": course.faults, "memory": memory,
-            "store_bytes": before, "store_bytes_compacted": after, "samples": course.samples,
+            "file": file, "samples": course.samples,
         });
         fs::write(results.join("soak.json"), format!("{figures:#}\n")).context("soak.json")?;
         fs::write(results.join("soak.svg"), report::svg(&course.samples)).context("soak.svg")?;
-        Ok(memory.filter(|memory| !memory.is_flat()).map(|memory| format!("not flat: {}", memory.line())))
+        let not_flat = memory.filter(|memory| !memory.is_flat()).map(|memory| format!("not flat: {}", memory.line()));
+        let too_large = (!file.is_bounded()).then(|| format!("too large: {}", file.line()));
+        Ok(not_flat.into_iter().chain(too_large).chain(still_staged).collect())
+    }
+
+    /// Compacts the file while the host serves.
+    fn file(&self) -> Result<File> {
+        let said = self.host.cli(&["compact", "--output", "json"])?;
+        let said: Value = serde_json::from_str(&said).context("what `compact` says")?;
+        let number = |name: &str| said[name].as_u64().with_context(|| format!("`{name}` in {said}"));
+        Ok(File { before: number("before")?, compacted: number("after")?, stored: number("stored")? })
+    }
+
+    /// The rows of a run go once a later one has completed; a violation for each that still has some.
+    fn rows_of_superseded_runs(&self) -> Result<Vec<String>> {
+        let mut runs = self.host.list("/api/v1/requests?operation=Reconcile&state=Completed")?;
+        // Newest first: those of the newest stay.
+        runs.drain(..runs.len().min(1));
+        let mut left = Vec::new();
+        for run in runs {
+            let id = run["id"].as_str().unwrap_or_default();
+            let rows = || self.host.list(&format!("/api/v1/requests/{id}/staging")).ok().filter(Vec::is_empty);
+            if until(rows).is_none() {
+                left.push(format!("{id} still has staging rows, and a later run has completed"));
+            }
+        }
+        Ok(left)
     }
 }
 

@@ -86,6 +86,42 @@ impl Memory {
     }
 }
 
+/// The store's file at the end, before and after it was compacted, and what is stored in it. All in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct File {
+    /// Before.
+    pub before: u64,
+    /// After.
+    pub compacted: u64,
+    /// All keys and values.
+    pub stored: u64,
+}
+
+/// How many times what is stored in it a compacted file may be.
+const FILE_TIMES: u64 = 2;
+/// And so many bytes besides: what a file of next to nothing has.
+const FILE_BESIDES: u64 = 2 << 20;
+
+impl File {
+    /// Whether compacting leaves a file in proportion to what is in it.
+    pub fn is_bounded(&self) -> bool {
+        self.compacted <= self.stored * FILE_TIMES + FILE_BESIDES
+    }
+
+    /// For people.
+    pub fn line(&self) -> String {
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        format!(
+            "file of the store: {:.1} MiB, {:.1} MiB once compacted (while serving), for {:.1} MiB of data (at most \
+             {FILE_TIMES} times that and {:.0} MiB)",
+            mib(self.before),
+            mib(self.compacted),
+            mib(self.stored),
+            mib(FILE_BESIDES)
+        )
+    }
+}
+
 /// About so many of the samples, evenly, as rows of a table with its heading.
 pub fn table(samples: &[Sample], rows: usize) -> Vec<Vec<String>> {
     let heading = ["time", "host", "RSS MiB", "requests", "a minute", "store MiB"];
@@ -192,6 +228,13 @@ mod tests {
         let warm = Memory::of(&samples(|at| 100_000.0 + 100.0 * at.min(300.0))).unwrap();
         assert!(warm.is_flat(), "{warm:?}");
         assert!(Memory::of(&samples(|_| 1.0)[..150]).is_none(), "too short to be judged");
+    }
+
+    #[test]
+    fn a_file_is_bounded_by_what_is_stored_in_it_and_not_by_what_it_was() {
+        let file = File { before: 900 << 20, compacted: 22 << 20, stored: 10 << 20 };
+        assert!(file.is_bounded(), "{}", file.line());
+        assert!(!File { stored: 9 << 20, ..file }.is_bounded());
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! `/backup` and `/restore`: the store as a file, streamed, and back.
+//! `/backup` and `/restore`: the store as a file, streamed, and back; `/compact`: the file itself.
 
 use super::problem::Failures;
 use super::{Api, Problem};
 use crate::service::{Caller, ServiceError};
-use crate::wire::RestoredView;
+use crate::wire::{CompactedView, RestoredView};
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
 use axum::http::{Method, StatusCode, header};
@@ -54,6 +54,21 @@ pub(super) async fn backup(State(api): State<Api>, Extension(caller): Extension<
     let headers =
         [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_LENGTH, length.to_string())];
     Ok((headers, Body::from_stream(pieces)).into_response())
+}
+
+/// Gives back the space in the store's file that nothing uses any more. Calls that only read go on meanwhile; those that
+/// change something wait. Needs space for a second file until it is done.
+#[utoipa::path(post, path = "/api/v1/compact", tag = "system",
+    responses((status = 200, body = CompactedView), Failures))]
+pub(super) async fn compact(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<CompactedView>, Problem> {
+    let services = api.services.clone();
+    // Not broken off when the caller hangs up: it is to be in the audit trail.
+    let compacting = tokio::spawn(async move { services.compact(&caller).await });
+    let compacted = compacting.await.map_err(|error| ServiceError::Internal(error.to_string()))?;
+    Ok(Json(CompactedView::from(compacted?)))
 }
 
 /// Goes back to a backup, while serving. All of it is proved before anything is touched; then what is under way is

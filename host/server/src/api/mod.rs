@@ -127,6 +127,7 @@ fn protected() -> OpenApiRouter<Api> {
         .routes(routes!(system::revoke_token))
         .routes(routes!(system::audit))
         .routes(routes!(backup::backup))
+        .routes(routes!(backup::compact))
         .routes(routes!(backup::restore))
         .layer(DefaultBodyLimit::max(BODY))
         .merge(uploads)

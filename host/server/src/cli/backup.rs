@@ -1,4 +1,4 @@
-//! `gatehouse backup` and `gatehouse restore`.
+//! `gatehouse backup`, `gatehouse restore` and `gatehouse compact`.
 
 use super::{Outcome, Session};
 use anyhow::{Context, Result, bail};
@@ -43,6 +43,15 @@ pub(super) fn backup(args: &BackupArgs, session: &Session) -> Result<Outcome> {
             args.file.display()
         ),
     );
+    Ok(Outcome::Done)
+}
+
+pub(super) fn compact(session: &Session) -> Result<Outcome> {
+    let done = session.client.post("/api/v1/compact", serde_json::json!({}))?;
+    let bytes = |name: &str| done[name].as_u64().unwrap_or_default();
+    session
+        .out
+        .say(&done, &format!("The store's file has {} bytes; before it had {}.", bytes("after"), bytes("before")));
     Ok(Outcome::Done)
 }
 

@@ -114,6 +114,8 @@ enum Noun {
     Backup(backup::BackupArgs),
     /// Puts what a backup holds in the place of everything the host knows
     Restore(backup::RestoreArgs),
+    /// Gives back the space in the host's file that nothing uses any more, while it goes on
+    Compact,
     /// Compiles a component from standard input: what the host starts for itself
     #[command(name = "__compile", hide = true)]
     Compile,
@@ -168,6 +170,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Noun::Audit(verb) => audit::run(verb, &session()?),
         Noun::Backup(args) => backup::backup(&args, &session()?),
         Noun::Restore(args) => backup::restore(&args, &session()?),
+        Noun::Compact => backup::compact(&session()?),
         Noun::Compile => Ok(Outcome::Done),
     }
 }

@@ -386,6 +386,10 @@ pub(super) fn tell_run(session: &Session, run: &Json) -> Result<()> {
     }
     let id = text(&run["id"]);
     let list = session.client.list(&path(&id, "staging"), usize::MAX)?;
+    if list["items"].as_array().is_none_or(Vec::is_empty) && run["run"]["rows"].as_u64() > Some(0) {
+        line("\nIts rows are gone: a later reconciliation of the app has completed.");
+        return Ok(());
+    }
     let differs = |row: &&Json| {
         let verdict = &row["verdict"];
         row["source"] == "fault"

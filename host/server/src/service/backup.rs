@@ -1,4 +1,4 @@
-//! Backups and restores, while everything else goes on. A restore is prepared beside the store, where what may have
+//! Backups, compaction and restores, while everything else goes on. A restore is prepared beside the store, where what may have
 //! been done since the backup is marked as such, and takes its place while nothing is under way.
 
 use super::{Caller, ServiceError, Services};
@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use gatehouse_core::lifecycle::{Event, Moment, step};
 use gatehouse_core::ports::{ChangeSet, ListPage, RequestQuery, Store};
 use gatehouse_core::{Actor, Level, LogEntry, Operation, Request, State};
-use gatehouse_store::{Manifest, Staged};
+use gatehouse_store::{Compacted, Manifest, Staged};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -19,6 +19,8 @@ pub trait Safekeeping: Send + Sync {
     async fn backup(&self, to: PathBuf, now: jiff::Timestamp) -> Result<Manifest, ServiceError>;
     /// Unpacks and proves one.
     async fn stage(&self, from: PathBuf, other_installation: bool) -> Result<Staged, ServiceError>;
+    /// Gives back the space that nothing uses.
+    async fn compact(&self) -> Result<Compacted, ServiceError>;
     /// Puts it in the store's place, with the engine at rest.
     async fn adopt(&self, staged: Staged) -> Result<(), ServiceError>;
 }
@@ -53,6 +55,18 @@ impl Services {
         let audit = vec![self.audit(&caller.actor, "store.backup", "store").with("made_at", manifest.made_at)];
         self.store.commit(ChangeSet { audit, ..ChangeSet::default() }).await?;
         Ok(manifest)
+    }
+
+    /// Gives back the space in the store's file that nothing uses any more.
+    ///
+    /// # Errors
+    /// The store is unavailable, or there is no space for the copy; it is as it was.
+    pub async fn compact(&self, caller: &Caller) -> Result<Compacted, ServiceError> {
+        let compacted = self.safekeeping()?.compact().await?;
+        let record = self.audit(&caller.actor, "store.compact", "store");
+        let audit = vec![record.with("before", compacted.before).with("after", compacted.after)];
+        self.store.commit(ChangeSet { audit, ..ChangeSet::default() }).await?;
+        Ok(compacted)
     }
 
     /// Goes back to a backup. Nothing is touched before all of it has been proved; nobody may be changing anything

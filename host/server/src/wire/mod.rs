@@ -30,7 +30,9 @@ pub use spelling::{
     ApprovalSpelling, AuthSchemeSpelling, LevelSpelling, LinkStateSpelling, ObjectSpelling, OperationSpelling,
     SituationSpelling, StateSpelling, StatusSpelling, parse, spelled,
 };
-pub use system::{AuditView, CredentialBody, CredentialView, NewToken, NewTokenView, RestoredView, TokenView};
+pub use system::{
+    AuditView, CompactedView, CredentialBody, CredentialView, NewToken, NewTokenView, RestoredView, TokenView,
+};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;

@@ -3,7 +3,7 @@
 use super::AuthSchemeSpelling;
 use gatehouse_core::ports::{CredentialRecord, Token};
 use gatehouse_core::{Actor, AuditRecord, AuthScheme, Origin, RequestId};
-use gatehouse_store::Manifest;
+use gatehouse_store::{Compacted, Manifest};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -127,6 +127,24 @@ impl From<AuditRecord> for AuditView {
             request: of.request,
             facts: of.facts,
         }
+    }
+}
+
+/// What compacting has come to.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Compacted)]
+pub struct CompactedView {
+    /// The length of the store's file before, in bytes.
+    pub before: u64,
+    /// And after.
+    pub after: u64,
+    /// The bytes of what is stored in it, without what keeps it in order.
+    pub stored: u64,
+}
+
+impl From<Compacted> for CompactedView {
+    fn from(of: Compacted) -> Self {
+        Self { before: of.before, after: of.after, stored: of.stored }
     }
 }
 

@@ -136,6 +136,7 @@ fn finish(mut db: Database, options: &OpenOptions) -> Outcome<Opened> {
         Some(key) => key,
         None => DataKey::generate().map_err(no_randomness)?,
     };
+    super::place::remove_copy(options);
     compact(&mut db, options)?;
     let installation = prepare(&db, &key, options)?;
     Ok(Opened { db, key, installation })
@@ -203,11 +204,7 @@ fn compact(db: &mut Database, options: &OpenOptions) -> Outcome<()> {
 
 /// Makes a new file readable by its owner alone; an old one keeps the rights it has.
 pub(super) fn create_private(path: &Path) -> Outcome<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    match options.open(path) {
+    match super::place::private().write(true).create_new(true).open(path) {
         Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(cannot_be_made(path, &e)),
         _ => Ok(()),
     }

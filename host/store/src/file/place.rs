@@ -15,8 +15,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// How much must be free before a store that had no space is written to again: enough for any one commit.
 const ROOM: usize = 4 << 20;
 
+/// What a compacted copy is called beside the store.
+const COPY: &str = ".compacting";
+
 /// What is written anew after a failed sync, at a time.
 const BLOCK: usize = 4096;
+
+/// What makes a file that its owner alone can read.
+pub(super) fn private() -> std::fs::OpenOptions {
+    let mut options = File::options();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
 
 /// The file, opened for redb.
 pub(super) fn backend(options: &OpenOptions, sync_failed: &Arc<AtomicBool>) -> io::Result<Noting> {
@@ -61,6 +72,37 @@ pub(super) fn len(options: &OpenOptions) -> io::Result<u64> {
         return disk.backend().len();
     }
     Ok(std::fs::metadata(&options.path)?.len())
+}
+
+/// The empty file that a compacted copy is written to; one that was left behind is overwritten.
+pub(super) fn copy_backend(options: &OpenOptions) -> io::Result<Noting> {
+    let noting = |inner| Noting { inner, sync_failed: Arc::default() };
+    #[cfg(feature = "testing")]
+    if let Some(disk) = &options.disk {
+        return Ok(noting(Box::new(disk.second().emptied().backend())));
+    }
+    remove_copy(options);
+    let file = private().read(true).write(true).create_new(true).open(beside(&options.path, COPY))?;
+    Ok(noting(Box::new(FileBackend::new(file).map_err(|e| io::Error::other(e.to_string()))?)))
+}
+
+/// Puts the copy in the place of the store, whose file is closed.
+pub(super) fn take_copy(options: &OpenOptions) -> io::Result<()> {
+    #[cfg(feature = "testing")]
+    if let Some(disk) = &options.disk {
+        return disk.take_second();
+    }
+    rename(&beside(&options.path, COPY), &options.path)
+}
+
+/// Removes a copy that did not come to its end, or that a killed host has left. Should that fail, the next one is
+/// written over it.
+pub(super) fn remove_copy(options: &OpenOptions) {
+    #[cfg(feature = "testing")]
+    if options.disk.is_some() {
+        return;
+    }
+    let _ = std::fs::remove_file(beside(&options.path, COPY));
 }
 
 /// Whether the disk takes bytes: a full one often takes a few into the holes of a file, and the next commit fails

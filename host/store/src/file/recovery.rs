@@ -117,6 +117,13 @@ impl Recovery {
         Ok(())
     }
 
+    /// Gives readers back the file that could not be closed for them.
+    pub fn give_back(&mut self, shared: &Shared) {
+        if let Some(old) = self.old.take() {
+            shared.put_back(old);
+        }
+    }
+
     /// Makes a commit that changes nothing.
     fn prove(&mut self, shared: &Shared) -> Outcome<()> {
         place::has_room(&self.options)?;

@@ -5,7 +5,8 @@ use super::fault::{Fault, Outcome};
 use gatehouse_core::ports::StoreError;
 use redb::Database;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 /// Whether the store can be written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,15 +23,44 @@ pub(super) struct Shared {
     /// None while the file is being opened again.
     db: RwLock<Option<Arc<Database>>>,
     condition: RwLock<Condition>,
+    /// Whether the file is being replaced by its own copy: that takes a moment, and readers wait for it.
+    moving: Mutex<bool>,
+    moved: Condvar,
 }
+
+/// For as long as readers wait.
+pub(super) struct Moving(Arc<Shared>);
+
+impl Drop for Moving {
+    fn drop(&mut self) {
+        *self.0.moving.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.0.moved.notify_all();
+    }
+}
+
+/// No reader waits longer than this.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Shared {
     pub fn new(db: Database) -> Self {
-        Self { db: RwLock::new(Some(Arc::new(db))), condition: RwLock::new(Condition::Well) }
+        Self {
+            db: RwLock::new(Some(Arc::new(db))),
+            condition: RwLock::new(Condition::Well),
+            moving: Mutex::new(false),
+            moved: Condvar::new(),
+        }
+    }
+
+    /// Has readers wait until what is returned is dropped.
+    pub fn moving(self: &Arc<Self>) -> Moving {
+        *self.moving.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        Moving(self.clone())
     }
 
     /// The database. Give it back soon: the file is opened again only after the last has.
     pub fn db(&self) -> Outcome<Arc<Database>> {
+        let moving = self.moving.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.moved.wait_timeout_while(moving, PATIENCE, |moving| *moving));
         let db = self.db.read().unwrap_or_else(PoisonError::into_inner).clone();
         db.ok_or_else(|| match self.condition() {
             Condition::Ill(text) | Condition::Damaged(text) => Fault::Disk(text),
@@ -44,6 +74,10 @@ impl Shared {
 
     pub fn put(&self, db: Database) {
         *self.db.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(db));
+    }
+
+    pub fn put_back(&self, db: Arc<Database>) {
+        *self.db.write().unwrap_or_else(PoisonError::into_inner) = Some(db);
     }
 
     pub fn condition(&self) -> Condition {

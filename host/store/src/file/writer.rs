@@ -1,11 +1,12 @@
 //! The one writer: a thread that takes what has queued up, puts it into one transaction, makes it durable, and only
 //! then answers. It never lets a change that is refused touch the others of its group.
 
+use super::compact::{self, Compacted};
 use super::credentials::no_randomness;
 use super::fault::{Fault, Outcome, disk};
 use super::ledger::{FENCE, SEQUENCES, counter, number};
-use super::open::{DATA_KEY, OpenOptions, open_existing};
-use super::place::rename;
+use super::open::{DATA_KEY, OpenOptions, open_again, open_existing};
+use super::place::{self, rename};
 use super::recovery::Recovery;
 use super::restore::go_on_from;
 use super::shared::{Condition, Shared, guarded};
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 /// At most so much in one transaction, so that the first of a long queue does not wait for the last.
 const GROUP: usize = 256;
@@ -35,6 +36,8 @@ pub(super) enum Job {
     Rotate(MasterKey, Reply<()>),
     /// Puts a store that was staged in the place of this one.
     Adopt(PathBuf, Reply<()>),
+    /// Gives back the space in the file that nothing uses.
+    Compact(OwnedMutexGuard<()>, Reply<Compacted>),
     /// A reader has found the file not to work.
     Recover,
 }
@@ -179,6 +182,11 @@ impl Writer {
                 let adopted = guarded(|| self.adopt(&staged));
                 drop(reply.send(adopted.map_err(StoreError::from)));
             }
+            Job::Compact(whole, reply) => {
+                let compacted = self.if_well(|writer| guarded(|| writer.compact()));
+                drop(whole);
+                drop(reply.send(compacted.map_err(StoreError::from)));
+            }
             Job::Recover if !self.shared.is_well() => self.recovery.begin(&self.shared),
             _ => {}
         }
@@ -276,7 +284,7 @@ impl Writer {
             }
             Job::Rotate(_, reply) => (Done::Nothing(reply, Ok(())), None),
             Job::Adopt(_, reply) => (Done::Nothing(reply, Ok(())), None),
-            Job::Recover => (Done::Nobody, None),
+            Job::Compact(..) | Job::Recover => (Done::Nobody, None),
         }
     }
 
@@ -306,6 +314,29 @@ impl Writer {
         self.recovery.is_well();
         self.shared.set(Condition::Well);
         Ok(())
+    }
+
+    /// Copies the store, and puts the copy in its place. Claims stay, and so does everything in memory: it is the same
+    /// store. If it cannot be opened again, that is tried until it can, as after any trouble with the disk.
+    fn compact(&mut self) -> Outcome<Compacted> {
+        let options = self.recovery.options.clone();
+        let before = place::len(&options).map_err(|e| disk(&e))?;
+        let stored = compact::copy(self.shared.db()?.as_ref(), &options)?;
+        // From here to its end readers wait.
+        let _moving = self.shared.moving();
+        if let Err(fault) = self.recovery.close(&self.shared) {
+            place::remove_copy(&options);
+            self.recovery.give_back(&self.shared);
+            return Err(Fault::Broken(StoreError::from(fault).to_string()));
+        }
+        place::take_copy(&options).map_err(|e| disk(&e))?;
+        fail_point!("compact.after_swap");
+        // It has just been read through.
+        let options = OpenOptions { verify: false, ..options };
+        self.shared.put(open_again(&options, &self.recovery.sync_failed, &self.recovery.installation)?);
+        let after = place::len(&options).map_err(|e| disk(&e))?;
+        tracing::info!(before, after, "the store was compacted");
+        Ok(Compacted { before, after, stored })
     }
 
     /// Seals everything under a new data key, and that under a new master key. Readers wait meanwhile, so that none
@@ -366,6 +397,7 @@ impl Job {
                 drop(reply.send(Err(unavailable)));
             }
             Self::Claim(_, reply) => drop(reply.send(Err(unavailable))),
+            Self::Compact(_, reply) => drop(reply.send(Err(unavailable))),
             Self::Recover => {}
         }
     }

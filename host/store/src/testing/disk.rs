@@ -23,6 +23,8 @@ struct State {
     points: Points,
     trouble: Option<Trouble>,
     stopped: bool,
+    /// Where a copy of the file is written to.
+    second: Option<Disk>,
 }
 
 // The bytes would fill a terminal.
@@ -91,6 +93,30 @@ impl Disk {
     /// A disk with this on it.
     pub fn of(bytes: Vec<u8>) -> Self {
         Self(Arc::new(Mutex::new(State { durable: bytes.clone(), shown: bytes, ..State::default() })))
+    }
+
+    /// A second file on it, for copies; it fails on its own.
+    pub fn second(&self) -> Self {
+        self.state().second.get_or_insert_default().clone()
+    }
+
+    /// With nothing on it any more. What goes wrong with it, still does.
+    pub(crate) fn emptied(&self) -> &Self {
+        let mut state = self.state();
+        (state.durable, state.shown, state.pending) = (Vec::new(), Vec::new(), Vec::new());
+        drop(state);
+        self
+    }
+
+    /// Puts the second file in the place of the first, as a rename does: at once, and durably.
+    pub(crate) fn take_second(&self) -> io::Result<()> {
+        self.change(None)?;
+        let second = self.second();
+        let second = second.state();
+        let mut state = self.state();
+        (state.durable, state.shown) = (second.durable.clone(), second.shown.clone());
+        state.pending.clone_from(&second.pending);
+        Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
