@@ -107,7 +107,7 @@ fn checked(result: Result<Receipt, CallFailure>, command: &CommitCommand) -> Res
 /// The account as it is now, where the target said that it had moved on.
 async fn refreshed(job: &mut Job, around: &Surroundings, command: &CommitCommand) -> Option<RemoteAccount> {
     let external_id = command.external_id.as_ref()?;
-    if !around.can(Capability::Read) || !job.time_for_a_call() {
+    if !around.can(Capability::Read) || !job.has_turn() {
         return None;
     }
     let connectors = job.shell.connectors.clone();

@@ -8,9 +8,11 @@ use std::time::Duration;
 pub struct EngineConfig {
     /// Names this run of the host: no two runs have the same.
     pub incarnation: String,
-    /// How long a claim holds. Work that goes on takes its request anew.
+    /// How long a claim holds when nothing is heard of its holder; and how long a turn of work on one request is, before
+    /// it makes way for others that are due.
     pub lease: Duration,
-    /// The longest a call of a connector may take; shorter than the lease, so that no call outlives its claim.
+    /// The longest a call of a connector may take; shorter than the lease, which goes on before a call that it would not
+    /// outlast.
     pub call_timeout: Duration,
     /// Requests that are worked on at the same time, over all apps.
     pub max_in_flight: usize,

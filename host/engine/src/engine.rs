@@ -123,7 +123,7 @@ impl Engine {
     /// cannot record them fails the check.
     pub async fn probe(&self, app: &App) -> CallReport<Vec<Finding>> {
         let failed = |failure| CallReport { result: Err(failure), call: Call::default() };
-        let around = match Surroundings::of(&self.shell, app.clone(), None, None).await {
+        let around = match Surroundings::of(&self.shell, app.clone(), None).await {
             Ok(around) => around,
             Err(NotReady::Missing(failure)) => return failed(failure),
             Err(NotReady::Store(error)) => return failed(CallFailure::new(FailureKind::Host, error.to_string())),

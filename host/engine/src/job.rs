@@ -1,17 +1,17 @@
 //! One claimed request being worked on: what every kind of work has in common. Work is taken from the request alone,
 //! every outcome goes through `lifecycle::step`, and everything an event causes becomes durable in one commit.
 
+use crate::hold::Hold;
 use crate::loading::{NotReady, Surroundings};
 use crate::noted::Notes;
 use crate::shell::Shell;
 use crate::told::Told;
 use crate::{account, links, runs, settle, telemetry};
 use gatehouse_core::lifecycle::{Effect, Event, Refused, Transition, Work, step, work};
-use gatehouse_core::ports::{CallReport, ChangeSet, Claim, Fence, StoreError};
+use gatehouse_core::ports::{Call, CallReport, ChangeSet, Claim, StoreError};
 use gatehouse_core::schema::Attributes;
 use gatehouse_core::{App, CallFailure, Request};
 use gatehouse_failpoints::fail_point;
-use jiff::Timestamp;
 use std::sync::Arc;
 use tracing::Instrument as _;
 
@@ -46,8 +46,7 @@ pub(crate) type Worked = Result<(), Trouble>;
 pub(crate) struct Job {
     pub shell: Arc<Shell>,
     pub request: Request,
-    pub fence: Fence,
-    pub lease_until: Timestamp,
+    pub hold: Hold,
     /// The app's, for logs and counts; empty until it has been looked up.
     app_name: String,
     /// Whether the claim is still held.
@@ -60,9 +59,8 @@ impl Job {
     pub fn new(shell: Arc<Shell>, claim: Claim) -> Self {
         Self {
             shell,
+            hold: Hold::of(&claim),
             request: claim.request,
-            fence: claim.fence,
-            lease_until: claim.lease_until,
             app_name: String::new(),
             held: true,
             notes: Notes::default(),
@@ -119,8 +117,7 @@ impl Job {
             Work::Link(change) => links::link(self, &app, change).await,
             Work::Compare => runs::compare(self, &app).await,
             work => {
-                let until = Some(self.lease_until);
-                let around = Surroundings::of(&self.shell, app.clone(), Some(self.request.id), until).await;
+                let around = Surroundings::of(&self.shell, app.clone(), Some(self.request.id)).await;
                 let around = match around {
                     Err(NotReady::Missing(failure)) => return self.cannot(&app, &work, failure).await,
                     around => around?,
@@ -155,7 +152,7 @@ impl Job {
         self.commit(app, event).await
     }
 
-    /// Makes a call, and writes down with the next commit what is to be known of it. `given`: the attributes that the
+    /// Makes a call under a lease that outlasts it, and writes down with the next commit what is to be known of it. `given`: the attributes that the
     /// connector gets to see.
     pub async fn call<T: Told>(
         &mut self,
@@ -164,6 +161,9 @@ impl Job {
         given: &[&Attributes],
         call: impl Future<Output = CallReport<T>>,
     ) -> CallReport<T> {
+        if let Err(failure) = self.hold.for_a_call(&self.shell).await {
+            return CallReport { result: Err(failure), call: Call::default() };
+        }
         let report = around.call(function, self.request.attempts.len(), given, call).await;
         let notes = Notes::of(&around.caller(Some(&self.request)), function, &report.call, self.shell.now());
         self.notes.append(notes);
@@ -197,9 +197,9 @@ impl Job {
         let version = transition.request.expected.unwrap_or(0) + 1;
         let mut after = transition.request.record.clone();
         after.version = version;
-        let mut changes = transition.into_changes(Some(self.fence));
+        let mut changes = transition.into_changes(Some(self.hold.fence));
         join(&mut changes, more);
-        changes.keep_claim = keeps;
+        changes.keep_claim = keeps.then(|| Hold::lease_from_now(&self.shell));
         let id = self.request.id;
         let raised = changes.requests.iter().filter(|request| request.record.id != id);
         let raises = raised.count() > 0;
@@ -226,31 +226,35 @@ impl Job {
     /// Commits. What a call has brought about is not thrown away because the disk is full: it is held, and offered
     /// again for as long as the claim lasts. (A refusal that came too late is found out by its version.) Whole pages
     /// and batches are not held: they can be fetched again.
-    async fn durable(&self, changes: ChangeSet) -> Worked {
+    async fn durable(&mut self, changes: ChangeSet) -> Worked {
+        let mut lease = changes.keep_claim;
         let mut again = changes.staging.is_empty().then(|| changes.clone());
         let mut outcome = self.shell.store.commit(changes).await;
-        while let (Err(StoreError::Unavailable(_)), Some(changes)) = (&outcome, &again) {
+        while let (Err(StoreError::Unavailable(_)), Some(changes)) = (&outcome, &mut again) {
             tokio::time::sleep(self.shell.config.poll).await;
-            if self.shell.is_stopping() || self.shell.now() >= self.lease_until {
+            if self.shell.is_stopping() || self.hold.is_over(&self.shell) {
                 again = None;
             } else if self.shell.store.health().is_ok() {
+                lease = lease.map(|_| Hold::lease_from_now(&self.shell));
+                changes.keep_claim = lease;
                 outcome = self.shell.store.commit(changes.clone()).await;
             }
         }
-        Ok(outcome?)
+        outcome?;
+        lease.into_iter().for_each(|until| self.hold.lasts_until(until));
+        Ok(())
     }
 
     /// Whether what follows can be done at once under the same claim.
     fn goes_on(&self, transition: &Transition) -> bool {
         let now = self.shell.now();
         let due = transition.effects.iter().any(|effect| matches!(effect, Effect::Work { due, .. } if *due <= now));
-        due && self.time_for_a_call() && !self.shell.is_stopping()
+        due && self.has_turn() && !self.shell.is_stopping()
     }
 
-    /// Whether the longest call would end before the claim does.
-    pub fn time_for_a_call(&self) -> bool {
-        let left = self.lease_until.duration_since(self.shell.now());
-        std::time::Duration::try_from(left).is_ok_and(|left| left > self.shell.config.call_timeout)
+    /// Whether the longest call would end before others get their turn.
+    pub fn has_turn(&self) -> bool {
+        self.hold.has_turn(&self.shell)
     }
 
     /// Looks at the request anew, after others have changed something.
@@ -265,15 +269,15 @@ impl Job {
     /// Gives the claim back unchanged.
     pub async fn release(&mut self) {
         self.held = false;
-        if let Err(error) = self.shell.store.release(self.fence).await {
+        if let Err(error) = self.shell.store.release(self.hold.fence).await {
             tracing::warn!(%error, "the claim is not given back, and ends by itself");
         }
     }
 
     /// Nothing of this is under way any more: once the store can be written to again, the request is free to be taken.
     async fn release_when_possible(mut self) {
-        while self.held && !self.shell.is_stopping() && self.shell.now() < self.lease_until {
-            match self.shell.store.release(self.fence).await {
+        while self.held && !self.shell.is_stopping() && !self.hold.is_over(&self.shell) {
+            match self.shell.store.release(self.hold.fence).await {
                 Err(StoreError::Unavailable(_)) => tokio::time::sleep(self.shell.config.poll).await,
                 _ => self.held = false,
             }

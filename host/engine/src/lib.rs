@@ -6,6 +6,7 @@ mod account;
 mod clock;
 mod config;
 mod engine;
+mod hold;
 mod job;
 mod known;
 mod links;

@@ -12,9 +12,7 @@ use gatehouse_core::{
     App, CallFailure, Capability, Connector, Description, FailureKind, Interface, Request, RequestId,
 };
 use gatehouse_core::{mapping, validation};
-use jiff::Timestamp;
 use std::collections::BTreeSet;
-use std::time::Duration;
 use tracing::Instrument as _;
 
 /// Why nothing can be called.
@@ -44,13 +42,8 @@ pub(crate) struct Surroundings {
 }
 
 impl Surroundings {
-    /// For calls made for this app, under a claim until then if there is one.
-    pub async fn of(
-        shell: &Shell,
-        app: App,
-        request: Option<RequestId>,
-        lease_until: Option<Timestamp>,
-    ) -> Result<Self, NotReady> {
+    /// For calls made for this app, and this request if there is one.
+    pub async fn of(shell: &Shell, app: App, request: Option<RequestId>) -> Result<Self, NotReady> {
         let reference = &app.connector;
         let connector = shell.store.connector(reference.digest).await?.ok_or_else(|| {
             missing(format!(
@@ -72,7 +65,7 @@ impl Surroundings {
             grants: validation::effective_grants(&app, &connector.description),
             credentials: credentials(shell, &app, &connector.description).await?,
             search_paths: connector.description.search_paths.clone(),
-            timeout: timeout(shell, lease_until),
+            timeout: shell.config.call_timeout,
         };
         let attributes = attributes(&app, &schema);
         Ok(Self { app, connector, schema, context, attributes })
@@ -176,14 +169,6 @@ async fn credentials(shell: &Shell, app: &App, description: &Description) -> Res
         });
     }
     Ok(bindings)
-}
-
-/// No call outlives the claim under which it is made.
-fn timeout(shell: &Shell, lease_until: Option<Timestamp>) -> Duration {
-    let usual = shell.config.call_timeout;
-    let Some(until) = lease_until else { return usual };
-    let left = until.duration_since(shell.now());
-    usual.min(Duration::try_from(left).unwrap_or(Duration::ZERO))
 }
 
 fn attributes(app: &App, schema: &Schema) -> Vec<String> {

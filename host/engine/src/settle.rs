@@ -2,6 +2,7 @@
 //! `lifecycle::resolve` to say; nothing is written here.
 
 use crate::account::insist;
+use crate::hold::Hold;
 use crate::job::{Job, Worked};
 use crate::known::{accounts_of, known};
 use crate::loading::{NotReady, Surroundings};
@@ -9,7 +10,7 @@ use crate::noted::Notes;
 use crate::shell::Shell;
 use crate::told::Told;
 use gatehouse_core::lifecycle::{Event, Evidence, Looked, Marker, NameAttributes, OutcomeReport, Resolution, resolve};
-use gatehouse_core::ports::{CallReport, ChangeSet, StoreError};
+use gatehouse_core::ports::{Call, CallReport, ChangeSet, StoreError};
 use gatehouse_core::schema::Account as RemoteAccount;
 use gatehouse_core::{
     Account, AccountId, App, CallFailure, Capability, Change, CommitStep, Desired, FailureKind, Request, Subject,
@@ -23,7 +24,8 @@ pub(crate) async fn settle(job: &mut Job, around: &Surroundings) -> Worked {
         return job.commit(&around.app, Event::Fail { why: "no step is left whose outcome to read".to_owned() }).await;
     };
     let shell = job.shell.clone();
-    let mut look = Look { shell: &shell, around, request: &job.request, notes: Notes::default() };
+    let hold = Some(&mut job.hold);
+    let mut look = Look { shell: &shell, around, request: &job.request, hold, notes: Notes::default() };
     fail_point!("settle.before_read");
     let evidence = look.evidence(&step).await;
     let notes = look.notes;
@@ -84,11 +86,11 @@ pub(crate) async fn review(
         _ => Vec::new(),
     };
     let names = mapping::name_attributes(&app.config.mapping);
-    let (looked, marker) = match Surroundings::of(shell, app.clone(), Some(request.id), None).await {
+    let (looked, marker) = match Surroundings::of(shell, app.clone(), Some(request.id)).await {
         Err(NotReady::Store(error)) => return Err(error),
         Err(NotReady::Missing(failure)) => (Err(failure), None),
         Ok(around) => {
-            let mut look = Look { shell, around: &around, request, notes: Notes::default() };
+            let mut look = Look { shell, around: &around, request, hold: None, notes: Notes::default() };
             let looked = look.review(external_id).await;
             let Notes { log, audit } = look.notes;
             let log = log.into_iter().map(|line| (request.id, line)).collect();
@@ -123,6 +125,8 @@ struct Look<'a> {
     shell: &'a Shell,
     around: &'a Surroundings,
     request: &'a Request,
+    /// The claim under which the engine looks; none if it looks for a person.
+    hold: Option<&'a mut Hold>,
     notes: Notes,
 }
 
@@ -214,6 +218,11 @@ impl Look<'_> {
         function: &'static str,
         call: impl Future<Output = CallReport<T>>,
     ) -> CallReport<T> {
+        if let Some(hold) = &mut self.hold
+            && let Err(failure) = hold.for_a_call(self.shell).await
+        {
+            return CallReport { result: Err(failure), call: Call::default() };
+        }
         let report = self.around.call(function, self.request.attempts.len(), &[], call).await;
         fail_point!("settle.after_read");
         self.notes.append(Notes::of(&self.around.caller(Some(self.request)), function, &report.call, self.shell.now()));

@@ -77,7 +77,8 @@ async fn a_store_with_many_removed_rows_becomes_smaller_while_it_is_read_and_wri
     let compacted = store.compact().await.unwrap();
     let again = store.compact().await.unwrap();
     assert!(!reading.is_finished() && !writing.is_finished(), "nobody was refused anything");
-    (reading.abort(), writing.abort());
+    reading.abort();
+    writing.abort();
     let (_, _) = (reading.await, writing.await);
 
     assert!(compacted.after * 4 < compacted.before, "{compacted:?}");

@@ -71,7 +71,7 @@ enum Part {
 #[derive(Clone, Debug)]
 enum Step {
     /// Parts, and the claim (the so-manieth of those taken so far) under which they are written.
-    Commit(Vec<Part>, Option<usize>, bool),
+    Commit(Vec<Part>, Option<usize>, Option<i64>),
     Claim {
         now: i64,
         count: usize,
@@ -125,7 +125,7 @@ fn step() -> impl Strategy<Value = Step> {
     let parts = prop::collection::vec(part(), 1..5);
     let sequence = prop::sample::select(vec![Sequence::User, Sequence::App, Sequence::Account, Sequence::Request]);
     prop_oneof![
-        12 => (parts, prop::option::weighted(0.4, 0..6_usize), any::<bool>())
+        12 => (parts, prop::option::weighted(0.4, 0..6_usize), prop::option::of(0..200_i64))
             .prop_map(|(parts, fence, keep)| Step::Commit(parts, fence, keep)),
         5 => (0..120_i64, 0..4_usize, prop::option::weighted(0.2, 1..4_u64), prop::option::of((1..4_u64, 0..3_usize)))
             .prop_map(|(now, count, skip, limit)| Step::Claim { now, count, skip, limit }),
@@ -312,7 +312,7 @@ async fn take(step: &Step, store: &dyn Store, model: &dyn Store, claims: &mut Ve
         Step::Commit(parts, fence, keep_claim) => {
             let changes = change_set(model, parts).await;
             let fence: Option<Fence> = fence.and_then(|n| claims.iter().rev().nth(n)).map(|claim| claim.fence);
-            let changes = ChangeSet { fence, keep_claim: *keep_claim, ..changes };
+            let changes = ChangeSet { fence, keep_claim: keep_claim.map(at), ..changes };
             let wanted = format!("{:?}", case(model.commit(changes.clone()).await));
             (format!("{:?}", case(store.commit(changes).await)), wanted)
         }

@@ -70,8 +70,8 @@ pub struct ClaimLimits {
 pub struct ChangeSet {
     /// The claim under which it is made: checked, and given back unless `keep_claim`.
     pub fence: Option<Fence>,
-    /// Keep the claim after this commit.
-    pub keep_claim: bool,
+    /// Keep the claim after this commit: its lease ends then, whatever was said before.
+    pub keep_claim: Option<Timestamp>,
     /// Users. Any of them advances the directory epoch.
     pub users: Vec<Versioned<User>>,
     /// Profiles.

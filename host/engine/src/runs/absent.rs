@@ -84,7 +84,7 @@ async fn objection(job: &Job, around: &Surroundings, run: &Run, absent: usize) -
     Ok(absence_guard(known, absent as u64, run.collected, &around.app.config.reconcile))
 }
 
-/// Reads accounts one by one, until one cannot be read or the claim comes to its end.
+/// Reads accounts one by one, until one cannot be read or others get their turn.
 async fn read_all(
     job: &mut Job,
     around: &Surroundings,
@@ -92,7 +92,7 @@ async fn read_all(
 ) -> Result<(Vec<StagingSource>, Option<CallFailure>), StoreError> {
     let mut read = Vec::with_capacity(due.len());
     for id in due {
-        if !read.is_empty() && !job.time_for_a_call() {
+        if !read.is_empty() && !job.has_turn() {
             break;
         }
         let Some(Account { external_id: Some(external_id), .. }) = job.shell.store.account(*id).await? else {

@@ -168,6 +168,8 @@ pub struct FakeConnectors {
     targets: Mutex<BTreeMap<AppId, Target>>,
     loaded: Mutex<BTreeSet<Digest>>,
     witness: Mutex<Option<Witness>>,
+    /// What happens while a component is compiled.
+    meanwhile: Mutex<Option<Box<dyn Fn() + Send + Sync>>>,
 }
 
 /// Counts a call as under way for as long as it lives.
@@ -187,6 +189,11 @@ impl FakeConnectors {
     /// Has every page and every write looked at.
     pub fn witnessed(&self, by: Witness) {
         *self.witness.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(by);
+    }
+
+    /// Has this happen while a component is compiled the next time.
+    pub fn while_loading(&self, happens: impl Fn() + Send + Sync + 'static) {
+        *self.meanwhile.lock().unwrap() = Some(Box::new(happens));
     }
 
     fn shows(&self, context: &CallContext, moment: Moment<'_>) {
@@ -271,6 +278,9 @@ impl Connectors for FakeConnectors {
 
     async fn load(&self, digest: Digest, component: &[u8]) -> Result<(), AdmissionError> {
         assert_eq!(Digest::of(component), digest);
+        if let Some(happens) = self.meanwhile.lock().unwrap().take() {
+            happens();
+        }
         self.loaded.lock().unwrap().insert(digest);
         Ok(())
     }

@@ -76,6 +76,15 @@ impl<'t> Queue<'t> {
         Ok(())
     }
 
+    /// Has a claim go on until then.
+    pub fn extend(&mut self, lane: Lane, until: Timestamp) -> Outcome<()> {
+        if let Some(claim) = fetch::<_, ClaimRecord>(&self.claims, lane)? {
+            let claim = ClaimRecord { lease_until: until, ..claim };
+            self.claims.insert(lane, encode(&claim)?.as_slice())?;
+        }
+        Ok(())
+    }
+
     /// Gives a lane free. Inside [`Self::change`].
     pub fn unclaim(&mut self, lane: Lane) -> Outcome<()> {
         self.claims.remove(lane)?;

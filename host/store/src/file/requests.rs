@@ -13,6 +13,7 @@ use super::tables::{
 use crate::change::{Replacement, invalid, replacement};
 use gatehouse_core::ports::{Fence, StoreError, Versioned};
 use gatehouse_core::{AppId, LogEntry, Request, RequestId, StagingRow, State};
+use jiff::Timestamp;
 use redb::{ReadableTable, Table, WriteTransaction};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,9 +43,16 @@ pub(super) struct RequestChanges {
     rows: Rows,
     /// The lane to give free.
     release: Option<Lane>,
+    /// The lane whose claim goes on, and until when.
+    extend: Option<(Lane, Timestamp)>,
 }
 
 impl RequestChanges {
+    /// With a claim that goes on.
+    pub fn extending(self, extend: Option<(Lane, Timestamp)>) -> Self {
+        Self { extend, ..self }
+    }
+
     /// The highest number used.
     pub fn highest(&self) -> Option<u64> {
         self.requests.iter().map(|request| request.new.id.0).max()
@@ -118,10 +126,13 @@ impl<'t> Requests<'t> {
                 return Err(invalid(format!("request {id} is not there")).into());
             }
         }
-        Ok(RequestChanges { requests, rows, release })
+        Ok(RequestChanges { requests, rows, release, extend: None })
     }
 
     pub fn apply(&mut self, changes: RequestChanges) -> Outcome<()> {
+        if let Some((lane, until)) = changes.extend {
+            self.queue.extend(lane, until)?;
+        }
         let mut deltas = Deltas::new();
         for Replacement { old, new } in &changes.requests {
             self.requests.insert(new.id.0, encode(new)?.as_slice())?;

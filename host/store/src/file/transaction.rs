@@ -90,14 +90,15 @@ impl<'t> Tables<'t> {
     fn check(&self, changes: ChangeSet) -> Outcome<Checked> {
         sound(&changes)?;
         let held = changes.fence.map(|fence| self.requests.check_fence(fence)).transpose()?;
-        let release = held.filter(|_| !changes.keep_claim);
+        let release = held.filter(|_| changes.keep_claim.is_none());
+        let extend = held.zip(changes.keep_claim);
         let gone = changes.remove_apps.as_slice();
         let directory = self.directory.check(changes.users, changes.profiles)?;
         let connectors = (changes.connectors, changes.remove_connectors);
         let registry = self.registry.check(connectors, (changes.apps, gone), changes.tokens)?;
         let accounts = self.accounts.check(changes.accounts, &changes.remove_accounts)?;
         let rows = Rows { staging: changes.staging, truncate_staging: changes.truncate_staging, log: changes.log };
-        let requests = self.requests.check(changes.requests, rows, release, gone)?;
+        let requests = self.requests.check(changes.requests, rows, release, gone)?.extending(extend);
         let apps: BTreeSet<AppId> = accounts.apps().chain(requests.apps()).collect();
         for app in apps {
             if !registry.writes_app(app) && !self.registry.has_app(app)? {

@@ -92,8 +92,10 @@ impl Kept {
         self.credentials.extend(changes.credentials.into_iter().map(|(c, secret)| (c.name.clone(), (c, secret))));
         self.tokens.extend(checked.tokens.into_iter().map(|token| (token.hash, token)));
         self.accounts.extend(checked.accounts.into_iter().map(|account| (account.id, account)));
-        if let Some(fence) = changes.fence.filter(|_| !changes.keep_claim) {
-            self.release(fence);
+        match (changes.fence, changes.keep_claim) {
+            (Some(fence), None) => self.release(fence),
+            (Some(fence), Some(until)) => self.extend(fence, until),
+            (None, _) => {}
         }
         self.requests.extend(checked.requests.into_iter().map(|request| (request.id, request)));
         for (run, from) in changes.truncate_staging {

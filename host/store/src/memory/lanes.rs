@@ -69,6 +69,13 @@ impl Kept {
         }
     }
 
+    pub fn extend(&mut self, fence: Fence, until: Timestamp) {
+        let lane = self.lane(fence.request);
+        if let Some(claim) = lane.and_then(|lane| self.claims.get_mut(&lane)) {
+            claim.lease_until = until;
+        }
+    }
+
     pub fn next_due(&self) -> Option<Timestamp> {
         self.unclaimed().filter_map(|request| request.due).min()
     }

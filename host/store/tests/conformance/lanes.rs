@@ -15,6 +15,7 @@ conformance! {
     a_claimed_request_is_not_claimed_again_until_its_lease_ends,
     whoever_was_taken_over_is_fenced,
     a_commit_gives_the_claim_back_unless_it_keeps_it,
+    a_claim_that_is_kept_lasts_as_long_as_the_last_commit_says,
     a_released_request_can_be_claimed_again,
     the_next_due_date_is_that_of_a_free_head_of_a_lane,
     a_refused_commit_keeps_the_claim,
@@ -134,7 +135,7 @@ async fn a_commit_gives_the_claim_back_unless_it_keeps_it(store: &dyn Store) {
     add_requests(store, [request(1, 1, 1, Some(0))]).await;
     let held = claim(store, 0, 9).await.remove(0);
     let going_on = Request { state: State::Committing, ..held.request.clone() };
-    store.commit(ChangeSet { keep_claim: true, ..under(&held, going_on.clone()) }).await.unwrap();
+    store.commit(ChangeSet { keep_claim: Some(held.lease_until), ..under(&held, going_on.clone()) }).await.unwrap();
     assert_eq!(claimed(store, 1, 9).await, [0_u64; 0], "still held");
     let requests = vec![Versioned::replacing(2, Request { due: Some(at(10)), ..going_on })];
     store.commit(ChangeSet { fence: Some(held.fence), requests, ..ChangeSet::default() }).await.unwrap();
@@ -142,6 +143,22 @@ async fn a_commit_gives_the_claim_back_unless_it_keeps_it(store: &dyn Store) {
     let next = claim(store, 10, 9).await.remove(0);
     assert_eq!((next.request.state, next.request.version), (State::Committing, 3));
     assert!(next.fence.token > held.fence.token);
+}
+
+async fn a_claim_that_is_kept_lasts_as_long_as_the_last_commit_says(store: &dyn Store) {
+    with_apps(store).await;
+    add_requests(store, [request(1, 1, 1, Some(0))]).await;
+    let held = claim(store, 0, 9).await.remove(0);
+    let longer = |until| ChangeSet { fence: Some(held.fence), keep_claim: Some(at(until)), ..ChangeSet::default() };
+    store.commit(longer(100)).await.unwrap();
+    assert_eq!(claimed(store, 99, 9).await, [0_u64; 0], "the first lease was over at 60");
+    store.commit(longer(150)).await.unwrap();
+    store.commit(longer(120)).await.unwrap();
+    let taken_over = claim(store, 120, 9).await.remove(0);
+    let refused = store.commit(longer(500)).await;
+    assert!(matches!(refused, Err(StoreError::Fenced { .. })), "{refused:?}");
+    assert_eq!(taken_over.lease_until, at(180));
+    assert_eq!(claimed(store, 180, 9).await, [1], "what the slow one said holds for nobody else");
 }
 
 async fn a_released_request_can_be_claimed_again(store: &dyn Store) {
