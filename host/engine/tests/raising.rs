@@ -79,6 +79,39 @@ async fn nothing_is_raised_while_another_request_for_the_account_is_under_way() 
     assert!(world.log(run.id).await.join("\n").contains(&format!("{freeze} is under way")));
 }
 
+#[tokio::test]
+async fn what_was_planned_while_a_request_changed_the_account_is_not_raised_after_its_end() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run("one");
+    let ada = world.provisioned(&engine, &app, "ada").await;
+    world.change_user(ada.id, |user| user.frozen = true).await;
+    let ada = world.store.user(ada.id).await.unwrap().unwrap();
+    let freeze = world.request(&app, Operation::Freeze, &ada).await;
+    world.ends(&engine, freeze, State::Completed).await;
+    world.change_user(ada.id, |user| user.frozen = false).await;
+    world.change_app(app.id, |app| app.config.approval_required = [Operation::Unfreeze].into()).await;
+    let ada = world.store.user(ada.id).await.unwrap().unwrap();
+    let unfreeze = world.request(&app, Operation::Unfreeze, &ada).await;
+    // Its write has arrived, and its answer has not: the account is in use, and known to be frozen.
+    world.target(&app, |target| target.accounts.values_mut().for_each(|account| account.status = Status::Active));
+    let run = world.reconcile(&app).await;
+    let planned = world.ends(&engine, run, State::Analyzed).await.run.unwrap().planned;
+    assert_eq!(planned[&Operation::Freeze], 1, "{planned:?}");
+    world.clock.advance(std::time::Duration::from_secs(1));
+    let digest = world.get(unfreeze).await.change.digest;
+    world.decide(unfreeze, Event::Approve { by: by(), digest }).await;
+    world.ends(&engine, unfreeze, State::Completed).await;
+
+    world.commit_plan(run).await;
+    let run = world.ends(&engine, run, State::Completed).await;
+    assert_eq!(run.run.unwrap().raised, 0);
+    assert!(world.log(run.id).await.join("\n").contains("the account has changed since"));
+    let (_, children) = world.reconcile_and_commit(&engine, &app).await;
+    assert_eq!(children.len(), 0, "nothing is left to be done");
+    assert_eq!(world.account_of(&app, &ada).await.status, Status::Active);
+}
+
 /// What a run wanted and did not get is wanted by the next one, though no row has changed.
 #[tokio::test]
 async fn a_request_that_failed_is_planned_again_by_the_next_run() {

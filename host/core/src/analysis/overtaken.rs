@@ -33,11 +33,16 @@ pub fn overtaken(
 /// Why what a run has planned for a user's account is not raised, to be looked at again by the next run. None: it is.
 ///
 /// `open` is a request for the account that may still change it: what is right afterwards is not yet known. A user who
-/// has changed since the run was asked for may be planned for as they were before.
-pub fn outdated(run: &Request, user: &User, open: Option<&Request>) -> Option<String> {
+/// has changed since the run was asked for may be planned for as they were before, and so may one whose account has
+/// (`known` is its record before this run writes it): a request that was under way during the analysis, and came to its
+/// end since, has changed what the analysis took for granted.
+pub fn outdated(run: &Request, user: &User, known: Option<&Account>, open: Option<&Request>) -> Option<String> {
     match open {
         Some(open) => Some(format!("{} is under way", open.id)),
         None if user.updated_at > run.created_at => Some("the user has changed since".to_owned()),
+        None if known.is_some_and(|known| known.updated_at > run.created_at) => {
+            Some("the account has changed since".to_owned())
+        }
         None => None,
     }
 }

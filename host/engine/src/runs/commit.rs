@@ -103,7 +103,7 @@ impl Batch {
             self.changes.remove_accounts.extend(places.into_iter().filter(|id| self.written.insert(*id)));
         }
         if let StagedAction::Raise(operation) = verdict.action {
-            self.raise(job, around, operation, verdict.user, after.as_ref()).await?;
+            self.raise(job, around, operation, verdict.user, (known, after.as_ref())).await?;
         }
         Ok(())
     }
@@ -149,20 +149,21 @@ impl Batch {
         Some(after)
     }
 
-    /// Opens the child request that changes the target, unless it makes no sense any more or is there already.
+    /// Opens the child request that changes the target, unless it makes no sense any more or is there already. The
+    /// account is given as it was known before the row, and as it is after it.
     async fn raise(
         &mut self,
         job: &mut Job,
         around: &Surroundings,
         operation: Operation,
         user: Option<UserId>,
-        account: Option<&Account>,
+        (known, account): (Option<&Account>, Option<&Account>),
     ) -> Result<(), StoreError> {
         let Some(user) = user else { return Ok(()) };
         let store = job.shell.store.clone();
         let Some(user) = store.user(user).await? else { return Ok(()) };
         let open = under_way(store.as_ref(), &around.app, user.id).await?;
-        if let Some(why) = outdated(&job.request, &user, open.as_ref()) {
+        if let Some(why) = outdated(&job.request, &user, known, open.as_ref()) {
             self.note(job, Level::Info, format!("{operation:?} for `{}` is not raised: {why}", user.username));
             return Ok(());
         }
