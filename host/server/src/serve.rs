@@ -3,7 +3,7 @@
 
 use crate::api::{Api, router};
 use crate::config::{MASTER_KEY, ServeArgs, ServeConfig, write_private};
-use crate::service::{Background, Safekeeping, ServiceError, Services};
+use crate::service::{Background, Safekeeping, ServiceError, Services, TRANSIT};
 use crate::telemetry::{self, Telemetry};
 use anyhow::{Context, Result, anyhow};
 use async_trait::async_trait;
@@ -70,6 +70,7 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     engine.adopt_traces(telemetry::adopt);
     let services = Services::new(store, sandbox, clock, Arc::new(Behind(engine.clone())));
     let (pause, paused) = watch::channel(false);
+    clear_transit(&config.data);
     let keeper = Keeper { store: file, folder: config.data.clone(), pause, at_work: Arc::default() };
     let at_work = keeper.at_work.clone();
     let services = services.kept_by(Arc::new(keeper));
@@ -194,6 +195,16 @@ impl Safekeeping for Keeper {
         drop(at_rest);
         self.pause.send_replace(false);
         Ok(adopted?)
+    }
+}
+
+/// Removes what a host that was killed had on its way: a backup as it was sent, or being received.
+fn clear_transit(folder: &Path) {
+    let found = fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in found.filter(|entry| entry.file_name().to_string_lossy().starts_with(TRANSIT)) {
+        if let Err(error) = fs::remove_dir_all(entry.path()) {
+            tracing::warn!(path = %entry.path().display(), %error, "what an interrupted backup or restore left stays");
+        }
     }
 }
 

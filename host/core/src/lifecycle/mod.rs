@@ -8,6 +8,7 @@ mod outcome;
 mod paths;
 mod people;
 mod resolve;
+mod restored;
 mod review;
 mod runs;
 mod work;
@@ -15,6 +16,7 @@ mod work;
 pub use open::{NewRequest, open, open_supplied};
 pub use paths::{may, path};
 pub use resolve::{Evidence, Looked, Marker, Resolution, resolve};
+pub use restored::restored;
 pub use review::{MadeReport, may_settle};
 pub use work::{Work, work};
 

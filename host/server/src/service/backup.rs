@@ -3,9 +3,9 @@
 
 use super::{Caller, ServiceError, Services};
 use async_trait::async_trait;
-use gatehouse_core::lifecycle::{Event, Moment, step};
+use gatehouse_core::lifecycle::{Moment, restored};
 use gatehouse_core::ports::{ChangeSet, ListPage, RequestQuery, Store};
-use gatehouse_core::{Actor, Level, LogEntry, Operation, Request, State};
+use gatehouse_core::{Actor, State};
 use gatehouse_store::{Compacted, Manifest, Staged};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -25,7 +25,8 @@ pub trait Safekeeping: Send + Sync {
     async fn adopt(&self, staged: Staged) -> Result<(), ServiceError>;
 }
 
-const WHY: &str = "a backup was restored, and this may have been done since it was made";
+/// How the names of folders begin that a backup is in while it is on its way.
+pub const TRANSIT: &str = "transit-";
 
 impl Services {
     /// What keeps copies; none in tests without a file.
@@ -42,7 +43,7 @@ impl Services {
     /// # Errors
     /// It cannot be made.
     pub fn transit(&self) -> Result<TempDir, ServiceError> {
-        let folder = tempfile::Builder::new().prefix("transit-").tempdir_in(self.safekeeping()?.folder());
+        let folder = tempfile::Builder::new().prefix(TRANSIT).tempdir_in(self.safekeeping()?.folder());
         folder.map_err(|e| ServiceError::Internal(format!("no folder for a backup: {e}")))
     }
 
@@ -99,8 +100,9 @@ impl Services {
                 let query = RequestQuery { state: Some(state), after, limit: 500, ..RequestQuery::default() };
                 let ListPage { items, next } = store.requests(&query).await?;
                 for request in items {
-                    if let Some(changes) = self.marked(actor, &request) {
-                        store.commit(changes).await?;
+                    let moment = Moment { now: self.now(), jitter: 0, retry: Default::default() };
+                    if let Some(transition) = restored(&request, actor, &moment) {
+                        store.commit(transition.into_changes(None)).await?;
                     }
                 }
                 after = next;
@@ -110,32 +112,5 @@ impl Services {
             }
         }
         Ok(())
-    }
-
-    /// A write that was still to be made gets an attempt without an end, as after a crash: it is settled by reading
-    /// the target. What waits for a person, or compares the target with what was known then, is cancelled.
-    fn marked(&self, actor: &Actor, request: &Request) -> Option<ChangeSet> {
-        let moment = Moment { now: self.now(), jitter: 0, retry: Default::default() };
-        let cancel = || {
-            let why = format!("{WHY}; look at the target, and ask again if need be");
-            step(request, Event::Cancel { by: actor.clone(), why: why.clone() }, &moment)
-                .or_else(|_| step(request, Event::Fail { why }, &moment))
-        };
-        let transition = match (request.operation, request.state) {
-            (Operation::Linking | Operation::Read, _) => return None,
-            (Operation::Reconcile, _) | (_, State::New) => cancel(),
-            // Refused where an attempt is open, or unknown, as it is: it is settled anyway.
-            _ => step(request, Event::AttemptStarted, &moment),
-        };
-        let mut changes = transition.ok()?.into_changes(None);
-        let entry = LogEntry {
-            at: moment.now,
-            source: "host".to_owned(),
-            level: Level::Warn,
-            message: WHY.to_owned(),
-            fields: Vec::new(),
-        };
-        changes.log.insert(0, (request.id, entry));
-        Some(changes)
     }
 }

@@ -19,7 +19,7 @@ mod users;
 mod views;
 
 pub use accounts::{AccountFilter, LinkAsk};
-pub use backup::Safekeeping;
+pub use backup::{Safekeeping, TRANSIT};
 pub(crate) use caller::Remembered;
 pub use caller::{Answer, AnswerKey, Caller};
 pub use error::ServiceError;

@@ -136,7 +136,7 @@ fn finish(mut db: Database, options: &OpenOptions) -> Outcome<Opened> {
         Some(key) => key,
         None => DataKey::generate().map_err(no_randomness)?,
     };
-    super::place::remove_copy(options);
+    super::place::remove_left(options);
     compact(&mut db, options)?;
     let installation = prepare(&db, &key, options)?;
     Ok(Opened { db, key, installation })

@@ -18,6 +18,9 @@ const ROOM: usize = 4 << 20;
 /// What a compacted copy is called beside the store.
 const COPY: &str = ".compacting";
 
+/// What a backup is called beside the store while it is being restored.
+pub(super) const RESTORING: &str = ".restoring";
+
 /// What is written anew after a failed sync, at a time.
 const BLOCK: usize = 4096;
 
@@ -93,6 +96,12 @@ pub(super) fn take_copy(options: &OpenOptions) -> io::Result<()> {
         return disk.take_second();
     }
     rename(&beside(&options.path, COPY), &options.path)
+}
+
+/// Removes what a host that was killed has left beside the store.
+pub(super) fn remove_left(options: &OpenOptions) {
+    remove_copy(options);
+    let _ = std::fs::remove_file(beside(&options.path, RESTORING));
 }
 
 /// Removes a copy that did not come to its end, or that a killed host has left. Should that fail, the next one is

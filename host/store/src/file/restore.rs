@@ -5,7 +5,7 @@ use super::backup::{Manifest, hex, unpack};
 use super::fault::{Fault, Outcome};
 use super::ledger::{FENCE, SEQUENCES, counter, number};
 use super::open::{OpenOptions, create_private, open_existing};
-use super::place::beside;
+use super::place::{RESTORING, beside};
 use super::tables::{META, count_all};
 use super::{RedbStore, writer::Counters};
 use gatehouse_core::ports::Sequence;
@@ -31,7 +31,7 @@ pub struct Staged {
 
 /// Unpacks and proves a backup.
 pub(super) fn stage(from: &Path, options: &OpenOptions, ours: &str, other_installation: bool) -> Outcome<Staged> {
-    let path = beside(&options.path, ".restoring");
+    let path = beside(&options.path, RESTORING);
     match std::fs::remove_file(&path) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(super::fault::disk(&e)),
         _ => create_private(&path)?,
