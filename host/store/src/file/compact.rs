@@ -62,6 +62,11 @@ fn write(db: &Database, options: &OpenOptions) -> Outcome<u64> {
     txn.set_quick_repair(true);
     fail_point!("compact.before_commit");
     txn.commit()?;
+    // The file grew by doubling, and its end is free.
+    match copy.compact() {
+        Err(redb::CompactionError::Storage(error)) => return Err(error.into()),
+        compacted => drop(compacted),
+    }
     // The only other one is about to be given up for it.
     if !copy.check_integrity().map_err(|error| refused(options, error))? {
         return Err(Fault::Disk("what was written of the copy cannot be read".to_owned()));
