@@ -2,6 +2,7 @@
 //! A library only so that tests can drive them without a process. It never decides what becomes of a request, and
 //! names neither a database nor a runtime for connectors: `serve` wires those in.
 
+mod allocator;
 pub mod api;
 pub mod cli;
 pub mod config;

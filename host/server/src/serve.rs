@@ -35,6 +35,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// # Errors
 /// Something it needs is not to be had: the text says what, and what to do.
 pub fn run(args: ServeArgs) -> Result<()> {
+    crate::allocator::one_arena_per_processor();
     let config = ServeConfig::read(args)?;
     let incarnation = incarnation()?;
     let telemetry = Telemetry::start(config.log_format, config.otlp_endpoint.as_deref(), &incarnation)?;
