@@ -299,5 +299,20 @@ fn user_is(user: &User, condition: &'static str, remedy: &'static str) -> Refuse
     Refused::UserIs { user: user.username.clone(), condition, remedy }
 }
 
+/// Why an account that a sealed Create would make is not to be made any more. Until the turn of a Create comes, a
+/// request before it, a reconciliation or a link may have given the user an account (the target may accept a second
+/// one without a word), or the user may have been disabled.
+pub fn not_to_be_made(user: &User, account: Option<&Account>, app: &App, description: &Description) -> Option<String> {
+    match plan_change(Operation::Create, Some(user), account, app, description) {
+        Ok(Change::Account { external_id: None, .. }) => None,
+        Ok(_) => {
+            let which = account.map_or_else(String::new, |account| format!(" ({})", account.id));
+            let who = &user.username;
+            Some(format!("user `{who}` has an account by now{which}; request a Create again to bring it back"))
+        }
+        Err(why) => Some(why.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests;

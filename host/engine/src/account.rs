@@ -7,11 +7,11 @@ use crate::loading::Surroundings;
 use crate::noted::host_line;
 use crate::requests::account_of;
 use gatehouse_core::lifecycle::{AttemptReport, Event};
-use gatehouse_core::planning::plan_change;
-use gatehouse_core::ports::{CallReport, ChangeSet, CommitCommand, Receipt, Sequence, StoreError};
+use gatehouse_core::planning::not_to_be_made;
+use gatehouse_core::ports::{CallReport, ChangeSet, CommitCommand, Sequence, StoreError};
 use gatehouse_core::schema::Account as RemoteAccount;
 use gatehouse_core::{
-    AccountId, App, CallFailure, Capability, Change, CommitStep, FailureKind, Level, Operation, SentWrite, Subject,
+    AccountId, App, CallFailure, Capability, Change, CommitStep, FailureKind, Level, SentWrite, Subject,
 };
 use gatehouse_failpoints::fail_point;
 
@@ -20,7 +20,7 @@ const OFFERS: u32 = 20;
 
 /// Makes the call of the step that is next.
 pub(crate) async fn call(job: &mut Job, around: &Surroundings) -> Worked {
-    if let Some(why) = not_to_be_made(job, around).await? {
+    if let Some(why) = outdated(job, around).await? {
         return job.commit(&around.app, Event::Fail { why }).await;
     }
     let found = known(&job.shell, &job.request, None).await?.account;
@@ -36,7 +36,8 @@ pub(crate) async fn call(job: &mut Job, around: &Surroundings) -> Worked {
     let connectors = job.shell.connectors.clone();
     let report = job.call(around, "commit", &given, connectors.commit(&around.context, &command)).await;
     let (write_left, writes) = (report.call.write_left, report.call.writes);
-    let result = checked(report.result, &command).map(|receipt| (receipt.account, receipt.applied));
+    let result = report.result.and_then(|receipt| command.answered(receipt));
+    let result = result.map(|receipt| (receipt.account, receipt.applied));
     let refreshed = match &result {
         Err(failure) if failure.kind == FailureKind::Stale => refreshed(job, around, &command).await,
         _ => None,
@@ -45,28 +46,14 @@ pub(crate) async fn call(job: &mut Job, around: &Surroundings) -> Worked {
     finish(job, around, Outcome { result, write_left, writes, refreshed }).await
 }
 
-/// Why the account that is to be made is not to be made any more. A Create is sealed when it is asked for; until its
-/// turn comes, a request before it, a reconciliation or a link may have given the user an account (the target may
-/// accept a second one without a word), or the user may have been disabled.
-async fn not_to_be_made(job: &Job, around: &Surroundings) -> Result<Option<String>, StoreError> {
+/// Why the account that is to be made is not to be made any more; none where the next step makes none.
+async fn outdated(job: &Job, around: &Surroundings) -> Result<Option<String>, StoreError> {
     let step = job.request.change.content.step(job.request.steps_done);
     let (Some(CommitStep::Create(_)), Subject::User(id)) = (step, job.request.subject) else { return Ok(None) };
     let store = job.shell.store.as_ref();
     let Some(user) = store.user(id).await? else { return Ok(Some(format!("there is no user {id} any more"))) };
     let account = account_of(store, &around.app, id).await?;
-    let planned =
-        plan_change(Operation::Create, Some(&user), account.as_ref(), &around.app, &around.connector.description);
-    Ok(match planned {
-        Ok(Change::Account { external_id: None, .. }) => None,
-        Ok(_) => {
-            let which = account.map_or_else(String::new, |account| format!(" ({})", account.id));
-            Some(format!(
-                "user `{}` has an account by now{which}; request a Create again to bring it back",
-                user.username
-            ))
-        }
-        Err(why) => Some(why.to_string()),
-    })
+    Ok(not_to_be_made(&user, account.as_ref(), &around.app, &around.connector.description))
 }
 
 /// The command of the attempt that has just been started.
@@ -84,24 +71,6 @@ fn command(job: &Job, known: Option<&gatehouse_core::Account>) -> Option<CommitC
         _ => known.and_then(|account| account.revision.clone()),
     };
     Some(CommitCommand { idempotency_key: attempt.idempotency_key.clone(), external_id, expected_revision, step })
-}
-
-/// A receipt must speak of the account that was asked about, or else nobody knows what was done.
-fn checked(result: Result<Receipt, CallFailure>, command: &CommitCommand) -> Result<Receipt, CallFailure> {
-    let receipt = result?;
-    let broken = |why: String| Err(CallFailure::new(FailureKind::Protocol, why));
-    match (&command.step, &receipt.account, &command.external_id) {
-        (CommitStep::Create(_), None, _) => {
-            broken("the receipt of a create does not say which account was made".to_owned())
-        }
-        (_, Some(account), _) if account.external_id.is_empty() => {
-            broken("the receipt's account has no external id".to_owned())
-        }
-        (_, Some(account), Some(asked)) if account.external_id != *asked => {
-            broken(format!("the receipt speaks of account `{}`, not of `{asked}`", account.external_id))
-        }
-        _ => Ok(receipt),
-    }
 }
 
 /// The account as it is now, where the target said that it had moved on.

@@ -7,8 +7,8 @@ use gatehouse_core::planning::{Refused, plan_change};
 use gatehouse_core::ports::{AccountQuery, RequestQuery, Sequence, Store, StoreError};
 use gatehouse_core::schema::Status;
 use gatehouse_core::{
-    Account, AccountId, Actor, App, Change, CommitStep, Connector, Operation, Request, RequestId, RequestObject,
-    Situation, Subject, User, UserId,
+    Account, AccountId, Actor, App, Change, Connector, Operation, Request, RequestId, RequestObject, Situation,
+    Subject, User, UserId,
 };
 use jiff::Timestamp;
 
@@ -80,12 +80,8 @@ pub async fn prepare_account_request(
 /// # Errors
 /// One may have.
 pub(crate) async fn not_in_doubt(store: &dyn Store, opened: &Transition) -> Result<(), NotOpened> {
-    let makes = |request: &Request| {
-        let Change::Account { steps, .. } = &request.change.content else { return false };
-        steps.iter().skip(request.steps_done as usize).any(|step| matches!(step, CommitStep::Create(_)))
-    };
     let request = &opened.request.record;
-    if !makes(request) {
+    if !request.makes_account() {
         return Ok(());
     }
     let mut query = RequestQuery {
@@ -97,7 +93,7 @@ pub(crate) async fn not_in_doubt(store: &dyn Store, opened: &Transition) -> Resu
     };
     loop {
         let page = store.requests(&query).await?;
-        if let Some(doubtful) = page.items.iter().find(|doubtful| makes(doubtful)) {
+        if let Some(doubtful) = page.items.iter().find(|doubtful| doubtful.makes_account()) {
             return Err(NotOpened::InReview(doubtful.id));
         }
         match page.next {

@@ -218,3 +218,16 @@ fn an_update_renames_an_account_only_where_a_rule_maps_the_username() {
     renaming.config.mapping.last_mut().unwrap().only_on_create = true;
     assert_eq!(plan(Update, Some(&ada()), Some(&hers()), &renaming), format!("e3: [update {ALL}]"));
 }
+
+#[test]
+fn an_account_is_made_only_for_somebody_who_still_is_to_have_one_and_has_none() {
+    let still = |user: &User, account: Option<&Account>| {
+        not_to_be_made(user, account, &app(), &testing::description()).unwrap_or_default()
+    };
+    assert_eq!(still(&ada(), None), "");
+    let text = "user `ada` has an account by now (ACC-000003); request a Create again to bring it back";
+    assert_eq!(still(&ada(), Some(&deactivated())), text);
+    assert!(still(&ada(), Some(&hers())).contains("has"), "{}", still(&ada(), Some(&hers())));
+    let left = User { active: false, ..ada() };
+    assert_ne!(still(&left, None), "");
+}

@@ -1,7 +1,8 @@
 //! Calling connectors. The sandbox implements this; the engine uses it.
 
 use crate::{
-    AppId, AuthScheme, CallFailure, CommitStep, Connector, Digest, Level, Origin, PageNext, RequestId, SentWrite,
+    AppId, AuthScheme, CallFailure, CommitStep, Connector, Digest, FailureKind, Level, Origin, PageNext, RequestId,
+    SentWrite,
 };
 use async_trait::async_trait;
 use gatehouse_schema::{Account as RemoteAccount, Attributes};
@@ -259,6 +260,28 @@ pub struct CommitCommand {
     pub expected_revision: Option<String>,
     /// The change.
     pub step: CommitStep,
+}
+
+impl CommitCommand {
+    /// What came of it, if the receipt speaks of the account that was asked about: or else nobody knows what was done.
+    ///
+    /// # Errors
+    /// It speaks of none, or of another one.
+    pub fn answered(&self, receipt: Receipt) -> Result<Receipt, CallFailure> {
+        let broken = |why: String| Err(CallFailure::new(FailureKind::Protocol, why));
+        match (&self.step, &receipt.account, &self.external_id) {
+            (CommitStep::Create(_), None, _) => {
+                broken("the receipt of a create does not say which account was made".to_owned())
+            }
+            (_, Some(account), _) if account.external_id.is_empty() => {
+                broken("the receipt's account has no external id".to_owned())
+            }
+            (_, Some(account), Some(asked)) if account.external_id != *asked => {
+                broken(format!("the receipt speaks of account `{}`, not of `{asked}`", account.external_id))
+            }
+            _ => Ok(receipt),
+        }
+    }
 }
 
 /// What came of a change.

@@ -231,6 +231,12 @@ impl Request {
     pub fn is_in_review(&self) -> bool {
         self.state == State::Failed && self.needs_review
     }
+
+    /// Whether what is left of it would make an account.
+    pub fn makes_account(&self) -> bool {
+        let Change::Account { steps, .. } = &self.change.content else { return false };
+        steps.iter().skip(self.steps_done as usize).any(|step| matches!(step, CommitStep::Create(_)))
+    }
 }
 
 /// One line of a request's log, as a person reads it.
