@@ -1,10 +1,10 @@
 //! Measures the Extism plugin whose path is the first argument: kept from call to call, as Extism is usually used,
 //! and a fresh instance a call, as the sandbox does it.
 
-use anyhow::{Context as _, Result, anyhow, bail};
-use bench_work::host::{Measured, Order, Task, repeat, serve};
-use bench_work::wire::{Answer, Question, WireItem};
-use bench_work::{Item, PARSE, items};
+use anyhow::{Context as _, Result, anyhow};
+use bench_work::host::{Measured, Order, repeat, serve};
+use bench_work::wire::{Answer, Question};
+use bench_work::{Item, Task, items};
 use extism::{CompiledPlugin, Manifest, Plugin, PluginBuilder, Wasm};
 
 fn main() -> Result<()> {
@@ -28,29 +28,13 @@ fn main() -> Result<()> {
 fn measure(
     order: &Order,
     batch: &[Item],
-    with: impl FnMut(&dyn Fn(&mut Plugin) -> Result<()>) -> Result<()>,
+    mut with: impl FnMut(&dyn Fn(&mut Plugin) -> Result<()>) -> Result<()>,
 ) -> Result<Measured> {
-    let mut with = with;
     repeat(order.ms, || with(&|plugin| once(plugin, order.task, batch)))
 }
 
 fn once(plugin: &mut Plugin, task: Task, batch: &[Item]) -> Result<()> {
-    let limit = task.accounts();
-    let question = match task {
-        Task::Trivial => Question::Check,
-        Task::Collect => Question::Collect { filter: None, cursor: None, limit },
-        Task::Parse => Question::Collect { filter: Some(PARSE.into()), cursor: None, limit },
-        Task::AnalyzeFew | Task::Analyze => Question::Analyze(batch.iter().map(WireItem::of).collect()),
-    };
-    let answer: &[u8] = plugin.call("call", serde_json::to_vec(&question)?)?;
+    let answer: &[u8] = plugin.call("call", serde_json::to_vec(&Question::of(task, batch))?)?;
     let answer: Answer = serde_json::from_slice(answer)?;
-    let got = match task {
-        Task::Trivial => return Ok(()),
-        Task::Collect | Task::Parse => answer.into_page().map(|page| page.accounts.len()),
-        Task::AnalyzeFew | Task::Analyze => answer.into_verdicts().map(|verdicts| verdicts.len()),
-    };
-    if got != Some(limit as usize) {
-        bail!("{got:?} results where {limit} were to come");
-    }
-    Ok(())
+    Ok(answer.check(task)?)
 }

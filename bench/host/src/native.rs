@@ -1,17 +1,12 @@
-//! The SCIM connector linked natively, behind the same port as the sandbox: the same code, called directly, on a
-//! pooled HTTP client. What a host without a sandbox would be.
+//! The SCIM connector linked natively: the same code, called directly, on a pooled HTTP client. What a host without a
+//! sandbox would be. It does what a reconciliation needs, and nothing else.
 
-use async_trait::async_trait;
 use gatehouse_connector::{
     Connector as _, Context, Item, Journal, Judgement as Said, Line, Next, Query, Request, Response, Settings, Sink,
     Transport, TransportError, json,
 };
-use gatehouse_core::ports::{
-    AccountPage, Admission, AdmissionError, AnalysisItem, CallContext, CallReport, CommitCommand, Connectors, Finding,
-    Judgement, Receipt, RowFault, RowVerdict,
-};
-use gatehouse_core::schema::Account;
-use gatehouse_core::{CallFailure, Digest, FailureKind, PageNext};
+use gatehouse_core::ports::{AccountPage, AnalysisItem, CallContext, CallReport, Judgement, RowFault, RowVerdict};
+use gatehouse_core::{CallFailure, FailureKind, PageNext};
 use gatehouse_scim::ScimConnector;
 use std::collections::BTreeMap;
 
@@ -30,6 +25,44 @@ impl Native {
     pub fn new(token: &str) -> Self {
         let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).max_redirects(0).build();
         Self { client: Client { agent: agent.into(), token: token.to_owned() } }
+    }
+
+    /// One page.
+    pub fn collect(&self, context: &CallContext, query: &Query) -> CallReport<AccountPage> {
+        let page = tokio::task::block_in_place(|| {
+            let context = Context::new(settings(&context.settings), &self.client, Journal::new(&Nowhere));
+            ScimConnector::collect(&context, query)
+        });
+        let failed = |failure| CallFailure::new(FailureKind::Unavailable, format!("{failure:?}"));
+        report(page.map_err(failed).map(|page| AccountPage {
+            accounts: page.accounts,
+            faults: page.faults.into_iter().map(|f| RowFault { external_id: f.external_id, why: f.why }).collect(),
+            estimate: page.estimate,
+            next: match page.next {
+                Next::More(cursor) => PageNext::More(cursor),
+                Next::Complete => PageNext::Complete,
+                Next::Partial(why) => PageNext::Partial(why),
+            },
+        }))
+    }
+
+    /// Verdicts on a batch.
+    pub fn analyze(&self, batch: &[AnalysisItem]) -> CallReport<Vec<RowVerdict>> {
+        let item = |item: &AnalysisItem| Item {
+            account: item.account.clone(),
+            user: item.user.clone(),
+            desired: item.desired.clone(),
+        };
+        let items: Vec<Item> = batch.iter().map(item).collect();
+        let verdict = |verdict: gatehouse_connector::Verdict| RowVerdict {
+            judgement: match verdict.judgement {
+                Said::Same => Judgement::Same,
+                Said::Doubt(why) => Judgement::Doubt(why),
+                Said::Ignore(why) => Judgement::Ignore(why),
+            },
+            drift: verdict.drift,
+        };
+        report(Ok(ScimConnector::analyze(&items).into_iter().map(verdict).collect()))
     }
 }
 
@@ -70,91 +103,4 @@ fn settings(settings: &BTreeMap<String, String>) -> Settings {
 
 fn report<T>(result: Result<T, CallFailure>) -> CallReport<T> {
     CallReport { result, call: Default::default() }
-}
-
-fn not_here<T>() -> CallReport<T> {
-    report(Err(CallFailure::new(FailureKind::Unsupported, "the bench does not need it")))
-}
-
-#[async_trait]
-impl Connectors for Native {
-    async fn admit(&self, _: &[u8]) -> Result<Admission, AdmissionError> {
-        let message = "there is nothing to admit natively".to_owned();
-        Err(AdmissionError { case: "compile".to_owned(), message })
-    }
-
-    async fn load(&self, _: Digest, _: &[u8]) -> Result<(), AdmissionError> {
-        Ok(())
-    }
-
-    fn is_loaded(&self, _: Digest) -> bool {
-        true
-    }
-
-    fn unload(&self, _: Digest) {}
-
-    fn health(&self) -> Result<(), String> {
-        Ok(())
-    }
-
-    async fn check(&self, _: &CallContext) -> CallReport<Vec<Finding>> {
-        not_here()
-    }
-
-    async fn collect(
-        &self,
-        context: &CallContext,
-        filter: Option<&str>,
-        cursor: Option<&str>,
-        attributes: &[String],
-        limit: u32,
-    ) -> CallReport<AccountPage> {
-        let (filter, cursor) = (filter.map(str::to_owned), cursor.map(str::to_owned));
-        let query = Query { filter, cursor, attributes: attributes.to_vec(), limit };
-        let page = tokio::task::block_in_place(|| {
-            let context = Context::new(settings(&context.settings), &self.client, Journal::new(&Nowhere));
-            ScimConnector::collect(&context, &query)
-        });
-        let failed = |failure| CallFailure::new(FailureKind::Unavailable, format!("{failure:?}"));
-        report(page.map_err(failed).map(|page| AccountPage {
-            accounts: page.accounts,
-            faults: page.faults.into_iter().map(|f| RowFault { external_id: f.external_id, why: f.why }).collect(),
-            estimate: page.estimate,
-            next: match page.next {
-                Next::More(cursor) => PageNext::More(cursor),
-                Next::Complete => PageNext::Complete,
-                Next::Partial(why) => PageNext::Partial(why),
-            },
-        }))
-    }
-
-    async fn read(&self, _: &CallContext, _: &str) -> CallReport<Account> {
-        not_here()
-    }
-
-    async fn find(&self, _: &CallContext, _: &str, _: &str) -> CallReport<Vec<Account>> {
-        not_here()
-    }
-
-    async fn analyze(&self, _: &CallContext, batch: &[AnalysisItem]) -> CallReport<Vec<RowVerdict>> {
-        let item = |item: &AnalysisItem| Item {
-            account: item.account.clone(),
-            user: item.user.clone(),
-            desired: item.desired.clone(),
-        };
-        let items: Vec<Item> = batch.iter().map(item).collect();
-        let verdict = |verdict: gatehouse_connector::Verdict| RowVerdict {
-            judgement: match verdict.judgement {
-                Said::Same => Judgement::Same,
-                Said::Doubt(why) => Judgement::Doubt(why),
-                Said::Ignore(why) => Judgement::Ignore(why),
-            },
-            drift: verdict.drift,
-        };
-        report(Ok(ScimConnector::analyze(&items).into_iter().map(verdict).collect()))
-    }
-
-    async fn commit(&self, _: &CallContext, _: &CommitCommand) -> CallReport<Receipt> {
-        not_here()
-    }
 }

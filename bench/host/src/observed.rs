@@ -1,7 +1,9 @@
 //! A store and connectors that are watched: how often something is committed, how long that takes, how long calls
 //! take, and when which request reached which state. It changes nothing of what passes through.
 
+use crate::native::Native;
 use async_trait::async_trait;
+use gatehouse_connector::Query;
 use gatehouse_core::ports::{
     AccountPage, AccountQuery, Admission, AdmissionError, AnalysisItem, CallContext, CallReport, ChangeSet, Claim,
     ClaimLimits, CommitCommand, Connectors, Credential, CredentialRecord, Fence, Finding, ListPage, Receipt,
@@ -12,10 +14,11 @@ use gatehouse_core::{
     Account, AccountId, App, AppId, AuditRecord, Connector, Digest, LogEntry, Profile, Request, RequestId, Situation,
     StagingRow, State, User, UserId,
 };
+use gatehouse_sandbox::Sandbox;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
@@ -55,33 +58,37 @@ impl Seen {
         }
     }
 
-    /// Waits until a request is in a state for which `enough` holds: that state, and when it was reached.
-    pub async fn state(&self, request: RequestId, enough: impl Fn(State) -> bool) -> (State, Instant) {
+    /// Waits until a request has reached a state for which `enough` holds: that state, and when it was reached.
+    pub async fn state(&self, request: RequestId, enough: impl Fn(State, Instant) -> bool) -> (State, Instant) {
         loop {
             let news = self.news.notified();
             let mut news = std::pin::pin!(news);
             news.as_mut().enable();
-            let states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-            let found =
-                states.get(&request).and_then(|states| states.iter().find(|(state, _)| enough(*state)).copied());
-            drop(states);
-            match found {
+            match self.reached(request, &enough) {
                 Some(found) => return found,
                 None => news.await,
             }
         }
     }
 
+    fn reached(&self, request: RequestId, enough: impl Fn(State, Instant) -> bool) -> Option<(State, Instant)> {
+        self.states().get(&request)?.iter().find(|(state, at)| enough(*state, *at)).copied()
+    }
+
     /// Forgets what is known of a request.
     pub fn forget(&self, request: RequestId) {
-        self.states.lock().unwrap_or_else(PoisonError::into_inner).remove(&request);
+        self.states().remove(&request);
+    }
+
+    fn states(&self) -> MutexGuard<'_, HashMap<RequestId, Vec<(State, Instant)>>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn committed(&self, reached: Vec<(RequestId, State)>, took: Duration) {
         let now = Instant::now();
         self.commits.fetch_add(1, Ordering::Relaxed);
         self.commit_ns.fetch_add(nanos(took), Ordering::Relaxed);
-        let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut states = self.states();
         for (request, state) in reached {
             let of_request = states.entry(request).or_default();
             if of_request.last().is_none_or(|(last, _)| *last != state) {
@@ -188,16 +195,17 @@ store! {
     fn idempotent(key: &str) -> Option<serde_json::Value>;
 }
 
-/// Connectors that are watched.
+/// The sandbox, watched; or with the connector linked natively in its place, where a run calls it.
 pub struct ObservedConnectors {
-    inner: Arc<dyn Connectors>,
+    sandbox: Arc<Sandbox>,
+    native: Option<Native>,
     seen: Arc<Seen>,
 }
 
 impl ObservedConnectors {
     /// Watches connectors.
-    pub fn new(inner: Arc<dyn Connectors>, seen: Arc<Seen>) -> Self {
-        Self { inner, seen }
+    pub fn new(sandbox: Arc<Sandbox>, native: Option<Native>, seen: Arc<Seen>) -> Self {
+        Self { sandbox, native, seen }
     }
 
     async fn timed<T>(&self, call: impl Future<Output = CallReport<T>>) -> CallReport<T> {
@@ -211,27 +219,27 @@ impl ObservedConnectors {
 #[async_trait]
 impl Connectors for ObservedConnectors {
     async fn admit(&self, component: &[u8]) -> Result<Admission, AdmissionError> {
-        self.inner.admit(component).await
+        self.sandbox.admit(component).await
     }
 
     async fn load(&self, digest: Digest, component: &[u8]) -> Result<(), AdmissionError> {
-        self.inner.load(digest, component).await
+        self.sandbox.load(digest, component).await
     }
 
     fn is_loaded(&self, digest: Digest) -> bool {
-        self.inner.is_loaded(digest)
+        self.sandbox.is_loaded(digest)
     }
 
     fn unload(&self, digest: Digest) {
-        self.inner.unload(digest);
+        self.sandbox.unload(digest);
     }
 
     fn health(&self) -> Result<(), String> {
-        self.inner.health()
+        self.sandbox.health()
     }
 
     async fn check(&self, context: &CallContext) -> CallReport<Vec<Finding>> {
-        self.timed(self.inner.check(context)).await
+        self.sandbox.check(context).await
     }
 
     async fn collect(
@@ -242,22 +250,30 @@ impl Connectors for ObservedConnectors {
         attributes: &[String],
         limit: u32,
     ) -> CallReport<AccountPage> {
-        self.timed(self.inner.collect(context, filter, cursor, attributes, limit)).await
+        let Some(native) = &self.native else {
+            return self.timed(self.sandbox.collect(context, filter, cursor, attributes, limit)).await;
+        };
+        let (filter, cursor) = (filter.map(str::to_owned), cursor.map(str::to_owned));
+        let query = Query { filter, cursor, attributes: attributes.to_vec(), limit };
+        self.timed(async { native.collect(context, &query) }).await
     }
 
     async fn read(&self, context: &CallContext, external_id: &str) -> CallReport<RemoteAccount> {
-        self.timed(self.inner.read(context, external_id)).await
+        self.sandbox.read(context, external_id).await
     }
 
     async fn find(&self, context: &CallContext, attribute: &str, value: &str) -> CallReport<Vec<RemoteAccount>> {
-        self.timed(self.inner.find(context, attribute, value)).await
+        self.sandbox.find(context, attribute, value).await
     }
 
     async fn analyze(&self, context: &CallContext, batch: &[AnalysisItem]) -> CallReport<Vec<RowVerdict>> {
-        self.timed(self.inner.analyze(context, batch)).await
+        match &self.native {
+            Some(native) => self.timed(async { native.analyze(batch) }).await,
+            None => self.timed(self.sandbox.analyze(context, batch)).await,
+        }
     }
 
     async fn commit(&self, context: &CallContext, command: &CommitCommand) -> CallReport<Receipt> {
-        self.timed(self.inner.commit(context, command)).await
+        self.timed(self.sandbox.commit(context, command)).await
     }
 }

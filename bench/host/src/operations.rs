@@ -61,7 +61,7 @@ async fn measure(what: &Operations) -> Result<Vec<Round>> {
     let sandbox = Arc::new(sandbox::new(&what.directory)?);
     let (connector, component) = sandbox::admit(&sandbox, &what.connector).await?;
     let most = IN_FLIGHT.into_iter().max().unwrap_or(1);
-    let world = Arc::new(World::start(&what.directory, sandbox, most)?);
+    let world = Arc::new(World::start(&what.directory, sandbox, None, most)?);
     let setup = AppSetup { settings: BTreeMap::new(), credential: None, config: |_| {} };
     let app = Arc::new(world.app(connector, component, setup).await?);
     let number = u32::try_from(most).context("too many")?;
@@ -129,7 +129,7 @@ fn summed_up(
 
 async fn done(world: &World, app: &App, operation: Operation, user: UserId) -> Result<()> {
     let id = world.request(app, operation, user).await?;
-    let (state, _) = world.seen.state(id, State::is_settled).await;
+    let (state, _) = world.seen.state(id, |state, _| state.is_settled()).await;
     world.seen.forget(id);
     if state != State::Completed {
         let log = world.store.request_log(id, None, 100).await?;

@@ -5,10 +5,11 @@ use crate::observed::Amounts;
 use crate::sandbox;
 use crate::world::{AppSetup, World};
 use anyhow::{Context as _, Result, bail};
-use gatehouse_core::ports::Connectors;
-use gatehouse_core::{App, RequestId, State};
+use bench_work::host::processor;
+use gatehouse_core::{App, RequestId, Situation, State};
 use serde::Serialize;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -62,8 +63,8 @@ pub fn run(what: &Reconcile) -> Result<()> {
 async fn measure(what: &Reconcile) -> Result<serde_json::Value> {
     let sandbox = Arc::new(sandbox::new(&what.directory)?);
     let (connector, component) = sandbox::admit(&sandbox, &what.connector).await?;
-    let connectors: Arc<dyn Connectors> = if what.native { Arc::new(Native::new(&what.token)) } else { sandbox };
-    let world = World::start(&what.directory, connectors, 1)?;
+    let native = what.native.then(|| Native::new(&what.token));
+    let world = World::start(&what.directory, sandbox, native, 1)?;
     let origin = what.target.split('/').take(3).collect::<Vec<_>>().join("/");
     let setup = AppSetup {
         settings: [("base_url".to_owned(), what.target.as_str().into())].into(),
@@ -82,6 +83,10 @@ async fn measure(what: &Reconcile) -> Result<serde_json::Value> {
         bail!("{} of {} accounts collected, {} requests raised", found.collected, what.accounts, found.raised);
     }
     let peak = status("VmHWM")?;
+    let linked = world.store.account_counts(app.id).await?;
+    if linked != BTreeMap::from([(Situation::Found, u64::from(what.accounts))]) {
+        bail!("not every account was found by its username: {linked:?}");
+    }
     let second = second_run(&world, &app).await?;
     world.stop().await?;
     let file = std::fs::metadata(what.directory.join("gatehouse.db")).context("the store")?.len();
@@ -103,7 +108,7 @@ fn seeded(number: u32) -> (String, String, String) {
 }
 
 async fn first_run(world: &World, app: &App) -> Result<(Vec<Phase>, RequestId)> {
-    let mut watch = Watch::new(world)?;
+    let mut watch = Watch::new(world);
     let run = world.reconcile(app).await?;
     let mut phases = Vec::new();
     for (name, end) in [("collect", State::Collected), ("compare", State::Analyzing), ("analyze", State::Analyzed)] {
@@ -115,7 +120,7 @@ async fn first_run(world: &World, app: &App) -> Result<(Vec<Phase>, RequestId)> 
 }
 
 async fn second_run(world: &World, app: &App) -> Result<Vec<Phase>> {
-    let mut watch = Watch::new(world)?;
+    let mut watch = Watch::new(world);
     let run = world.reconcile(app).await?;
     let collect = watch.phase(world, run, "collect", State::Collected).await?;
     let compare = watch.phase(world, run, "compare", State::Completed).await?;
@@ -126,27 +131,29 @@ async fn second_run(world: &World, app: &App) -> Result<Vec<Phase>> {
 struct Watch {
     at: Instant,
     amounts: Amounts,
-    processor: f64,
+    processor: Duration,
 }
 
 impl Watch {
-    fn new(world: &World) -> Result<Self> {
-        Ok(Self { at: Instant::now(), amounts: world.seen.amounts(), processor: processor()? })
+    fn new(world: &World) -> Self {
+        Self { at: Instant::now(), amounts: world.seen.amounts(), processor: processor() }
     }
 
     async fn phase(&mut self, world: &World, run: RequestId, name: &'static str, end: State) -> Result<Phase> {
-        let (state, at) = world.seen.state(run, |state| state == end || state.is_settled()).await;
+        // A plan waits to be committed: a run that has one where none was to come would never get any further.
+        let stands = |state: State| state == end || state.is_settled() || state == State::Analyzed;
+        let (state, at) = world.seen.state(run, |state, at| at > self.at && stands(state)).await;
         if state != end {
             let log = world.store.request_log(run, None, 100).await?;
             let lines: Vec<_> = log.items.into_iter().map(|line| line.message).collect();
             bail!("the run is {state:?} where {end:?} was to come:\n{}", lines.join("\n"));
         }
-        let (amounts, before, processor) = (world.seen.amounts(), self.amounts, processor()?);
+        let (amounts, before, processor) = (world.seen.amounts(), self.amounts, processor());
         let seconds = |d: Duration| d.as_secs_f64();
         let phase = Phase {
             name,
             seconds: seconds(at.duration_since(self.at)),
-            processor: processor - self.processor,
+            processor: seconds(processor.saturating_sub(self.processor)),
             calling: seconds(amounts.calling.saturating_sub(before.calling)),
             committing: seconds(amounts.committing.saturating_sub(before.committing)),
             commits: amounts.commits - before.commits,
@@ -162,15 +169,6 @@ fn status(name: &str) -> Result<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
     let number = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
     number.with_context(|| format!("{name} of /proc/self/status"))
-}
-
-/// Seconds of processor time of this process, its children not among them.
-fn processor() -> Result<f64> {
-    let text = std::fs::read_to_string("/proc/self/stat").context("/proc/self/stat")?;
-    // proc(5): utime and stime, in clock ticks, of which Linux shows 100 a second; behind the name, which ends in `)`.
-    let fields = text.rsplit(')').next().unwrap_or_default().split_whitespace().skip(11).take(2);
-    let ticks: u64 = fields.filter_map(|field| field.parse::<u64>().ok()).sum();
-    Ok(ticks as f64 / 100.0)
 }
 
 /// From now on VmHWM is the peak from now on (proc(5), clear_refs). Where that is not allowed it is that of all.

@@ -1,16 +1,18 @@
 //! A host in this process: store, engine and connectors as `gatehouse serve` wires them, all of it watched. People
 //! and apps are put straight into the store: how they get there is not what is measured.
 
+use crate::native::Native;
 use crate::observed::{ObservedConnectors, ObservedStore, Seen};
 use anyhow::{Context as _, Result, anyhow};
 use gatehouse_core::lifecycle::{Event, Moment, NewRequest, open, step};
-use gatehouse_core::ports::{ChangeSet, Clock as _, Connectors, CredentialRecord, Sequence, Store, Versioned};
+use gatehouse_core::ports::{ChangeSet, Clock as _, CredentialRecord, Sequence, Store, Versioned};
 use gatehouse_core::{
     Actor, App, AppId, AuthScheme, Change, Connector, Operation, Profile, ProvisioningConfig, RequestId, RequestObject,
     Subject, User, UserId, linking, mapping,
 };
 use gatehouse_engine::requests::{Ask, Whose, prepare_account_request};
 use gatehouse_engine::{Engine, EngineConfig, SystemClock};
+use gatehouse_sandbox::Sandbox;
 use gatehouse_store::{MasterKey, OpenOptions, RedbStore};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,12 +48,12 @@ pub struct AppSetup<'a> {
 
 impl World {
     /// Opens a new store in a directory, and starts the engine over it.
-    pub fn start(directory: &Path, connectors: Arc<dyn Connectors>, in_flight: usize) -> Result<Self> {
+    pub fn start(directory: &Path, sandbox: Arc<Sandbox>, native: Option<Native>, in_flight: usize) -> Result<Self> {
         let options = OpenOptions::new(directory.join("gatehouse.db"), MasterKey::new([7; 32]));
         let store = RedbStore::open(&options).map_err(|error| anyhow!("{error}"))?;
         let seen = Arc::new(Seen::default());
         let store: Arc<dyn Store> = Arc::new(ObservedStore::new(Arc::new(store), seen.clone()));
-        let connectors = Arc::new(ObservedConnectors::new(connectors, seen.clone()));
+        let connectors = Arc::new(ObservedConnectors::new(sandbox, native, seen.clone()));
         let usual = EngineConfig::new("bench");
         let config = EngineConfig { max_in_flight: usual.max_in_flight.max(in_flight), ..usual };
         let engine = Engine::new(store.clone(), connectors, Arc::new(SystemClock), config)?;

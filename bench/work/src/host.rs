@@ -1,6 +1,7 @@
 //! What the measuring programs share: they time contenders on command, a line of JSON each way, so that whoever
 //! drives several of them can take turns.
 
+use crate::Task;
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead as _, Write as _};
 use std::time::{Duration, Instant};
@@ -16,39 +17,13 @@ pub struct Order {
     pub ms: u64,
 }
 
-/// What is done in a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Task {
-    /// The least that a call can be.
-    Trivial,
-    /// A page of 250 made-up accounts.
-    Collect,
-    /// A page of 100 accounts, parsed from SCIM JSON.
-    Parse,
-    /// Verdicts on 10 accounts.
-    AnalyzeFew,
-    /// Verdicts on 250 accounts.
-    Analyze,
-}
-
-impl Task {
-    /// Accounts in a call.
-    pub fn accounts(self) -> u32 {
-        match self {
-            Self::Trivial => 1,
-            Self::Collect | Self::Analyze => 250,
-            Self::Parse => 100,
-            Self::AnalyzeFew => 10,
-        }
-    }
-}
-
 /// What came of an order.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Measured {
     /// Nanoseconds of a call.
     pub ns: f64,
+    /// Of them, on a processor: of all threads of this program together, of its children nothing.
+    pub processor_ns: f64,
     /// Calls that were made.
     pub calls: u64,
 }
@@ -58,16 +33,23 @@ pub struct Measured {
 /// # Errors
 /// Those of the call.
 pub fn repeat<E>(ms: u64, mut call: impl FnMut() -> Result<(), E>) -> Result<Measured, E> {
-    let (start, enough) = (Instant::now(), Duration::from_millis(ms));
+    let (start, busy, enough) = (Instant::now(), processor(), Duration::from_millis(ms));
     let mut calls = 0;
     loop {
         call()?;
         calls += 1;
         let took = start.elapsed();
         if took >= enough {
-            return Ok(Measured { ns: took.as_secs_f64() * 1e9 / calls as f64, calls });
+            let each = |time: Duration| time.as_secs_f64() * 1e9 / calls as f64;
+            return Ok(Measured { ns: each(took), processor_ns: each(processor().saturating_sub(busy)), calls });
         }
     }
+}
+
+/// The processor time that this program has taken so far, all its threads together, its children not among them.
+pub fn processor() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Takes orders from stdin until it ends, and answers each on stdout: `{"Ok": …}` or `{"Err": "why"}`.

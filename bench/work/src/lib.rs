@@ -2,12 +2,15 @@
 //! Extism plugin and in a child process. It makes pages of accounts, parses pages of SCIM JSON, and judges batches.
 //! It never does I/O, so that what differs between contenders is how they are called, and nothing else.
 
+#[cfg(not(target_family = "wasm"))]
 pub mod host;
 mod pages;
+mod task;
 pub mod wire;
 
 pub use gatehouse_connector::{Account, Item, Next, Page, Verdict};
 pub use pages::{PARSE, account_of, items, page_text, username};
+pub use task::{Task, WorkUndone};
 
 use gatehouse_connector::{
     Action, AttributeDefinition, Command, Connector, Context, Description, Failure, Finding, Operation, Query, Receipt,

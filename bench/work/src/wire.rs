@@ -1,7 +1,7 @@
 //! The JSON that crosses where there is no component model: to the Extism plugin and to the child process. Written
 //! as tersely as an author would; host and guest use the same types.
 
-use crate::{Account, Item, Next, Page, Verdict};
+use crate::{Account, Item, Next, PARSE, Page, Task, Verdict, WorkUndone};
 use gatehouse_connector::{Attributes, Judgement};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -23,6 +23,23 @@ pub enum Question<'a> {
     },
     /// Verdicts on these.
     Analyze(Vec<WireItem<'a>>),
+}
+
+impl<'a> Question<'a> {
+    /// What a task asks.
+    pub fn of(task: Task, batch: &'a [Item]) -> Self {
+        let collect = |filter: Option<&'a str>| Self::Collect {
+            filter: filter.map(Cow::Borrowed),
+            cursor: None,
+            limit: task.accounts(),
+        };
+        match task {
+            Task::Trivial => Self::Check,
+            Task::Collect => collect(None),
+            Task::Parse => collect(Some(PARSE)),
+            Task::AnalyzeFew | Task::Analyze => Self::Analyze(batch.iter().map(WireItem::of).collect()),
+        }
+    }
 }
 
 /// One item of a batch.
@@ -126,6 +143,23 @@ fn cursor_of(next: Next) -> Option<String> {
 }
 
 impl Answer {
+    /// Makes it what a host is handed, and looks at it.
+    ///
+    /// # Errors
+    /// It is not what the task asked for.
+    pub fn check(self, task: Task) -> Result<(), WorkUndone> {
+        match task {
+            Task::Trivial => task.check(usize::from(matches!(self, Self::Checked)), None),
+            Task::Collect | Task::Parse => {
+                task.check_page(&self.into_page().map(|page| page.accounts).unwrap_or_default())
+            }
+            Task::AnalyzeFew | Task::Analyze => {
+                let verdicts = self.into_verdicts().unwrap_or_default();
+                task.check_drift(verdicts.iter().map(|verdict| verdict.drift.as_slice()))
+            }
+        }
+    }
+
     /// The page it is; none if it is something else.
     pub fn into_page(self) -> Option<Page> {
         match self {

@@ -2,7 +2,7 @@
 
 use super::build::Built;
 use super::report::{Row, Section, Table};
-use super::stats::Series;
+use super::stats::{Series, digits};
 use super::{Length, progress};
 use anyhow::{Context as _, Result, anyhow};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,8 @@ struct Order<'a> {
 #[derive(Deserialize)]
 struct Measured {
     ns: f64,
+    /// Of the measuring program alone.
+    processor_ns: f64,
 }
 
 impl Measurer {
@@ -46,15 +48,14 @@ impl Measurer {
         Ok(Self { process, to, from: BufReader::new(from) })
     }
 
-    /// Nanoseconds a call.
-    fn measure(&mut self, order: &Order<'_>) -> Result<f64> {
+    fn measure(&mut self, order: &Order<'_>) -> Result<Measured> {
         let what = || format!("{} of {}", order.task, order.contender);
         let to = self.to.as_mut().context("the input of a measuring program")?;
         writeln!(to, "{}", serde_json::to_string(order)?).with_context(what)?;
         let mut line = String::new();
         self.from.read_line(&mut line).with_context(what)?;
         let answer: Result<Measured, String> = serde_json::from_str(&line).with_context(what)?;
-        answer.map(|measured| measured.ns).map_err(|why| anyhow!(why)).with_context(what)
+        answer.map_err(|why| anyhow!(why)).with_context(what)
     }
 }
 
@@ -65,7 +66,7 @@ impl Drop for Measurer {
     }
 }
 
-/// Who does what: contender, what it is, and whether it is for tasks of many accounts only.
+/// Who does what: contender, and what it is.
 type Contenders = [(&'static str, &'static str)];
 
 /// Measures all tasks, for all contenders that there are.
@@ -83,9 +84,9 @@ impl Rounds {
         Ok(Self { ours: Measurer::start(ours)?, extism: extism.transpose()?, length })
     }
 
-    /// Nanoseconds a call, of each contender.
-    fn of(&mut self, task: &str, contenders: &Contenders) -> Result<BTreeMap<&'static str, Series>> {
-        let mut found: BTreeMap<&'static str, Series> = BTreeMap::new();
+    /// Nanoseconds a call, of each contender: elapsed, and of its processors.
+    fn of(&mut self, task: &str, contenders: &Contenders) -> Result<BTreeMap<&'static str, [Series; 2]>> {
+        let mut found: BTreeMap<&'static str, [Series; 2]> = BTreeMap::new();
         // The first round warms up, and does not count.
         for round in 0..=self.length.rounds {
             progress(&format!("{task}: round {round} of {}", self.length.rounds));
@@ -94,9 +95,11 @@ impl Rounds {
                 let Some(measurer) = (if extism { self.extism.as_mut() } else { Some(&mut self.ours) }) else {
                     continue;
                 };
-                let ns = measurer.measure(&Order { contender, task, ms: self.length.ms })?;
+                let measured = measurer.measure(&Order { contender, task, ms: self.length.ms })?;
                 if round > 0 {
-                    found.entry(contender).or_default().push(ns);
+                    let [elapsed, processor] = found.entry(contender).or_default();
+                    elapsed.push(measured.ns);
+                    processor.push(measured.processor_ns);
                 }
             }
         }
@@ -111,8 +114,12 @@ impl Rounds {
             By::Account => (accounts, "ns an account"),
         };
         let row = |(contender, label): &(&'static str, &'static str)| {
-            let values = found.get(contender)?;
-            Some(Row::new(*label, values.scaled(1.0 / divisor)))
+            let [elapsed, processor] = found.get(contender)?;
+            let row = Row::new(*label, elapsed.scaled(1.0 / divisor));
+            // What a child computes is not among what its parent does.
+            let is_all = !contender.starts_with("child");
+            let processor = || format!("processor {}", digits(processor.scaled(1.0 / divisor).median()));
+            Some(if is_all { row.remark(processor()) } else { row })
         };
         let rows = contenders.iter().filter_map(row).collect();
         Ok(Table { title: format!("{name}, {what}: {unit}"), rows, compared: true })
