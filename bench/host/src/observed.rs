@@ -164,6 +164,7 @@ store! {
     fn next_due() -> Option<Timestamp>;
     fn directory_epoch() -> u64;
     fn user(id: UserId) -> Option<User>;
+    fn users_by_id(ids: &[UserId]) -> Vec<Option<User>>;
     fn user_by_username(username: &str) -> Option<User>;
     fn users(after: Option<&str>, limit: usize) -> ListPage<User>;
     fn users_of_profile(profile: &str, after: Option<&str>, limit: usize) -> ListPage<User>;
@@ -182,6 +183,7 @@ store! {
     fn account(id: AccountId) -> Option<Account>;
     fn account_by_external_id(app: AppId, external_id: &str) -> Option<Account>;
     fn accounts_by_external_id(app: AppId, external_ids: &[String]) -> Vec<Option<Account>>;
+    fn accounts_of_users(app: AppId, users: &[UserId]) -> Vec<Vec<Account>>;
     fn accounts(query: &AccountQuery) -> ListPage<Account>;
     fn account_counts(app: AppId) -> BTreeMap<Situation, u64>;
     fn request(id: RequestId) -> Option<Request>;

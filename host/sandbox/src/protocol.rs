@@ -8,6 +8,7 @@ use gatehouse_core::ports::{AccountPage as Page, Finding, Receipt, RowVerdict};
 use gatehouse_core::schema::{Account, Attributes};
 use gatehouse_core::{CallFailure, FailureKind};
 use host::types as wit;
+use std::collections::btree_map::Entry;
 
 /// The longest cursor, in bytes (`wit/connector.wit`, `collector.next`).
 const LONGEST_CURSOR: usize = 64 << 10;
@@ -74,8 +75,11 @@ pub(crate) fn account(account: wit::Account, budget: &mut Budget<'_>) -> Result<
         if attribute.values.iter().filter(|value| value.primary).count() > 1 {
             return Err(broken(format!("account `{id}` has several primary values of `{}`", attribute.name)));
         }
-        if attributes.insert(attribute.name.clone(), wire::values_in(attribute.values)).is_some() {
-            return Err(broken(format!("account `{id}` lists attribute `{}` twice", attribute.name)));
+        match attributes.entry(attribute.name) {
+            Entry::Vacant(free) => drop(free.insert(wire::values_in(attribute.values))),
+            Entry::Occupied(taken) => {
+                return Err(broken(format!("account `{id}` lists attribute `{}` twice", taken.key())));
+            }
         }
     }
     let status = wire::status_in(account.status);

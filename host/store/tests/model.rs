@@ -267,6 +267,8 @@ async fn everything(store: &dyn Store) -> Vec<String> {
         see!(store.account_counts(AppId(n)), store.component(Digest([n as u8; 32])));
         let external_ids = ["x0", "x1", "x2", "x3"].map(str::to_owned);
         see!(store.accounts_by_external_id(AppId(n), &external_ids));
+        see!(store.accounts_of_users(AppId(n), &[UserId(2), UserId(1), UserId(9)]));
+        see!(store.users_by_id(&[UserId(n), UserId(99), UserId(1)]));
         see!(store.account_by_external_id(AppId(n), "x1"));
     }
     for n in 1..12 {

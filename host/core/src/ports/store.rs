@@ -330,6 +330,8 @@ pub trait Store: Send + Sync {
 
     /// One user.
     async fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
+    /// Several users, in the order asked for.
+    async fn users_by_id(&self, ids: &[UserId]) -> Result<Vec<Option<User>>, StoreError>;
     /// One user by name, ignoring case.
     async fn user_by_username(&self, username: &str) -> Result<Option<User>, StoreError>;
     /// All users, by number.
@@ -381,6 +383,8 @@ pub trait Store: Send + Sync {
         app: AppId,
         external_ids: &[String],
     ) -> Result<Vec<Option<Account>>, StoreError>;
+    /// All account records that each of these users has in an app, in the order asked for, each by number.
+    async fn accounts_of_users(&self, app: AppId, users: &[UserId]) -> Result<Vec<Vec<Account>>, StoreError>;
     /// Accounts.
     async fn accounts(&self, query: &AccountQuery) -> Result<ListPage<Account>, StoreError>;
     /// How many accounts of an app are in each situation.

@@ -4,7 +4,7 @@
 use super::survey::{Known, shown};
 use super::{ROWS, RunMemory, absent, collected_rows, row_before, rows, run_of};
 use crate::job::{Job, Worked};
-use crate::known::places;
+use crate::known::is_place;
 use crate::loading::Surroundings;
 use crate::noted::host_line;
 use gatehouse_core::analysis::{Analysis, PlanDigest, standard_judgement, with_username};
@@ -83,20 +83,22 @@ impl Asked {
         known: &Known,
         same_basis: bool,
     ) -> Result<Self, StoreError> {
-        let mut items = Vec::with_capacity(batch.len());
-        for row in batch {
+        let asked = batch.iter().map(|row| {
             let known = known.of_row(row);
-            let account = match shown(&row.source) {
-                Some(account) if !(same_basis && is_settled(row, known)) => account,
-                _ => {
-                    items.push(None);
-                    continue;
-                }
+            let account = shown(&row.source).filter(|_| !(same_basis && is_settled(row, known)))?;
+            Some((account, analysis.proposal(account, known)))
+        });
+        let asked: Vec<_> = asked.collect();
+        let proposed: Vec<UserId> = asked.iter().flatten().filter_map(|(_, user)| *user).collect();
+        // Together: a look at the store for each row would take longer than all else that is done with it.
+        let mut users = job.shell.store.users_by_id(&proposed).await?.into_iter();
+        let mut items = Vec::with_capacity(batch.len());
+        for asked in asked {
+            let Some((account, proposed)) = asked else {
+                items.push(None);
+                continue;
             };
-            let user = match analysis.proposal(account, known) {
-                Some(user) => job.shell.store.user(user).await?,
-                None => None,
-            };
+            let user = proposed.and_then(|_| users.next()).flatten();
             let desired = user.as_ref().map(|user| desired(job, around, user)).unwrap_or_default();
             let user = user.map(|user| user.username);
             items.push(Some(AnalysisItem { account: account.clone(), user, desired }));
@@ -176,13 +178,13 @@ async fn next_missing(
         .skip_while(|user| last.is_some_and(|last| *user <= last))
         .take(job.shell.config.batch)
         .collect();
-    let mut rows = Vec::with_capacity(users.len());
-    for (user, no) in users.into_iter().zip(run.rows..) {
-        let place = places(&job.shell, around.app.id, user).await?.first().map(|place| place.id);
+    let records = job.shell.store.accounts_of_users(around.app.id, &users).await?;
+    let row = |((user, records), no): ((UserId, Vec<Account>), u64)| {
+        let place = records.iter().find(|account| is_place(account)).map(|place| place.id);
         let verdict = Some(analysis.missing(user, place));
-        rows.push(StagingRow { no, source: StagingSource::MissingUser(user), changed: true, verdict });
-    }
-    Ok(rows)
+        StagingRow { no, source: StagingSource::MissingUser(user), changed: true, verdict }
+    };
+    Ok(users.into_iter().zip(records).zip(run.rows..).map(row).collect())
 }
 
 /// Stores rows with their verdicts, in the commit that says how far the analysis has got.

@@ -6,7 +6,7 @@ use super::compare::marked;
 use super::survey::Known;
 use super::{RunMemory, rows, run_of};
 use crate::job::{Job, Worked};
-use crate::known::{accounts_of, all_accounts, is_place};
+use crate::known::{all_accounts, is_place};
 use crate::loading::Surroundings;
 use crate::noted::host_line;
 use crate::requests::{Ask, NotOpened, Whose, not_in_doubt, open_for, under_way};
@@ -18,7 +18,7 @@ use gatehouse_core::{
     StagingSource, UserId, Verdict,
 };
 use gatehouse_failpoints::fail_point;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 /// Commits the rows from this one on.
 pub(crate) async fn commit_rows(job: &mut Job, around: &Surroundings, from: u64) -> Worked {
@@ -33,8 +33,9 @@ pub(crate) async fn commit_rows(job: &mut Job, around: &Surroundings, from: u64)
     let through = rows.last().map_or(from, |row| row.no + 1);
     let mut batch = Batch::new(job, around, &run);
     let known = Known::of(job, around, &rows).await?;
+    let of_users = OfUsers::of(job, around, &rows, &known).await?;
     for row in &rows {
-        batch.row(job, around, row, known.of_row(row)).await?;
+        batch.row(job, around, row, known.of_row(row), &of_users).await?;
     }
     if through >= run.rows {
         batch.end(job, around, &run).await?;
@@ -51,6 +52,33 @@ async fn is_as_sealed(job: &Job, memory: &mut RunMemory, run: &Run) -> Result<bo
         memory.verified = run.plan == Some(stored_digest(job, run).await?);
     }
     Ok(memory.verified)
+}
+
+/// The records that the users of a batch have, fetched together.
+struct OfUsers(HashMap<UserId, Vec<Account>>);
+
+impl OfUsers {
+    async fn of(job: &Job, around: &Surroundings, rows: &[StagingRow], known: &Known) -> Result<Self, StoreError> {
+        let user = |row: &StagingRow| Self::concerned(row, row.verdict.as_ref()?, known.of_row(row));
+        let users: Vec<UserId> = rows.iter().filter_map(user).collect();
+        let records = job.shell.store.accounts_of_users(around.app.id, &users).await?;
+        Ok(Self(users.into_iter().zip(records).collect()))
+    }
+
+    /// The user a row is about, if their other records matter: not where the link stays as it is.
+    fn concerned(row: &StagingRow, verdict: &Verdict, known: Option<&Account>) -> Option<UserId> {
+        let as_it_was = |known: &Account| known.user == verdict.user && known.is_linked();
+        let matter = match row.source {
+            StagingSource::MissingUser(_) => true,
+            _ => links(verdict) && !known.is_some_and(as_it_was),
+        };
+        verdict.user.filter(|_| matter)
+    }
+
+    fn of_row(&self, row: &StagingRow, verdict: &Verdict, known: Option<&Account>) -> &[Account] {
+        let user = Self::concerned(row, verdict, known);
+        user.and_then(|user| self.0.get(&user)).map(Vec::as_slice).unwrap_or_default()
+    }
 }
 
 /// What a batch of rows comes to.
@@ -82,13 +110,14 @@ impl Batch {
         around: &Surroundings,
         row: &StagingRow,
         known: Option<&Account>,
+        of_users: &OfUsers,
     ) -> Result<(), StoreError> {
         let Some(verdict) = &row.verdict else { return Ok(()) };
         if self.is_repeated(row, known) {
             return Ok(());
         }
-        let of_user = self.records_of_user(job, around, row, verdict, known).await?;
-        if let Some(why) = overtaken(row, known, &of_user, self.sealed_at) {
+        let of_user = of_users.of_row(row, verdict, known);
+        if let Some(why) = overtaken(row, known, of_user, self.sealed_at) {
             self.note(job, Level::Warn, format!("row {} is left out: {why}", row.no));
             return Ok(());
         }
@@ -115,25 +144,6 @@ impl Batch {
             _ => false,
         };
         external_id || known.is_some_and(|known| self.written.contains(&known.id))
-    }
-
-    /// The other records of the user a row is about; nothing to look up where the link stays as it is.
-    async fn records_of_user(
-        &self,
-        job: &Job,
-        around: &Surroundings,
-        row: &StagingRow,
-        verdict: &Verdict,
-        known: Option<&Account>,
-    ) -> Result<Vec<Account>, StoreError> {
-        let as_it_was = |known: &Account| known.user == verdict.user && known.is_linked();
-        match (verdict.user, &row.source) {
-            (Some(user), StagingSource::MissingUser(_)) => accounts_of(&job.shell, around.app.id, user).await,
-            (Some(user), _) if links(verdict) && !known.is_some_and(as_it_was) => {
-                accounts_of(&job.shell, around.app.id, user).await
-            }
-            _ => Ok(Vec::new()),
-        }
     }
 
     /// The account's record after the row, written if it says anything new.

@@ -13,7 +13,7 @@ use super::unique::unique;
 use crate::change::{Replacement, replacement};
 use crate::cursor::List;
 use gatehouse_core::ports::{AccountQuery, ListPage, Versioned};
-use gatehouse_core::{Account, AccountId, AppId, Situation};
+use gatehouse_core::{Account, AccountId, AppId, Situation, UserId};
 use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -166,6 +166,16 @@ pub(super) fn by_external_ids(
         id.map(|id| fetch_indexed(&table, id)).transpose()
     };
     external_ids.iter().map(find).collect()
+}
+
+pub(super) fn of_users(txn: &ReadTransaction, app: AppId, users: &[UserId]) -> Outcome<Vec<Vec<Account>>> {
+    let (index, table) = (txn.open_table(ACCOUNTS_BY_USER)?, txn.open_table(ACCOUNTS)?);
+    let of = |user: &UserId| {
+        let ids = index.range((user.0, 0)..=(user.0, u64::MAX))?;
+        let accounts = ids.map(|entry| fetch_indexed(&table, entry?.0.value().1));
+        accounts.filter(|account: &Outcome<Account>| account.as_ref().map_or(true, |a| a.app == app)).collect()
+    };
+    users.iter().map(of).collect()
 }
 
 pub(super) fn counts(txn: &ReadTransaction, app: AppId) -> Outcome<BTreeMap<Situation, u64>> {

@@ -97,6 +97,11 @@ pub(super) fn user(txn: &ReadTransaction, id: UserId) -> Outcome<Option<User>> {
     fetch(&txn.open_table(USERS)?, id.0)
 }
 
+pub(super) fn users_by_id(txn: &ReadTransaction, ids: &[UserId]) -> Outcome<Vec<Option<User>>> {
+    let users = txn.open_table(USERS)?;
+    ids.iter().map(|id| fetch(&users, id.0)).collect()
+}
+
 pub(super) fn user_by_username(txn: &ReadTransaction, username: &str) -> Outcome<Option<User>> {
     let id = txn.open_table(USERS_BY_NAME)?.get(username_key(username).as_str())?.map(|id| id.value());
     id.map(|id| fetch_indexed(&txn.open_table(USERS)?, id)).transpose()

@@ -66,6 +66,11 @@ impl Store for RedbStore {
         self.look_up(|txn| directory::user(txn, id))
     }
 
+    async fn users_by_id(&self, ids: &[UserId]) -> Answer<Vec<Option<User>>> {
+        let ids = ids.to_vec();
+        self.list(move |txn| directory::users_by_id(txn, &ids)).await
+    }
+
     async fn user_by_username(&self, username: &str) -> Answer<Option<User>> {
         self.look_up(|txn| directory::user_by_username(txn, username))
     }
@@ -139,6 +144,11 @@ impl Store for RedbStore {
     async fn accounts_by_external_id(&self, app: AppId, external_ids: &[String]) -> Answer<Vec<Option<Account>>> {
         let external_ids = external_ids.to_vec();
         self.list(move |txn| accounts::by_external_ids(txn, app, &external_ids)).await
+    }
+
+    async fn accounts_of_users(&self, app: AppId, users: &[UserId]) -> Answer<Vec<Vec<Account>>> {
+        let users = users.to_vec();
+        self.list(move |txn| accounts::of_users(txn, app, &users)).await
     }
 
     async fn accounts(&self, query: &AccountQuery) -> Answer<ListPage<Account>> {

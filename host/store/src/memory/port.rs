@@ -83,6 +83,11 @@ impl Store for MemoryStore {
         Ok(self.kept().users.get(&id).cloned())
     }
 
+    async fn users_by_id(&self, ids: &[UserId]) -> Answer<Vec<Option<User>>> {
+        let kept = self.kept();
+        Ok(ids.iter().map(|id| kept.users.get(id).cloned()).collect())
+    }
+
     async fn user_by_username(&self, username: &str) -> Answer<Option<User>> {
         let key = username_key(username);
         Ok(self.kept().users.values().find(|user| username_key(&user.username) == key).cloned())
@@ -168,6 +173,15 @@ impl Store for MemoryStore {
         let of_app = kept.accounts.values().filter(|account| account.app == app);
         let by_id: BTreeMap<_, _> = of_app.filter_map(|a| Some((a.external_id.as_deref()?, a))).collect();
         Ok(external_ids.iter().map(|id| by_id.get(id.as_str()).copied().cloned()).collect())
+    }
+
+    async fn accounts_of_users(&self, app: AppId, users: &[UserId]) -> Answer<Vec<Vec<Account>>> {
+        let kept = self.kept();
+        let of = |user: &UserId| {
+            let accounts = kept.accounts.values().filter(|account| account.app == app && account.user == Some(*user));
+            accounts.cloned().collect()
+        };
+        Ok(users.iter().map(of).collect())
     }
 
     async fn accounts(&self, query: &AccountQuery) -> Answer<ListPage<Account>> {
