@@ -177,9 +177,15 @@ impl UserIndex {
         (None, Vec::new())
     }
 
+    /// Where the users of a key stand. Nearly every key has one user, or none: the end is looked for close by first.
     fn range(&self, key: Key) -> Range<usize> {
         let start = self.entries.partition_point(|entry| entry.key < key);
-        let len = self.entries[start..].partition_point(|entry| entry.key == key);
+        let entries = &self.entries[start..];
+        let mut within = 1;
+        while entries.get(within).is_some_and(|entry| entry.key == key) {
+            within *= 2;
+        }
+        let len = entries[..within.min(entries.len())].partition_point(|entry| entry.key == key);
         start..start + len
     }
 }
@@ -231,6 +237,20 @@ mod tests {
         assert_eq!((all.users.len(), all.more), (MAX_CANDIDATES, true));
         let eight = index(&users[..8]).candidates(&[vec![], vec!["info@x".to_owned()]]);
         assert_eq!((eight.users.len(), eight.more), (8, false));
+    }
+
+    #[test]
+    fn all_users_of_a_key_stand_in_its_range_and_no_others() {
+        for count in 0..=20 {
+            let many = (1..=count).map(|id| (id, "many", "m@x"));
+            let others = (21..=40).map(|id| (id, "other", "o@x"));
+            let users: Vec<_> = many.chain(others).collect();
+            let index = index(&users);
+            let (rule, ranges) = index.matches(&[vec!["many".to_owned()]]);
+            let slots: Vec<_> = ranges.into_iter().flat_map(|range| index.slots(range)).collect();
+            assert_eq!(slots, (0..count as Slot).collect::<Vec<_>>());
+            assert_eq!(rule.is_some(), count > 0);
+        }
     }
 
     #[test]
