@@ -64,7 +64,7 @@ pub fn measure(built: &Built, length: Length, directory: &Path) -> Result<Sectio
             .to_owned(),
         tables: vec![Table { title: "ms".to_owned(), rows: rows.collect(), compared: false }],
         notes: vec![
-            "connectors are copies of scim.wasm that differ in a custom section; a call is `app probe` against a local \
+            "connectors are copies of scim.wasm that differ in their version; a call is `app probe` against a local \
              target, one after the other"
                 .to_owned(),
         ],
@@ -95,7 +95,7 @@ impl<'a> Installation<'a> {
         for number in 0..self.connectors {
             progress(&format!("installing connector {} of {}", number + 1, self.connectors));
             let file = format!("variant-{number}.wasm");
-            fs::write(self.directory.join(&file), variant(&component, number)).with_context(|| file.clone())?;
+            fs::write(self.directory.join(&file), variant(&component, number)?).with_context(|| file.clone())?;
             let installed = self.cli(host, &["connector", "install", &file, "--allow-unsigned", "--output", "json"])?;
             let installed: serde_json::Value = serde_json::from_str(&installed).context("the installed connector")?;
             let digest = installed["digest"].as_str().context("the connector's digest")?;
@@ -168,25 +168,38 @@ fn milliseconds(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1e3
 }
 
-/// The same component with another digest: a custom section at its end (core specification, binary format).
-fn variant(component: &[u8], number: usize) -> Vec<u8> {
-    let content = number.to_string();
-    let name = "bench";
+/// The same component under a version of its own, since a host installs each version once: the first and the last
+/// digit of the version, which stands behind the name among the component's texts, are made of the number.
+fn variant(component: &[u8], number: usize) -> Result<Vec<u8>> {
+    let name = b"scim";
+    let version = |at: &usize| {
+        let rest = &component[at + name.len()..];
+        let length = rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
+        let is_version = rest[..length].iter().filter(|byte| **byte == b'.').count() == 2;
+        is_version.then_some((at + name.len(), at + name.len() + length - 1))
+    };
+    let named = component.windows(name.len()).enumerate().filter(|(_, bytes)| bytes == name).map(|(at, _)| at);
+    let found: Vec<_> = named.filter_map(|at| version(&at)).collect();
+    let [(first, last)] = found[..] else { bail!("the version of scim.wasm stands in it {} times", found.len()) };
+    let digit = |digit: usize| u8::try_from(digit).ok().filter(|digit| *digit < 10).map(|digit| b'0' + digit);
     let mut bytes = component.to_vec();
-    let length = 1 + name.len() + content.len();
-    // All lengths are below 128: one byte of LEB128 each.
-    bytes.extend([0, u8::try_from(length).unwrap_or(0), u8::try_from(name.len()).unwrap_or(0)]);
-    bytes.extend(name.bytes().chain(content.bytes()));
-    bytes
+    // The first digit is not nought: where there are several, a version does not begin with one.
+    bytes[first] = digit(1 + number / 10).context("too many variants")?;
+    bytes[last] = digit(number % 10).context("a digit")?;
+    Ok(bytes)
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
-    fn variants_differ_from_the_component_by_a_custom_section_at_the_end() {
-        let variant = variant(b"\0asm", 42);
-        assert_eq!(variant, b"\0asm\0\x08\x05bench42");
+    fn variants_differ_from_the_component_by_their_version() {
+        let component = b"scim/types@0.1.0 scim0.1.0Users scim";
+        assert_eq!(variant(component, 42).unwrap(), b"scim/types@0.1.0 scim5.1.2Users scim");
+        variant(component, 90).unwrap_err();
+        variant(b"scim0.1.0 and scim0.1.0", 1).unwrap_err();
+        variant(b"scim", 1).unwrap_err();
     }
 }
