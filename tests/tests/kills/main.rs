@@ -70,26 +70,28 @@ fn progress(lane: &Lane, job: &Job) {
     println!("{} kills, {}: {job:?}", lane.report.kills.len(), lane.report.lanes.join(""));
 }
 
+/// What every request comes by, whatever becomes of it.
+const ONCE: &[&str] = &[
+    "api.before_commit",
+    "api.after_commit",
+    "claim.before",
+    "claim.after",
+    "attempt.before_commit",
+    "attempt.after_commit",
+    "call.before",
+    "gate.before_write",
+    "gate.after_write",
+    "gate.after_reply",
+    "call.after",
+    "outcome.before_commit",
+    "outcome.looked_up",
+    "outcome.after_commit",
+    "link.before_commit",
+    "link.after_commit",
+];
+
 /// Every failpoint of the operations on accounts.
 fn operation_jobs() -> Vec<Job> {
-    const ONCE: &[&str] = &[
-        "api.before_commit",
-        "api.after_commit",
-        "claim.before",
-        "claim.after",
-        "attempt.before_commit",
-        "attempt.after_commit",
-        "call.before",
-        "gate.before_write",
-        "gate.after_write",
-        "gate.after_reply",
-        "call.after",
-        "outcome.before_commit",
-        "outcome.looked_up",
-        "outcome.after_commit",
-        "link.before_commit",
-        "link.after_commit",
-    ];
     let mut jobs: Vec<Job> = ONCE.iter().map(|point| Job::Cycle(point, 1)).collect();
     for nth in 1..=4 {
         jobs.extend([Job::Cycle("store.before_commit", nth), Job::Cycle("store.after_commit", nth)]);

@@ -25,24 +25,8 @@ impl Chance {
     }
 }
 
-/// Where requests under way may be killed.
-const POINTS: &[&str] = &[
-    "api.before_commit",
-    "api.after_commit",
-    "claim.before",
-    "claim.after",
-    "attempt.before_commit",
-    "attempt.after_commit",
-    "call.before",
-    "gate.before_write",
-    "gate.after_write",
-    "gate.after_reply",
-    "call.after",
-    "outcome.before_commit",
-    "outcome.looked_up",
-    "outcome.after_commit",
-    "link.before_commit",
-    "link.after_commit",
+/// Where requests under way may be killed, besides what they always come by.
+const MORE: &[&str] = &[
     "store.before_commit",
     "store.after_commit",
     "open.before_commit",
@@ -60,6 +44,7 @@ const PEOPLE: usize = 6;
 /// The whole cycle of six people at once, with deaths from this seed.
 pub fn cycle(lane: &mut Lane, seed: u64) {
     lane.report.seeds.push(seed);
+    let points = [crate::ONCE, MORE].concat();
     let mut chance = Chance(seed);
     lane.configure(ACCOUNTS, |config| config["retry"]["settle_seconds"] = 1.into());
     let mut people: Vec<Person> = (0..PEOPLE).map(|_| Person::new(lane, ACCOUNTS)).collect();
@@ -67,7 +52,7 @@ pub fn cycle(lane: &mut Lane, seed: u64) {
         let asks: Vec<(String, Value)> = people.iter_mut().map(|person| prepare(lane, person, operation)).collect();
         lane.doing = format!("Random {} seed {seed}", operation.name);
         let since = lane.accounts.requests();
-        let arming = |chance: &mut Chance| format!("{}:{}", chance.one_of(POINTS), 1 + chance.below(4));
+        let arming = |chance: &mut Chance| format!("{}:{}", chance.one_of(&points), 1 + chance.below(4));
         let next_starts: Vec<String> = (0..chance.below(3)).map(|_| arming(&mut chance)).collect();
         lane.arm_next_starts(&next_starts);
         lane.arm(&[arming(&mut chance)]);

@@ -2,7 +2,7 @@
 
 use super::client::escape;
 use super::render::{facts, line, table, text, time};
-use super::{Outcome, Session, request, values, wait};
+use super::{Outcome, Session, plan, values, wait};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use gatehouse_core::Origin;
@@ -292,7 +292,7 @@ fn reconcile(session: &Session, reconcile: Reconcile) -> Result<Outcome> {
     if session.out.is_json() {
         session.out.show(&run, |_| {});
     } else {
-        request::tell_run(session, &run)?;
+        plan::tell(session, &run)?;
     }
     Ok(outcome)
 }

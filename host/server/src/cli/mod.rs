@@ -9,6 +9,7 @@ mod client;
 mod connector;
 mod credential;
 mod import;
+mod plan;
 mod profile;
 mod render;
 mod request;
