@@ -222,6 +222,13 @@ fn a_backup_is_made_and_restored_while_serving_and_what_does_not_belong_is_refus
     }));
 }
 
+/// What `/readyz` says, and with which status.
+fn ready(host: &Serving) -> (u16, String) {
+    let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+    let mut answer = agent.get(format!("http://{}/readyz", host.address)).call().unwrap();
+    (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+}
+
 /// How large the files of a process may become; none: as large as they like.
 fn limit_files(pid: u32, bytes: Option<u64>) {
     let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
@@ -247,6 +254,9 @@ fn a_host_whose_disk_is_full_says_so_and_goes_on_by_itself_once_there_is_space()
     }
     let refused = refused.unwrap();
     assert!(refused.contains("no space is left for the store: free some"), "{refused}");
+    let (status, checks) = ready(&host);
+    assert!(status == 503 && checks.contains("the store takes no changes: see the log"), "{status} {checks}");
+    assert!(asked(at, &host, &["profile", "list"]).1.contains("before"), "reading goes on");
     limit_files(host.child.id(), None);
     let since = std::time::Instant::now();
     loop {
@@ -258,5 +268,6 @@ fn a_host_whose_disk_is_full_says_so_and_goes_on_by_itself_once_there_is_space()
     }
     let (_, profiles, _) = asked(at, &host, &["profile", "list"]);
     assert!(profiles.contains("before") && profiles.contains("after"), "{profiles}");
+    assert_eq!(ready(&host).0, 200);
     assert_eq!(host.stop().0, Some(0), "the same process, to its orderly end");
 }
