@@ -90,7 +90,7 @@ impl Job {
                     conflicts += 1;
                     fail_point!("work.conflict");
                     if self.reload().await.is_err() {
-                        return;
+                        return self.release().await;
                     }
                 }
                 Err(trouble) => return self.give_up(trouble).await,
@@ -152,8 +152,8 @@ impl Job {
         self.commit(app, event).await
     }
 
-    /// Makes a call under a lease that outlasts it, and writes down with the next commit what is to be known of it. `given`: the attributes that the
-    /// connector gets to see.
+    /// Makes a call under a lease that outlasts it, and writes down with the next commit what is to be known of it.
+    /// `given`: the attributes that the connector gets to see.
     pub async fn call<T: Told>(
         &mut self,
         around: &Surroundings,
@@ -266,18 +266,15 @@ impl Job {
         Ok(())
     }
 
-    /// Gives the claim back unchanged.
+    /// Gives the claim back unchanged, as soon as the store can be written to: nothing of this is under way any more,
+    /// and the request is free to be taken.
     pub async fn release(&mut self) {
-        self.held = false;
-        if let Err(error) = self.shell.store.release(self.hold.fence).await {
-            tracing::warn!(%error, "the claim is not given back, and ends by itself");
-        }
-    }
-
-    /// Nothing of this is under way any more: once the store can be written to again, the request is free to be taken.
-    async fn release_when_possible(mut self) {
-        while self.held && !self.shell.is_stopping() && !self.hold.is_over(&self.shell) {
+        while self.held {
             match self.shell.store.release(self.hold.fence).await {
+                Err(StoreError::Unavailable(error)) if self.shell.is_stopping() || self.hold.is_over(&self.shell) => {
+                    tracing::warn!(error, "the claim is not given back, and ends by itself");
+                    return;
+                }
                 Err(StoreError::Unavailable(_)) => tokio::time::sleep(self.shell.config.poll).await,
                 _ => self.held = false,
             }
@@ -293,12 +290,13 @@ impl Job {
             Trouble::Refused(refused) => refused.to_string(),
             Trouble::Store(error @ (StoreError::Invalid(_) | StoreError::Duplicate { .. })) => error.to_string(),
             // Others are always faster: somebody gets on, so trying again at once is no idle running.
-            Trouble::Store(StoreError::VersionConflict { .. }) => return self.release().await,
-            Trouble::Store(StoreError::Unavailable(_)) => return self.release_when_possible().await,
+            Trouble::Store(StoreError::VersionConflict { .. } | StoreError::Unavailable(_)) => {
+                return self.release().await;
+            }
             Trouble::Store(_) => return,
         };
         if self.reload().await.is_err() {
-            return self.release_when_possible().await;
+            return self.release().await;
         }
         if !self.held {
             return;

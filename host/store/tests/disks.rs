@@ -225,3 +225,31 @@ async fn damage_found_while_serving_stops_all_writing_and_says_why() {
     }
     assert!(store.profiles().await.unwrap().is_empty(), "the rest can be read");
 }
+
+#[tokio::test]
+async fn a_claim_that_was_given_back_before_the_disk_failed_does_not_come_back_with_the_file() {
+    let disk = Disk::new();
+    let store = open(&disk);
+    with_apps(&store).await;
+    add_users(&store, [user(1, "ada")]).await;
+    add_requests(&store, [request(1, 1, 1, Some(0))]).await;
+    let held = claim(&store, 0, 9).await;
+    assert_eq!(held.len(), 1);
+    // Makes the claim durable; that it is given back is not durable when the disk fails.
+    add(&store, 2).await.unwrap();
+    store.release(held[0].fence).await.unwrap();
+    disk.fails(Trouble::FailsFrom(0, ErrorKind::StorageFull));
+    text(add(&store, 3).await);
+    disk.is_well_again();
+    until_well(&store).await;
+    let again = until("the request can be had again", async || claim(&store, 0, 9).await.pop()).await;
+    assert_eq!(again.request.id, held[0].request.id);
+    // Whoever has it now keeps it, however often the disk fails.
+    add(&store, 4).await.unwrap();
+    disk.fails(Trouble::FailsFrom(0, ErrorKind::StorageFull));
+    text(add(&store, 5).await);
+    disk.is_well_again();
+    until_well(&store).await;
+    add(&store, 6).await.unwrap();
+    assert_eq!(claimed(&store, 0, 9).await, Vec::<u64>::new());
+}

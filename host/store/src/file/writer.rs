@@ -14,9 +14,11 @@ use super::tables::META;
 use super::telemetry;
 use super::transaction::{ClaimCall, Tables};
 use crate::vault::{DataKey, MasterKey};
+use gatehouse_core::RequestId;
 use gatehouse_core::ports::{ChangeSet, Claim, Fence, Sequence, StoreError};
 use gatehouse_failpoints::fail_point;
 use redb::{Database, Durability, ReadableDatabase};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
@@ -103,8 +105,10 @@ pub(super) struct Writer {
     next_token: u64,
     recovery: Recovery,
     master: Arc<RwLock<MasterKey>>,
-    /// Claims whose answer was a refusal: given back once the store is well.
+    /// Claims that nobody holds, and that may be there: given back once the store is well.
     unknown: Vec<Fence>,
+    /// Claims given back since the last durable commit: opened anew, the file has them still.
+    released: BTreeMap<RequestId, Fence>,
 }
 
 /// What a transaction has come to so far.
@@ -123,7 +127,7 @@ impl Writer {
         master: Arc<RwLock<MasterKey>>,
     ) -> Outcome<Self> {
         let next_token = number(&shared.db()?.begin_read()?.open_table(META)?, FENCE)?.max(1);
-        Ok(Self { shared, key, counters, next_token, recovery, master, unknown: Vec::new() })
+        Ok(Self { shared, key, counters, next_token, recovery, master, unknown: Vec::new(), released: BTreeMap::new() })
     }
 
     /// Works until every sender is gone.
@@ -143,14 +147,16 @@ impl Writer {
         }
     }
 
-    /// Gives back what nobody knows that they hold. Should that be refused, too, those claims end by themselves.
+    /// Gives back what nobody knows that they hold.
     fn give_back(&mut self) {
         if self.unknown.is_empty() || !self.shared.is_well() {
             return;
         }
-        let release = |fence| Job::Release(fence, oneshot::channel().0);
-        let jobs = std::mem::take(&mut self.unknown).into_iter().map(release).collect();
-        self.group(jobs);
+        let fences = std::mem::take(&mut self.unknown);
+        self.group(fences.iter().map(|fence| Job::Release(*fence, oneshot::channel().0)).collect());
+        if !self.shared.is_well() {
+            self.unknown.extend(fences);
+        }
     }
 
     /// Does this, and what has queued up behind it.
@@ -221,6 +227,7 @@ impl Writer {
             // A refusal may come so late that the claims are there all the same, and nobody knows of them.
             let claims = done.iter().filter_map(Done::claims).flatten();
             self.unknown.extend(claims.map(|claim| claim.fence));
+            self.unknown.extend(std::mem::take(&mut self.released).into_values());
         }
         done.into_iter().for_each(|done| done.answer(broken.as_ref()));
         let text = broken.unwrap_or_default();
@@ -233,7 +240,11 @@ impl Writer {
         let mut txn = db.begin_write()?;
         let mut progress = Progress::default();
         let mut tables = Tables::open(&txn)?;
+        let mut released = Vec::new();
         for job in jobs {
+            if let Job::Release(fence, _) = &job {
+                released.push((fence.request, *fence));
+            }
             let (answer, broken) = self.perform(&mut tables, job, &mut progress);
             done.push(answer);
             if let Some(fault) = broken {
@@ -252,7 +263,9 @@ impl Writer {
         fail_point!("store.before_commit");
         txn.commit()?;
         fail_point!("store.after_commit");
+        self.released.extend(released);
         if progress.must_be_durable {
+            self.released.clear();
             telemetry::committed(done.len(), begun.elapsed());
         }
         Ok(())
