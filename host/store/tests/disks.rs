@@ -244,6 +244,14 @@ async fn a_claim_that_was_given_back_before_the_disk_failed_does_not_come_back_w
     until_well(&store).await;
     let again = until("the request can be had again", async || claim(&store, 0, 9).await.pop()).await;
     assert_eq!(again.request.id, held[0].request.id);
+    // Nor where it is no commit that fails.
+    add(&store, 7).await.unwrap();
+    store.release(again.fence).await.unwrap();
+    disk.fails(Trouble::FailsFrom(0, ErrorKind::StorageFull));
+    text(store.rotate_master_key(MasterKey::new([8; 32])).await);
+    disk.is_well_again();
+    until_well(&store).await;
+    until("the request can be had again", async || claim(&store, 0, 9).await.pop()).await;
     // Whoever has it now keeps it, however often the disk fails.
     add(&store, 4).await.unwrap();
     disk.fails(Trouble::FailsFrom(0, ErrorKind::StorageFull));

@@ -5,7 +5,7 @@ use super::common::target::{FakeConnectors, Moment, Witness};
 use super::common::{ManualClock, Running, World, config};
 use super::scenario::{Outside, furnish, live};
 use gatehouse_core::AppId;
-use gatehouse_core::ports::{CallContext, CommitCommand, Store, StoreError};
+use gatehouse_core::ports::{CallContext, ClaimLimits, Clock as _, CommitCommand, RequestQuery, Store, StoreError};
 use gatehouse_engine::EngineConfig;
 use gatehouse_store::testing::{Disk, Loss, Points, Trouble};
 use gatehouse_store::{MasterKey, OpenOptions, RedbStore};
@@ -223,6 +223,18 @@ async fn within<T>(story: &str, what: impl Future<Output = T>) -> T {
     done.unwrap_or_else(|_| panic!("{story}: it does not go on"))
 }
 
+/// What has not come to its end, for whoever looks for the reason.
+async fn under_way(store: &dyn Store, clock: &ManualClock) -> String {
+    let all = RequestQuery { limit: 1000, ..RequestQuery::default() };
+    let requests = store.requests(&all).await.map(|page| page.items).unwrap_or_default();
+    let open = requests.into_iter().filter(|request| request.due.is_some());
+    let open: Vec<_> = open.map(|r| (r.id, r.operation, r.state, r.due, r.attempts)).collect();
+    let held = ClaimLimits { count: 100, ..ClaimLimits::default() };
+    let claimed = store.claim(clock.now(), jiff::SignedDuration::from_secs(1), "looking", &held).await;
+    let free: Vec<_> = claimed.iter().flatten().map(|claim| (claim.request.id, claim.fence.token)).collect();
+    format!("{open:#?}\nfree to be claimed: {free:?}\nnow {}; {:?}", clock.now(), store.health())
+}
+
 /// The scenario on a sound disk: its points, and the targets in the end.
 pub fn undisturbed() -> (Points, String) {
     run(async {
@@ -327,7 +339,9 @@ pub fn full(no: u64, trouble: Trouble, expected: &str) -> Ended {
                 }
             }
         };
-        within(&universe.story, done).await;
+        if tokio::time::timeout(DEADLINE, done).await.is_err() {
+            panic!("{}: it does not go on: {}", universe.story, under_way(store.as_ref(), &universe.clock).await);
+        }
         drop(driver);
         Rc::into_inner(engine).unwrap().stop().await;
         while let Err(error) = store.health() {

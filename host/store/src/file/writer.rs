@@ -193,7 +193,7 @@ impl Writer {
                 drop(whole);
                 drop(reply.send(compacted.map_err(StoreError::from)));
             }
-            Job::Recover if !self.shared.is_well() => self.recovery.begin(&self.shared),
+            Job::Recover if !self.shared.is_well() => self.recover(),
             _ => {}
         }
     }
@@ -209,9 +209,15 @@ impl Writer {
         if let Err(fault) = &outcome
             && self.shared.note(fault)
         {
-            self.recovery.begin(&self.shared);
+            self.recover();
         }
         outcome
+    }
+
+    /// Has the file opened anew: what has been given back since the last durable commit is in it again.
+    fn recover(&mut self) {
+        self.unknown.extend(std::mem::take(&mut self.released).into_values());
+        self.recovery.begin(&self.shared);
     }
 
     fn group(&mut self, jobs: Vec<Job>) {
@@ -227,7 +233,6 @@ impl Writer {
             // A refusal may come so late that the claims are there all the same, and nobody knows of them.
             let claims = done.iter().filter_map(Done::claims).flatten();
             self.unknown.extend(claims.map(|claim| claim.fence));
-            self.unknown.extend(std::mem::take(&mut self.released).into_values());
         }
         done.into_iter().for_each(|done| done.answer(broken.as_ref()));
         let text = broken.unwrap_or_default();
@@ -263,7 +268,10 @@ impl Writer {
         fail_point!("store.before_commit");
         txn.commit()?;
         fail_point!("store.after_commit");
-        self.released.extend(released);
+        // The first one of a request is what the file has.
+        for (request, fence) in released {
+            self.released.entry(request).or_insert(fence);
+        }
         if progress.must_be_durable {
             self.released.clear();
             telemetry::committed(done.len(), begun.elapsed());
