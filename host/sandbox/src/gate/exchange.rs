@@ -146,8 +146,9 @@ async fn send(
     let mut request = request;
     if let Some(mut connection) = gate.network.checkout(route) {
         departure.note()?;
-        let sending = connection.sender.try_send_request(request);
-        let answer = connection.line.carry(timeout(limit, departing(passage.writes, sending))).await;
+        let Connection { sender, line } = &mut connection;
+        let sending = departing(passage.writes, || sender.try_send_request(request));
+        let answer = line.carry(timeout(limit, sending)).await;
         match answer.map_err(|_| Error::HttpResponseTimeout)? {
             Ok(response) => return Ok((response, connection)),
             Err(mut error) => match error.take_message() {
@@ -158,8 +159,9 @@ async fn send(
     }
     let mut connection = gate.network.connect(&passage.grant, &route.addresses, options.connect_timeout).await?;
     departure.note()?;
-    let sending = connection.sender.send_request(request);
-    let answer = connection.line.carry(timeout(limit, departing(passage.writes, sending))).await;
+    let Connection { sender, line } = &mut connection;
+    let sending = departing(passage.writes, || sender.send_request(request));
+    let answer = line.carry(timeout(limit, sending)).await;
     let answer = answer.map_err(|_| Error::HttpResponseTimeout)?;
     Ok((answer.map_err(|error| unanswered(gate, error))?, connection))
 }
@@ -175,12 +177,13 @@ fn headers_too_large(gate: &Inner) -> Failure {
 }
 
 /// Sends, and waits for the answer. Tests end the host before a write leaves, after it, and when its answer is there.
-async fn departing<T>(writes: bool, sending: impl Future<Output = T>) -> T {
+/// What is given to the sender is as good as sent: it is given no earlier than here.
+async fn departing<T, F: Future<Output = T>>(writes: bool, send: impl FnOnce() -> F) -> T {
     if !writes {
-        return sending.await;
+        return send().await;
     }
     fail_point!("gate.before_write");
-    let mut sending = std::pin::pin!(sending);
+    let mut sending = std::pin::pin!(send());
     let mut answer = None;
     if is_armed("gate.after_write") {
         // It is out for certain once there is an answer, which nobody looks at, or when a second has passed.
