@@ -367,6 +367,14 @@ impl Writer {
         let new = DataKey::generate().map_err(no_randomness)?;
         let wrapped = new.wrap(master).map_err(no_randomness)?;
         let db = self.shared.db()?;
+        // An earlier attempt may have been refused so late that it is done all the same.
+        let before = &self.recovery.options.master_key;
+        if let Some(done) = rotated_already(&db, before, master)? {
+            *key = done;
+            *self.master.write().unwrap_or_else(PoisonError::into_inner) = master.clone();
+            self.recovery.options.master_key = master.clone();
+            return Ok(());
+        }
         let mut txn = db.begin_write()?;
         let mut tables = Tables::open(&txn)?;
         tables.reseal(&key, &new)?;
@@ -379,6 +387,14 @@ impl Writer {
         self.recovery.options.master_key = master.clone();
         Ok(())
     }
+}
+
+/// The data key, if it is under the new master key and no longer under the one before.
+fn rotated_already(db: &Database, before: &MasterKey, new: &MasterKey) -> Outcome<Option<DataKey>> {
+    let meta = db.begin_read()?.open_table(META)?;
+    let Some(wrapped) = meta.get(DATA_KEY)? else { return Ok(None) };
+    let under = |master| DataKey::unwrap(master, wrapped.value()).ok();
+    Ok(if under(before).is_none() { under(new) } else { None })
 }
 
 /// The answer, and what broke the transaction.
