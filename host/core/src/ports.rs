@@ -2,6 +2,7 @@
 //! so that `store` and `sandbox` can implement them and depend on nothing but the core.
 
 pub mod connectors;
+pub mod records;
 pub mod store;
 
 pub use connectors::{
@@ -9,10 +10,11 @@ pub use connectors::{
     CredentialBinding, Denial, EgressGrant, Finding, JournalLine, Judgement, Page as AccountPage, Receipt, RowFault,
     RowVerdict,
 };
-pub use store::{
+pub use records::{
     AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, ListPage, RememberedAnswer,
-    RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, Versioned,
+    RequestFigures, RequestQuery, Sequence, StagedRun, Token, Versioned,
 };
+pub use store::{Store, StoreError};
 
 use jiff::Timestamp;
 

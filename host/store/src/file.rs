@@ -5,10 +5,12 @@ mod accounts;
 mod backup;
 mod codes;
 mod compact;
+mod counters;
 mod counts;
 mod credentials;
 mod directory;
 mod fault;
+mod job;
 mod ledger;
 mod merge;
 mod open;
@@ -34,9 +36,11 @@ pub use open::OpenOptions;
 pub use restore::Staged;
 
 use crate::vault::{DataKey, MasterKey};
+use counters::Counters;
 use fault::{Fault, Outcome};
 use gatehouse_core::ports::StoreError;
 use jiff::Timestamp;
+use job::{Job, Reply};
 use open::Opened;
 use recovery::Recovery;
 use redb::{ReadTransaction, ReadableDatabase};
@@ -47,7 +51,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
-use writer::{Counters, Job, Reply, Writer};
+use writer::Writer;
 
 /// A store in one file. Dropping it waits for what has been handed in to become durable, then gives the file free.
 pub struct RedbStore {

@@ -1,8 +1,8 @@
 //! The store's trait on the embedded file: every call handed to where it is done. It never holds any logic itself.
 
+use super::job::Job;
 use super::telemetry::Passages;
 use super::transaction::ClaimCall;
-use super::writer::Job;
 use super::{RedbStore, accounts, credentials, directory, ledger, queue, registry, request_lists};
 use async_trait::async_trait;
 use gatehouse_core::ports::{

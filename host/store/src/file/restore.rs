@@ -7,7 +7,7 @@ use super::ledger::{FENCE, SEQUENCES, counter, number};
 use super::open::{OpenOptions, create_private, open_existing};
 use super::place::{RESTORING, beside};
 use super::tables::{META, count_all};
-use super::{RedbStore, writer::Counters};
+use super::{RedbStore, counters::Counters};
 use gatehouse_core::ports::Sequence;
 use redb::ReadableDatabase;
 use std::path::{Path, PathBuf};

@@ -2,9 +2,11 @@
 //! then answers. It never lets a change that is refused touch the others of its group.
 
 use super::compact::{self, Compacted};
+use super::counters::Counters;
 use super::credentials::no_randomness;
 use super::fault::{Fault, Outcome, disk};
-use super::ledger::{FENCE, SEQUENCES, counter, number};
+use super::job::{Done, Job};
+use super::ledger::{FENCE, number};
 use super::open::{DATA_KEY, OpenOptions, open_again, open_existing};
 use super::place::{self, rename};
 use super::recovery::Recovery;
@@ -12,91 +14,20 @@ use super::restore::go_on_from;
 use super::shared::{Condition, Shared, guarded};
 use super::tables::META;
 use super::telemetry;
-use super::transaction::{ClaimCall, Tables};
+use super::transaction::Tables;
 use crate::vault::{DataKey, MasterKey};
 use gatehouse_core::RequestId;
-use gatehouse_core::ports::{ChangeSet, Claim, Fence, Sequence, StoreError};
+use gatehouse_core::ports::{Fence, StoreError};
 use gatehouse_failpoints::fail_point;
 use redb::{Database, Durability, ReadableDatabase};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock};
-use tokio::sync::{OwnedMutexGuard, oneshot};
+use tokio::sync::oneshot;
 
 /// At most so much in one transaction, so that the first of a long queue does not wait for the last.
 const GROUP: usize = 256;
-
-pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
-
-/// Something to write.
-pub(super) enum Job {
-    Commit(Box<ChangeSet>, Reply<()>),
-    Claim(ClaimCall, Reply<Vec<Claim>>),
-    Release(Fence, Reply<()>),
-    Rotate(MasterKey, Reply<()>),
-    /// Puts a store that was staged in the place of this one.
-    Adopt(PathBuf, Reply<()>),
-    /// Gives back the space in the file that nothing uses.
-    Compact(OwnedMutexGuard<()>, Reply<Compacted>),
-    /// A reader has found the file not to work.
-    Recover,
-}
-
-/// Something written, whose answer waits until the transaction is durable.
-enum Done {
-    Nobody,
-    Nothing(Reply<()>, Result<(), StoreError>),
-    Claims(Reply<Vec<Claim>>, Result<Vec<Claim>, StoreError>),
-}
-
-/// The numbers to hand out next.
-#[derive(Debug)]
-pub(super) struct Counters([AtomicU64; 4]);
-
-impl Counters {
-    pub fn load(db: &Database) -> Outcome<Self> {
-        let meta = db.begin_read()?.open_table(META)?;
-        let mut next = [1; 4];
-        for (next, sequence) in next.iter_mut().zip(SEQUENCES) {
-            *next = number(&meta, counter(sequence))?.max(1);
-        }
-        Ok(Self(next.map(AtomicU64::new)))
-    }
-
-    /// Takes over what another file has handed out.
-    fn raise(&self, db: &Database) -> Outcome<()> {
-        let other = Self::load(db)?;
-        for sequence in SEQUENCES {
-            self.of(sequence).fetch_max(other.next(sequence), Ordering::Relaxed);
-        }
-        Ok(())
-    }
-
-    /// The number to hand out next.
-    pub fn next(&self, sequence: Sequence) -> u64 {
-        self.of(sequence).load(Ordering::Relaxed)
-    }
-
-    pub fn allocate(&self, sequence: Sequence, count: u64) -> u64 {
-        self.of(sequence).fetch_add(count, Ordering::Relaxed)
-    }
-
-    /// Numbers that a commit used without having been given them (an import of records) are not handed out either.
-    fn used(&self, sequence: Sequence, number: u64) {
-        self.of(sequence).fetch_max(number.saturating_add(1), Ordering::Relaxed);
-    }
-
-    fn of(&self, sequence: Sequence) -> &AtomicU64 {
-        match sequence {
-            Sequence::User => &self.0[0],
-            Sequence::App => &self.0[1],
-            Sequence::Account => &self.0[2],
-            Sequence::Request => &self.0[3],
-        }
-    }
-}
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
@@ -404,38 +335,5 @@ fn split<T>(outcome: Outcome<T>) -> (Result<T, StoreError>, Option<Fault>) {
         Err(Fault::Refused(error)) => (Err(error), None),
         // Answered with the rest of the transaction.
         Err(fault) => (Err(StoreError::Unavailable(String::new())), Some(fault)),
-    }
-}
-
-// Whoever asked may have gone meanwhile (a client that hung up): the answer is then nobody's.
-impl Done {
-    fn claims(&self) -> Option<&[Claim]> {
-        match self {
-            Self::Claims(_, Ok(claims)) => Some(claims),
-            _ => None,
-        }
-    }
-
-    fn answer(self, broken: Option<&String>) {
-        let unavailable = broken.map(|text| StoreError::Unavailable(text.clone()));
-        match self {
-            Self::Nobody => {}
-            Self::Nothing(reply, result) => drop(reply.send(unavailable.map_or(result, Err))),
-            Self::Claims(reply, result) => drop(reply.send(unavailable.map_or(result, Err))),
-        }
-    }
-}
-
-impl Job {
-    fn fail(self, text: &str) {
-        let unavailable = StoreError::Unavailable(text.to_owned());
-        match self {
-            Self::Commit(_, reply) | Self::Release(_, reply) | Self::Rotate(_, reply) | Self::Adopt(_, reply) => {
-                drop(reply.send(Err(unavailable)));
-            }
-            Self::Claim(_, reply) => drop(reply.send(Err(unavailable))),
-            Self::Compact(_, reply) => drop(reply.send(Err(unavailable))),
-            Self::Recover => {}
-        }
     }
 }

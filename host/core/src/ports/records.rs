@@ -1,0 +1,240 @@
+//! What is handed to the store and what it gives: changes, claims, queries, and the few records that are its own.
+
+use crate::{
+    Account, AccountId, App, AppId, AuditRecord, AuthScheme, Connector, Digest, LinkState, LogEntry, Operation, Origin,
+    Profile, Request, RequestId, Situation, StagingRow, State, Subject, User, UserId,
+};
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A record, and the version it must replace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Versioned<T> {
+    /// The new record. The store sets its `version` to one more than the expected one (to 1 for a new one).
+    pub record: T,
+    /// The version that must be there now; none: it must not be there at all.
+    pub expected: Option<u64>,
+}
+
+impl<T> Versioned<T> {
+    /// A record that must not be there yet.
+    pub fn new(record: T) -> Self {
+        Self { record, expected: None }
+    }
+
+    /// A record that replaces this version.
+    pub fn replacing(version: u64, record: T) -> Self {
+        Self { record, expected: Some(version) }
+    }
+}
+
+/// The right to work on a request, taken by [`Store::claim`]. Whoever took it over since has a higher fence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// The request.
+    pub request: RequestId,
+    /// The fencing token.
+    pub token: u64,
+}
+
+/// A request to work on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claim {
+    /// As it was when claimed.
+    pub request: Request,
+    /// To hand in with every commit about it.
+    pub fence: Fence,
+    /// Until when nobody else may take it.
+    pub lease_until: Timestamp,
+}
+
+/// Which requests may be claimed.
+#[derive(Clone, Debug, Default)]
+pub struct ClaimLimits {
+    /// At most so many.
+    pub count: usize,
+    /// None of these apps: paused, or at their limit of concurrent calls.
+    pub skip_apps: BTreeSet<AppId>,
+    /// At most so many of an app (further ones wait); unlimited if not listed.
+    pub per_app: BTreeMap<AppId, usize>,
+}
+
+/// Everything that becomes durable together.
+#[derive(Clone, Debug, Default)]
+pub struct ChangeSet {
+    /// The claim under which it is made: checked, and given back unless `keep_claim`.
+    pub fence: Option<Fence>,
+    /// Keep the claim after this commit: its lease ends then, whatever was said before.
+    pub keep_claim: Option<Timestamp>,
+    /// Users. Any of them advances the directory epoch.
+    pub users: Vec<Versioned<User>>,
+    /// Profiles.
+    pub profiles: Vec<Versioned<Profile>>,
+    /// Connectors to add, with their components. Adding one that is there is an error of kind Duplicate.
+    pub connectors: Vec<(Connector, Vec<u8>)>,
+    /// Connectors to remove, by digest.
+    pub remove_connectors: Vec<Digest>,
+    /// Apps.
+    pub apps: Vec<Versioned<App>>,
+    /// Apps to remove, with their accounts, requests, logs and staging rows. The target is not touched.
+    pub remove_apps: Vec<AppId>,
+    /// Credentials to set (new or replaced).
+    pub credentials: Vec<(CredentialRecord, SecretString)>,
+    /// Credentials to remove.
+    pub remove_credentials: Vec<String>,
+    /// Tokens.
+    pub tokens: Vec<Versioned<Token>>,
+    /// Accounts.
+    pub accounts: Vec<Versioned<Account>>,
+    /// Accounts to remove (places of missing accounts that are no longer missing).
+    pub remove_accounts: Vec<AccountId>,
+    /// Requests. Their `due` puts them into the queue, or takes them out of it.
+    pub requests: Vec<Versioned<Request>>,
+    /// Staging rows, new or replaced.
+    pub staging: Vec<(RequestId, StagingRow)>,
+    /// Runs whose staging rows from this number on are to go (a collection that starts again: 0).
+    pub truncate_staging: Vec<(RequestId, u64)>,
+    /// Lines for requests' logs, appended in order.
+    pub log: Vec<(RequestId, LogEntry)>,
+    /// Audit records, appended in order.
+    pub audit: Vec<AuditRecord>,
+    /// Answers to remember for an Idempotency-Key.
+    pub idempotency: Vec<RememberedAnswer>,
+    /// Answers to forget: when they were remembered, and their keys.
+    pub forget_answers: Vec<(Timestamp, String)>,
+}
+
+/// The answer to a call with an Idempotency-Key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RememberedAnswer {
+    /// The key.
+    pub key: String,
+    /// When it is remembered: what it is forgotten by.
+    pub at: Timestamp,
+    /// The answer, as JSON.
+    pub answer: serde_json::Value,
+}
+
+/// What the API needs to know of a credential. The secret is not part of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialRecord {
+    /// Unique name.
+    pub name: String,
+    /// The only origin it is sent to.
+    pub origin: Origin,
+    /// How it is added.
+    pub scheme: AuthScheme,
+    /// The header, for scheme `header`.
+    #[serde(default)]
+    pub header: Option<String>,
+    /// When it was last set.
+    pub updated_at: Timestamp,
+}
+
+/// A credential with its secret, for the egress gate alone.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// What is known of it.
+    pub record: CredentialRecord,
+    /// The secret.
+    pub secret: SecretString,
+}
+
+/// A token for the API, without itself: only its hash is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// The hash of the token: what it is looked up by.
+    pub hash: Digest,
+    /// What it is called, unique; also the actor's name in audit records.
+    pub name: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it stopped being good.
+    #[serde(default)]
+    pub revoked_at: Option<Timestamp>,
+    /// Counts changes.
+    pub version: u64,
+}
+
+/// Numbers the store hands out. Each is handed out once, in order; numbers that no commit used may be handed out
+/// again after a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Sequence {
+    /// For users.
+    User,
+    /// For apps.
+    App,
+    /// For accounts.
+    Account,
+    /// For requests.
+    Request,
+}
+
+/// Part of a list, and how to go on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListPage<T> {
+    /// The items, in the list's order.
+    pub items: Vec<T>,
+    /// Hand this in to get the following ones; none at the end.
+    pub next: Option<String>,
+}
+
+/// A run that has staging rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StagedRun {
+    /// The run.
+    pub run: RequestId,
+    /// One more than the number of its last row.
+    pub rows: u64,
+}
+
+/// Which accounts. Filters that are none let everything through. Ordered by number.
+#[derive(Clone, Debug, Default)]
+pub struct AccountQuery {
+    /// Of this app.
+    pub app: Option<AppId>,
+    /// In this link state.
+    pub link_state: Option<LinkState>,
+    /// In this situation.
+    pub situation: Option<Situation>,
+    /// Of this user.
+    pub user: Option<UserId>,
+    /// From the `next` of an earlier page.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Which requests. Filters that are none let everything through. Newest first.
+#[derive(Clone, Debug, Default)]
+pub struct RequestQuery {
+    /// Of this app.
+    pub app: Option<AppId>,
+    /// In this state.
+    pub state: Option<State>,
+    /// With this operation.
+    pub operation: Option<Operation>,
+    /// About this user or account.
+    pub subject: Option<Subject>,
+    /// Raised by this run.
+    pub raised_by: Option<RequestId>,
+    /// Only those in review.
+    pub needs_review: bool,
+    /// From the `next` of an earlier page.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// How many requests an app has, and when the first one is due.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestFigures {
+    /// How many are in each state; every state is there.
+    pub states: BTreeMap<State, u64>,
+    /// How many are in review.
+    pub in_review: u64,
+    /// When the first request that could be claimed falls, or fell, due.
+    pub first_due: Option<Timestamp>,
+}
