@@ -6,10 +6,12 @@ use bench_work::host::{Measured, Order, repeat, serve};
 use bench_work::wire::{Answer, Question};
 use bench_work::{Item, Task, items};
 use extism::{CompiledPlugin, Manifest, Plugin, PluginBuilder, Wasm};
+use std::path::PathBuf;
 
 fn main() -> Result<()> {
-    let file = std::env::args_os().nth(1).context("the plugin's path")?;
-    let manifest = Manifest::new([Wasm::file(file)]);
+    let file = PathBuf::from(std::env::args_os().nth(1).context("the plugin's path")?);
+    let plugin = std::fs::read(&file).with_context(|| file.display().to_string())?;
+    let manifest = Manifest::new([Wasm::data(plugin)]);
     let compiled = CompiledPlugin::new(PluginBuilder::new(manifest).with_wasi(true))?;
     let mut kept = Plugin::new_from_compiled(&compiled)?;
     let (few, many) = (items(Task::AnalyzeFew.accounts()), items(Task::Analyze.accounts()));

@@ -68,8 +68,21 @@ impl Contenders {
             "sandbox" => repeat(order.ms, || runtime.block_on(sandboxed(sandbox, context, task, &batch.domain))),
             "bare" => repeat(order.ms, || runtime.block_on(bare.call(task, &batch.lowered))),
             "native" => repeat(order.ms, || native(task, &batch.items)),
-            "child-kept" => repeat(order.ms, || child.call(task, &batch.items)),
-            "child-fresh" => repeat(order.ms, || Spoken::start(child_program)?.call(task, &batch.items)),
+            "child-kept" => {
+                let before = child.processor_ns()?;
+                let measured = repeat(order.ms, || child.call(task, &batch.items))?;
+                Ok(measured.with_children(child.processor_ns()? - before))
+            }
+            "child-fresh" => {
+                let mut children = 0.0;
+                let measured = repeat(order.ms, || {
+                    let mut child = Spoken::start(child_program)?;
+                    child.call(task, &batch.items)?;
+                    children += child.processor_ns()?;
+                    anyhow::Ok(())
+                })?;
+                Ok(measured.with_children(children))
+            }
             other => bail!("{other} is not measured here"),
         }
     }
@@ -124,6 +137,14 @@ impl Spoken {
         let to = process.stdin.take();
         let from = process.stdout.take().context("the child's stdout")?;
         Ok(Self { process, to, from: BufReader::with_capacity(1 << 20, from), line: Vec::new() })
+    }
+
+    /// The processor time that the child, which has one thread, has taken so far: the first figure of its schedstat
+    /// (Linux, `Documentation/scheduler/sched-stats.rst`).
+    fn processor_ns(&self) -> Result<f64> {
+        let path = format!("/proc/{}/schedstat", self.process.id());
+        let figures = std::fs::read_to_string(&path).with_context(|| path.clone())?;
+        figures.split(' ').next().and_then(|figure| figure.parse().ok()).with_context(|| path)
     }
 
     fn call(&mut self, task: Task, batch: &[Item]) -> Result<()> {

@@ -7,7 +7,7 @@ use gatehouse_connector::Query;
 use gatehouse_core::ports::{
     AccountPage, AccountQuery, Admission, AdmissionError, AnalysisItem, CallContext, CallReport, ChangeSet, Claim,
     ClaimLimits, CommitCommand, Connectors, Credential, CredentialRecord, Fence, Finding, ListPage, Receipt,
-    RequestFigures, RequestQuery, RowVerdict, Sequence, Store, StoreError, Token,
+    RequestFigures, RequestQuery, RowVerdict, Sequence, StagedRun, Store, StoreError, Token,
 };
 use gatehouse_core::schema::Account as RemoteAccount;
 use gatehouse_core::{
@@ -193,7 +193,9 @@ store! {
     fn request_figures() -> BTreeMap<AppId, RequestFigures>;
     fn request_log(id: RequestId, after: Option<&str>, limit: usize) -> ListPage<LogEntry>;
     fn staging(run: RequestId, from: u64, limit: usize) -> Vec<StagingRow>;
+    fn staged_runs(after: Option<RequestId>, limit: usize) -> Vec<StagedRun>;
     fn audit(after: Option<&str>, limit: usize) -> ListPage<AuditRecord>;
+    fn answers_before(before: Timestamp, limit: usize) -> Vec<(Timestamp, String)>;
     fn idempotent(key: &str) -> Option<serde_json::Value>;
 }
 

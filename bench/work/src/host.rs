@@ -22,10 +22,18 @@ pub struct Order {
 pub struct Measured {
     /// Nanoseconds of a call.
     pub ns: f64,
-    /// Of them, on a processor: of all threads of this program together, of its children nothing.
+    /// Of them, on a processor: of all threads of this program together.
     pub processor_ns: f64,
     /// Calls that were made.
     pub calls: u64,
+}
+
+impl Measured {
+    /// With what children have computed in all these calls.
+    pub fn with_children(mut self, processor_ns: f64) -> Self {
+        self.processor_ns += processor_ns / self.calls as f64;
+        self
+    }
 }
 
 /// Times one call after the other until so much time is over.

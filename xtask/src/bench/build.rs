@@ -91,9 +91,12 @@ impl Built {
         Ok(built)
     }
 
-    /// The measuring program.
+    /// The measuring program, with as many arenas of the allocator as the product takes (`host/server/src/allocator.rs`).
     pub fn host(&self) -> Command {
-        Command::new(self.measuring.join(executable("bench-host")))
+        let mut command = Command::new(self.measuring.join(executable("bench-host")));
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        command.env("MALLOC_ARENA_MAX", processors.max(2).to_string());
+        command
     }
 
     /// The child process that is measured.

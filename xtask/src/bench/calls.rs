@@ -36,7 +36,6 @@ struct Order<'a> {
 #[derive(Deserialize)]
 struct Measured {
     ns: f64,
-    /// Of the measuring program alone.
     processor_ns: f64,
 }
 
@@ -115,11 +114,8 @@ impl Rounds {
         };
         let row = |(contender, label): &(&'static str, &'static str)| {
             let [elapsed, processor] = found.get(contender)?;
-            let row = Row::new(*label, elapsed.scaled(1.0 / divisor));
-            // What a child computes is not among what its parent does.
-            let is_all = !contender.starts_with("child");
-            let processor = || format!("processor {}", digits(processor.scaled(1.0 / divisor).median()));
-            Some(if is_all { row.remark(processor()) } else { row })
+            let processor = format!("processor {}", digits(processor.scaled(1.0 / divisor).median()));
+            Some(Row::new(*label, elapsed.scaled(1.0 / divisor)).remark(processor))
         };
         let rows = contenders.iter().filter_map(row).collect();
         Ok(Table { title: format!("{name}, {what}: {unit}"), rows, compared: true })

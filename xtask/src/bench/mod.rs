@@ -78,7 +78,7 @@ pub struct Length {
 
 const WHOLE: Length = Length {
     rounds: 31,
-    ms: 25,
+    ms: 50,
     accounts: [10_000, 100_000],
     runs: 3,
     operation_rounds: 7,
@@ -88,8 +88,8 @@ const WHOLE: Length = Length {
 };
 
 const QUICK: Length = Length {
-    rounds: 3,
-    ms: 5,
+    rounds: 5,
+    ms: 20,
     accounts: [500, 2_000],
     runs: 1,
     operation_rounds: 1,
