@@ -24,6 +24,10 @@ pub fn drift(schema: &Schema, wanted: &Attributes, has: &Attributes) -> Vec<Stri
 /// sides give one, and the preference only where the wanted side states one. Empty texts count as absent, since
 /// targets differ in whether they return an empty attribute.
 pub fn same_values(definition: &AttributeDefinition, wanted: &[Value], has: &[Value]) -> bool {
+    // What is written in the same way means the same. It is the usual case, and needs no spelling to be worked out.
+    if wanted == has {
+        return true;
+    }
     let wanted = comparable(definition, wanted);
     let has = comparable(definition, has);
     if !definition.multi_valued {

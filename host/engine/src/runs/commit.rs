@@ -146,17 +146,17 @@ impl Batch {
         external_id || known.is_some_and(|known| self.written.contains(&known.id))
     }
 
-    /// The account's record after the row, written if it says anything new.
+    /// Writes the account's record after the row, if it says anything new. Gives it where a request is to be raised.
     fn account(&mut self, job: &Job, row: &StagingRow, verdict: &Verdict, known: Option<&Account>) -> Option<Account> {
         let id = known.map_or_else(|| AccountId(job.shell.store.allocate(Sequence::Account, 1)), |known| known.id);
         let after = apply_verdict(row, known, &self.context, id)?;
-        if known.is_some_and(|known| !row.changed && says_the_same(known, &after, verdict)) {
-            return Some(after);
+        let given = matches!(verdict.action, StagedAction::Raise(_)).then(|| after.clone());
+        if known.is_none_or(|known| row.changed || !says_the_same(known, &after, verdict)) {
+            self.written.insert(after.id);
+            let expected = known.map(|known| known.version);
+            self.changes.accounts.push(Versioned { record: after, expected });
         }
-        self.written.insert(after.id);
-        let expected = known.map(|known| known.version);
-        self.changes.accounts.push(Versioned { record: after.clone(), expected });
-        Some(after)
+        given
     }
 
     /// Opens the child request that changes the target, unless it makes no sense any more or is there already. The
