@@ -67,8 +67,9 @@ impl ResourceLimiter for Meter {
     }
 }
 
-/// A call whose computing time is bounded: the processor time of the thread that it alone runs on, its chores included. Time in which it
-/// waits for a target, or for a processor, does not count here; the timeout round the call bounds that.
+/// A call whose computing time is bounded: the processor time of the thread that it alone runs on, its chores
+/// included. Time in which it waits for a target, or for a processor, does not count here; the timeout round the call
+/// bounds that.
 pub(crate) struct Metered<F> {
     call: Pin<Box<F>>,
     chores: Chores,

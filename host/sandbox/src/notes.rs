@@ -97,8 +97,8 @@ impl Notes {
     }
 
     /// Notes, before its first byte, that a request leaves, and what it is if it may write (method, and address
-    /// without query); false once the report is made. A call that is given up may still be at work for a moment: under one lock with the report, nothing leaves that the report does not tell
-    /// (invariant 3).
+    /// without query); false once the report is made. A call that is given up may still be at work for a moment: under
+    /// one lock with the report, nothing leaves that the report does not tell (invariant 3).
     #[must_use]
     pub(crate) fn depart(&self, trip: &mut Trip, write: Option<(&str, String)>) -> bool {
         let mut egress = self.egress();

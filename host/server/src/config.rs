@@ -17,8 +17,8 @@ const FILE: &str = "gatehouse.toml";
 /// The master key that a host makes for itself, in the data directory.
 pub(crate) const MASTER_KEY: &str = "master.key";
 
-/// How to run a host. Each of these is also a key of the configuration file, with `_` for `-`; its table `limits` has
-/// the limits of the sandbox (docs/limits.md).
+/// How to run a host. Each of these but the last two is also a key of the configuration file, with `_` for `-`; its
+/// table `limits` has the limits of the sandbox (docs/limits.md).
 #[derive(Debug, Default, Args)]
 pub struct ServeArgs {
     /// A file of TOML with the keys below [default: gatehouse.toml, if it is there]
@@ -46,7 +46,7 @@ pub struct ServeArgs {
     /// A PEM file with a certificate authority that targets may be signed by, besides the system's (repeat for more)
     #[arg(long, value_name = "FILE")]
     target_ca: Vec<PathBuf>,
-    /// Write the first token to this file (readable by its owner alone) instead of printing it
+    /// Write the token of the first start to this file (readable by its owner alone) instead of printing it
     #[arg(long, value_name = "FILE")]
     print_token_to: Option<PathBuf>,
     /// How to write the log: `text`, or `json` with one object a line (GATEHOUSE_LOG says how much: `info`)
@@ -55,6 +55,12 @@ pub struct ServeArgs {
     /// Where to send traces: the base URL of an OpenTelemetry collector (OTLP over HTTP), such as http://127.0.0.1:4318
     #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT", hide_env_values = true)]
     otlp_endpoint: Option<String>,
+    /// Make a token of this name and hand it out as the first one was: all others are lost
+    #[arg(long, value_name = "NAME")]
+    new_token: Option<String>,
+    /// Start without a store where there was one, under the same master key: a backup is to be restored into it
+    #[arg(long)]
+    start_empty: bool,
 }
 
 /// How to write the log.
@@ -116,6 +122,10 @@ pub struct ServeConfig {
     pub idempotency_hours: Option<u64>,
     /// How much of the store is kept in memory, in MiB, if not as much as usual.
     pub store_cache_mib: Option<usize>,
+    /// What to call the token that is handed out at this start, if it is not the first one.
+    pub new_token: Option<String>,
+    /// Whether the store is known to be gone.
+    pub start_empty: bool,
 }
 
 impl ServeConfig {
@@ -155,6 +165,8 @@ impl ServeConfig {
             otlp_endpoint: args.otlp_endpoint.or(file.otlp_endpoint).filter(|endpoint| !endpoint.is_empty()),
             idempotency_hours: file.idempotency_hours,
             store_cache_mib: file.store_cache_mib,
+            new_token: args.new_token,
+            start_empty: args.start_empty,
         })
     }
 

@@ -10,6 +10,7 @@ pub mod config;
 mod failpoints;
 pub mod serve;
 pub mod service;
+mod start_token;
 pub mod telemetry;
 mod text;
 pub mod wire;

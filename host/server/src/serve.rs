@@ -4,8 +4,9 @@
 use crate::api::{Api, router};
 use crate::config::{MASTER_KEY, ServeArgs, ServeConfig, write_private};
 use crate::service::{Background, Safekeeping, ServiceError, Services, TRANSIT};
+use crate::start_token;
 use crate::telemetry::{self, Telemetry};
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use async_trait::async_trait;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
@@ -75,7 +76,7 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     let keeper = Keeper { store: file, folder: config.data.clone(), pause, at_work: Arc::default() };
     let at_work = keeper.at_work.clone();
     let services = services.kept_by(Arc::new(keeper));
-    first_token(&services, config.print_token_to.as_deref()).await?;
+    start_token::hand_out(&services, &config).await?;
 
     let (close, closing) = watch::channel(false);
     let api = router(Api::new(services, Some(metrics), closing.clone()));
@@ -215,23 +216,32 @@ fn open_store(config: &ServeConfig) -> Result<RedbStore> {
     if let Some(mib) = config.store_cache_mib {
         options.cache_bytes = mib.saturating_mul(1 << 20);
     }
-    RedbStore::open(&options).map_err(|error| anyhow!("{error}"))
+    RedbStore::open(&options).map_err(|error| {
+        let text = error.to_string();
+        let how = "move it away, start with --start-empty, and restore the backup";
+        if text.contains("restore a backup") { anyhow!("{text}: {how} (docs/backup.md)") } else { anyhow!(text) }
+    })
 }
 
 /// A key that was made here was made for a store: without that, a new one would pass for it, empty and unnoticed.
 fn store_must_be_there(config: &ServeConfig) -> Result<()> {
     let (store, key) = (config.data.join(STORE), config.data.join(MASTER_KEY));
     let there = fs::metadata(&store).is_ok_and(|found| found.len() > 0);
-    if there || !key.exists() {
+    if config.start_empty && there {
+        bail!(
+            "{} is there: --start-empty is for a host whose store is gone; move the file away first",
+            store.display()
+        );
+    }
+    if there || config.start_empty || !key.exists() {
         return Ok(());
     }
-    Err(anyhow!(
-        "{} is missing or empty, and {} says that there was a store: put the store back from a backup, or, for a new \
-         installation or after a first start that was interrupted, delete {}",
+    bail!(
+        "{} is missing or empty, and {} says that there was a store: put the store back; or start with --start-empty, \
+         which makes a new one under this key, and restore a backup into it (or use it as a new installation)",
         store.display(),
         key.display(),
-        if store.exists() { "both" } else { "the key" }
-    ))
+    )
 }
 
 fn listen(address: SocketAddr) -> Result<TcpListener> {
@@ -317,19 +327,6 @@ fn random() -> Result<[u8; 32]> {
 
 fn incarnation() -> Result<String> {
     Ok(hex::encode(&random()?[..8]))
-}
-
-/// Prints the first token of a new store, or writes it to a file: the only time it is shown.
-#[allow(clippy::print_stdout)]
-async fn first_token(services: &Services, file: Option<&Path>) -> Result<()> {
-    let Some(first) = services.first_token().await? else { return Ok(()) };
-    match file {
-        Some(file) => write_private(file, &format!("{}\n", first.token)),
-        None => {
-            println!("first token (shown once): {}", first.token);
-            Ok(())
-        }
-    }
 }
 
 fn make_private_directory(path: &PathBuf) -> Result<()> {

@@ -158,9 +158,9 @@ impl RedbStore {
     /// # Errors
     /// The disk refused. The text says so; the store is as it was.
     pub async fn adopt(&self, staged: Staged) -> Result<(), StoreError> {
-        let Staged { store, path, .. } = staged;
+        let Staged { store, file, .. } = staged;
         drop(store);
-        self.write(|reply| Job::Adopt(path, reply)).await
+        self.write(|reply| Job::Adopt(file.0.clone(), reply)).await
     }
 
     /// Gives back the space in the file that nothing uses any more. Whoever writes waits meanwhile; whoever reads goes

@@ -87,6 +87,8 @@ async fn a_backup_with_any_byte_changed_or_missing_is_refused_and_the_store_left
         std::fs::write(&bad, &whole[..at]).unwrap();
         let said = text(store.stage(&bad, true).await);
         assert!(said.contains("nothing was changed"), "cut off at {at}: {said}");
+        // Once it says that it is one, and how long.
+        assert!(at < 2000 || said.contains("not whole"), "cut off at {at}: {said}");
         tried += 2;
     }
     assert!(tried > 800);
@@ -149,6 +151,18 @@ async fn an_unfinished_backup_or_restore_is_in_nobodys_way() {
     let staged = store.stage(folder.path("backup"), false).await.unwrap();
     store.adopt(staged).await.unwrap();
     assert_eq!(names(&store).await, ["Jane"]);
+}
+
+#[tokio::test]
+async fn a_restore_that_is_given_up_leaves_nothing() {
+    let folder = Folder::new();
+    let store = folder.open();
+    fill(&store).await;
+    store.backup(folder.path("good"), at(0)).await.unwrap();
+    let staged = store.stage(folder.path("good"), false).await.unwrap();
+    assert!(folder.path("store.restoring").exists());
+    drop(staged);
+    assert!(!folder.path("store.restoring").exists());
 }
 
 #[tokio::test]

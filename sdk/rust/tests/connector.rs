@@ -77,7 +77,9 @@ fn no_answer_is_retried_and_a_refusal_of_the_gate_is_not() {
     let denied = sent_with(TransportError::Denied("origin".to_owned()));
     assert!(!denied.is_transient());
     assert!(
-        denied.to_string().contains("the host did not let this request leave: GET https://api.example/v1/users"),
+        denied
+            .to_string()
+            .contains("the host did not let this request or its answer pass: GET https://api.example/v1/users"),
         "{denied}"
     );
     assert!(!denied.to_string().contains("ada@example"), "what was searched for is not told");

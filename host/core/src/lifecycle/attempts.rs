@@ -107,7 +107,9 @@ pub(super) fn failed(mut draft: Draft, failure: CallFailure) -> Result<Transitio
         return Ok(draft.due_at(due).finish());
     }
     let text = match &failure.conflicting {
-        Some(id) => format!("{failure} (its id is {id}); link it by hand, or remove it from the target"),
+        Some(id) => format!(
+            "{failure} (its id is {id}); reconcile the app and link that account by hand, or remove it from the target"
+        ),
         None => failure.to_string(),
     };
     let tries = if in_row > 1 { format!(" ({in_row} tries)") } else { String::new() };

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 #[non_exhaustive]
 pub enum StoreError {
     /// A record has been changed since it was read.
-    #[error("{what} has been changed meanwhile: version {expected:?} was expected, {found:?} is there")]
+    #[error("{what} has been changed meanwhile: {} was expected, {} is there", version(*.expected), version(*.found))]
     VersionConflict {
         /// The record.
         what: String,
@@ -51,6 +51,11 @@ pub enum StoreError {
     /// The store cannot be used: locked, from the future, damaged, no space, wrong key. The text says what to do.
     #[error("{0}")]
     Unavailable(String),
+}
+
+/// A version, as people read it.
+fn version(of: Option<u64>) -> String {
+    of.map_or_else(|| "none".to_owned(), |of| format!("version {of}"))
 }
 
 /// The store. Reads see one consistent state each; a commit is durable before it answers.

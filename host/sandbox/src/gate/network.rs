@@ -76,9 +76,13 @@ impl Network {
         roots.add_parsable_certificates(native.certs);
         for file in extra_ca {
             let named = |error: &dyn std::fmt::Display| io::Error::other(format!("{}: {error}", file.display()));
+            let before = roots.len();
             for certificate in CertificateDer::pem_file_iter(file).map_err(|error| named(&error))? {
                 let certificate = certificate.map_err(|error| named(&error))?;
                 roots.add(certificate).map_err(|error| named(&error))?;
+            }
+            if roots.len() == before {
+                return Err(named(&"it holds no certificate in PEM"));
             }
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());

@@ -8,7 +8,8 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 const MISSING: &str = "no token was sent. Set GATEHOUSE_TOKEN, or use --token or --token-file (over HTTP: \
-    `Authorization: Bearer ghs_…`). The first token was printed when the host first started.";
+    `Authorization: Bearer ghs_…`). The first token was printed when the host first started; if all are \
+    lost, `gatehouse serve --new-token NAME` hands out another.";
 
 const WRONG: &str = "this token is not, or no longer, a good one. See that it is whole (it begins with ghs_), that it \
     belongs to this host and has not been revoked. Whoever has a good token can make another with \

@@ -113,8 +113,15 @@ pub(super) async fn restore(
     }
 }
 
+/// The backup cannot be kept while it is on its way.
 fn lost(error: std::io::Error) -> Problem {
-    ServiceError::Internal(format!("a backup on its way: {error}")).into()
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    if !matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
+        return ServiceError::Internal(format!("a backup on its way: {error}")).into();
+    }
+    let detail = "the host's data disk has no space for the backup on its way; nothing was changed: free some, then \
+                  try again";
+    Problem::new(StatusCode::INSUFFICIENT_STORAGE, "no-space", "No space", detail)
 }
 
 /// Lets nothing be changed while a backup is being restored.

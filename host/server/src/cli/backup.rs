@@ -69,7 +69,8 @@ pub(super) fn restore(args: &RestoreArgs, session: &Session) -> Result<Outcome> 
     session.out.say(
         &restored,
         &format!(
-            "The store is as it was at {}. Reconcile every app: what was done since is in the apps, and not here.",
+            "The store is as it was at {}, its tokens with it. Reconcile every app: what was done since is in the \
+             apps, and not here.",
             restored["made_at"].as_str().unwrap_or_default()
         ),
     );

@@ -1,10 +1,10 @@
-//! Backups, compaction and restores, while everything else goes on. A restore is prepared beside the store, where what may have
-//! been done since the backup is marked as such, and takes its place while nothing is under way.
+//! Backups, compaction and restores, while everything else goes on. A restore is prepared beside the store, where what
+//! may have been done since the backup is marked as such, and takes its place while nothing is under way.
 
 use super::{Caller, ServiceError, Services};
 use async_trait::async_trait;
 use gatehouse_core::lifecycle::{Moment, restored};
-use gatehouse_core::ports::{ChangeSet, ListPage, RequestQuery, Store};
+use gatehouse_core::ports::{ChangeSet, ListPage, RequestQuery, Store, StoreError};
 use gatehouse_core::{Actor, State};
 use gatehouse_store::{Compacted, Manifest, Staged};
 use std::path::{Path, PathBuf};
@@ -83,10 +83,14 @@ impl Services {
     ) -> Result<Manifest, ServiceError> {
         let safekeeping = self.safekeeping()?;
         let staged = safekeeping.stage(from, other_installation).await?;
-        self.mark(actor, &staged.store).await?;
         let manifest = staged.manifest.clone();
         let record = self.audit(actor, "store.restore", "store").with("made_at", manifest.made_at);
-        staged.store.commit(ChangeSet { audit: vec![record], ..ChangeSet::default() }).await?;
+        let recorded = ChangeSet { audit: vec![record], ..ChangeSet::default() };
+        let ready = async {
+            self.mark(actor, &staged.store).await?;
+            staged.store.commit(recorded).await.map_err(ServiceError::from)
+        };
+        ready.await.map_err(|error| beside_the_store(&error))?;
         safekeeping.adopt(staged).await?;
         self.background.wake();
         Ok(manifest)
@@ -113,4 +117,11 @@ impl Services {
         }
         Ok(())
     }
+}
+
+/// What went wrong with the copy did not go wrong with the store, and does not pass by itself.
+fn beside_the_store(error: &ServiceError) -> ServiceError {
+    let text =
+        format!("the backup could not be made ready beside the store ({error}); nothing was changed, restore it again");
+    ServiceError::Store(StoreError::Unavailable(text))
 }

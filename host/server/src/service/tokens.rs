@@ -43,7 +43,17 @@ impl Services {
     /// # Errors
     /// The name is taken or malformed.
     pub async fn create_token(&self, actor: &Actor, new: NewToken) -> Result<NewTokenView, ServiceError> {
-        let name = new.name.trim().to_owned();
+        let (made, changes) = self.prepare_token(actor, &new.name).await?;
+        self.store.commit(changes).await?;
+        Ok(made)
+    }
+
+    /// A token, and the change that makes it good.
+    ///
+    /// # Errors
+    /// The name is taken or malformed.
+    pub async fn prepare_token(&self, actor: &Actor, name: &str) -> Result<(NewTokenView, ChangeSet), ServiceError> {
+        let name = name.trim().to_owned();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name == Actor::host().0 {
             let why = format!("`{name}` is no name for a token: letters, digits, `-`, `_`, `.` and `@`, 64 at most");
@@ -61,19 +71,15 @@ impl Services {
             tokens: vec![Versioned::new(record)],
             ..ChangeSet::default()
         };
-        self.store.commit(changes).await?;
-        Ok(view)
+        Ok((view, changes))
     }
 
-    /// The token of a store that has none yet: of the first start.
+    /// Whether there is, or was, any token.
     ///
     /// # Errors
     /// The store is unavailable.
-    pub async fn first_token(&self) -> Result<Option<NewTokenView>, ServiceError> {
-        if !self.store.tokens().await?.is_empty() {
-            return Ok(None);
-        }
-        self.create_token(&Actor::host(), NewToken { name: FIRST_TOKEN.to_owned() }).await.map(Some)
+    pub async fn has_tokens(&self) -> Result<bool, ServiceError> {
+        Ok(!self.store.tokens().await?.is_empty())
     }
 
     /// Makes a token worthless, at once.

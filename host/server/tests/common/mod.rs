@@ -10,12 +10,13 @@ use gatehouse_core::ports::{
 };
 use gatehouse_core::schema::{Account as RemoteAccount, AttributeDefinition};
 use gatehouse_core::{
-    App, AuthScheme, CallFailure, Capability, Connector, CredentialSlot, Description, Digest, FailureKind, Interface,
-    SettingDefinition, SettingType,
+    Actor, App, AuthScheme, CallFailure, Capability, Connector, CredentialSlot, Description, Digest, FailureKind,
+    Interface, SettingDefinition, SettingType,
 };
 use gatehouse_engine::{Review, SystemClock};
 use gatehouse_server::api::{Api, router};
-use gatehouse_server::service::{Background, Services};
+use gatehouse_server::service::{Background, FIRST_TOKEN, Services};
+use gatehouse_server::wire::NewToken;
 use gatehouse_store::MemoryStore;
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
@@ -229,7 +230,8 @@ impl Host {
         let store = Arc::new(MemoryStore::new());
         let background = Arc::new(Pretended::default());
         let services = Services::new(store.clone(), Arc::new(Admitting), Arc::new(SystemClock), background.clone());
-        let token = runtime.block_on(services.first_token()).unwrap().unwrap().token;
+        let first = NewToken { name: FIRST_TOKEN.to_owned() };
+        let token = runtime.block_on(services.create_token(&Actor::host(), first)).unwrap().token;
         let (close, closing) = watch::channel(false);
         let api = router(Api::new(services.clone(), None, closing));
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();

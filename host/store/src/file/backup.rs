@@ -6,7 +6,7 @@
 //! JSON, the store's file, and the SHA-256 of everything before it.
 
 use super::fault::{Fault, Outcome};
-use super::open::{FORMAT, Installation, create_private, installation, unusable};
+use super::open::{FORMAT, Installation, create_private, installation};
 use super::place::{beside, rename};
 use super::tables::{META, copy_all};
 use jiff::Timestamp;
@@ -101,12 +101,14 @@ fn write(db: &Database, copy: &Path, partial: &Path, now: Timestamp) -> Outcome<
 
 fn copy_store(db: &Database, to: &Path) -> Outcome<(BTreeMap<String, u64>, Installation)> {
     let snapshot = db.begin_read()?;
-    let copy = Database::create(to).map_err(|error| unusable(to, error))?;
+    let not_made =
+        |why: &dyn std::fmt::Display| Fault::Broken(format!("the store cannot be copied for a backup ({why})"));
+    let copy = Database::create(to).map_err(|error| not_made(&error))?;
     let mut txn = copy.begin_write()?;
     let records = copy_all(&snapshot, &txn)?;
     txn.set_quick_repair(true);
     txn.commit()?;
-    copy.close().map_err(|error| unusable(to, error))?;
+    copy.close().map_err(|error| not_made(&error))?;
     let installation = installation(&snapshot.open_table(META)?)?;
     Ok((records, installation.unwrap_or_default()))
 }
@@ -118,8 +120,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 /// Reads a backup to its end: what it says of itself, once its checksum has proved all of it. The store in it is
 /// written to `store`, to be believed only if this does not fail.
 pub(super) fn unpack(from: &Path, store: &Path) -> Outcome<Manifest> {
-    let name = from.display();
-    let refused = |why: String| Fault::Broken(format!("{name} {why}; nothing was changed"));
+    let refused = |why: String| Fault::Broken(format!("the backup {why}; nothing was changed"));
     let unreadable = |e: io::Error| refused(format!("cannot be read ({e})"));
     let file = File::open(from).map_err(unreadable)?;
     let length = file.metadata().map_err(unreadable)?.len();
@@ -138,10 +139,20 @@ pub(super) fn unpack(from: &Path, store: &Path) -> Outcome<Manifest> {
     }
     let mut manifest = Vec::new();
     (&mut file).take(said).read_to_end(&mut manifest).map_err(unreadable)?;
-    let mut out = File::options().write(true).truncate(true).open(store).map_err(|e| failed(store, &e))?;
     let body = length - head - said - CHECKSUM;
+    let told: Result<Manifest, _> = serde_json::from_slice(&manifest);
+    if told.as_ref().is_ok_and(|told| told.bytes > body) {
+        return Err(cut_off());
+    }
+    let no_copy = |e: io::Error| match e.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            refused(format!("needs {body} bytes beside the store, which are not there; free some, then restore again"))
+        }
+        _ => refused(format!("cannot be unpacked beside the store ({e})")),
+    };
+    let mut out = File::options().write(true).truncate(true).open(store).map_err(no_copy)?;
     let copied = io::copy(&mut (&mut file).take(body), &mut out).and_then(|copied| out.sync_all().map(|()| copied));
-    let copied = copied.map_err(|e| failed(store, &e))?;
+    let copied = copied.map_err(no_copy)?;
     let Summed { mut inner, sum } = file;
     let mut checksum = [0; CHECKSUM as usize];
     inner.read_exact(&mut checksum).map_err(|_| cut_off())?;
@@ -149,12 +160,15 @@ pub(super) fn unpack(from: &Path, store: &Path) -> Outcome<Manifest> {
         return Err(refused("is damaged: its checksum does not agree with what it holds".to_owned()));
     }
     // From here on it is as some Gatehouse wrote it.
-    let manifest: Manifest = serde_json::from_slice(&manifest).map_err(|e| refused(format!("says nonsense ({e})")))?;
+    let manifest = told.map_err(|e| refused(format!("says nonsense ({e})")))?;
     if manifest.layout > LAYOUT || manifest.store_format > FORMAT {
         return Err(refused(format!(
             "is from the future: Gatehouse {} made it; use that version to restore it",
             manifest.gatehouse
         )));
+    }
+    if manifest.bytes != body {
+        return Err(refused(format!("says that it holds {} bytes, and holds {body}", manifest.bytes)));
     }
     Ok(manifest)
 }

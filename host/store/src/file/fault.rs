@@ -58,12 +58,19 @@ fn advice(error: redb::Error) -> Fault {
     }
 }
 
+const NO_SPACE: &str = "no space is left for the store";
+
+/// Whether a text about the disk speaks of space.
+pub(super) fn no_space(text: &str) -> bool {
+    text.starts_with(NO_SPACE)
+}
+
 /// What the disk refused, and what to do.
 pub(super) fn disk(e: &std::io::Error) -> Fault {
     use std::io::ErrorKind;
     Fault::Disk(match e.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            format!("no space is left for the store: free some, and Gatehouse goes on by itself ({e})")
+            format!("{NO_SPACE}: free some, and Gatehouse goes on by itself ({e})")
         }
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
             format!("the store may not be written: make its disk writable, and Gatehouse goes on by itself ({e})")

@@ -2,7 +2,7 @@
 //! there as much as needs be, and then takes the store's name in one step. It never touches the store before that.
 
 use super::backup::{Manifest, hex, unpack};
-use super::fault::{Fault, Outcome};
+use super::fault::{Fault, Outcome, no_space};
 use super::ledger::{FENCE, SEQUENCES, counter, number};
 use super::open::{OpenOptions, create_private, open_existing};
 use super::place::{RESTORING, beside};
@@ -26,7 +26,22 @@ pub struct Staged {
     pub store: RedbStore,
     /// What the backup says of itself.
     pub manifest: Manifest,
-    pub(super) path: PathBuf,
+    pub(super) file: Unpacked,
+}
+
+/// The store's file of a backup. Dropping it removes it from where it was unpacked, after the store that is on it.
+#[derive(Debug)]
+pub(super) struct Unpacked(pub(super) PathBuf);
+
+impl Drop for Unpacked {
+    fn drop(&mut self) {
+        match std::fs::remove_file(&self.0) {
+            // It has taken the store's place.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => tracing::warn!(path = %self.0.display(), %error, "what a restore left stays"),
+            Ok(()) => {}
+        }
+    }
 }
 
 /// Unpacks and proves a backup.
@@ -36,31 +51,35 @@ pub(super) fn stage(from: &Path, options: &OpenOptions, ours: &str, other_instal
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(super::fault::disk(&e)),
         _ => create_private(&path)?,
     }
-    let staged =
-        unpack(from, &path).and_then(|manifest| prove(from, manifest, &path, options, ours, other_installation));
-    if staged.is_err() {
-        let _ = std::fs::remove_file(&path);
-    }
-    staged
+    let file = Unpacked(path);
+    let manifest = unpack(from, &file.0)?;
+    prove(manifest, file, options, ours, other_installation).map_err(|fault| match fault {
+        // Of the copy, not of the store: that goes on as it is.
+        Fault::Disk(why) if !no_space(&why) => refused(&format!("cannot be unpacked beside the store ({why})")),
+        Fault::Disk(_) => refused("finds no space beside the store; free some, then restore again"),
+        Fault::Damaged(_) => refused("holds a store that is damaged: take another backup"),
+        fault => fault,
+    })
+}
+
+fn refused(why: &str) -> Fault {
+    Fault::Broken(format!("the backup {why}; nothing was changed"))
 }
 
 fn prove(
-    from: &Path,
     manifest: Manifest,
-    path: &Path,
+    file: Unpacked,
     options: &OpenOptions,
     ours: &str,
     other_installation: bool,
 ) -> Outcome<Staged> {
-    let name = from.display();
-    let refused = |why: &str| Fault::Broken(format!("{name} {why}; nothing was changed"));
     if manifest.installation != ours && !other_installation {
         return Err(refused(
             "was made of another installation: to replace this one by it all the same, say so \
              (--from-another-installation)",
         ));
     }
-    let at = OpenOptions { path: path.to_owned(), ..options.clone() };
+    let at = OpenOptions { path: file.0.clone(), ..options.clone() };
     let opened = open_existing(&at, &Arc::new(AtomicBool::new(false))).map_err(|fault| match fault {
         Fault::Broken(text) if text.contains("master key") => {
             refused("was made under another master key: start Gatehouse with that one, then restore")
@@ -80,7 +99,7 @@ fn prove(
         raise(&opened.db, |_, next| next + PASSED_OVER, 0)?;
     }
     let store = RedbStore::over(&at, opened)?;
-    Ok(Staged { store, manifest, path: path.to_owned() })
+    Ok(Staged { store, manifest, file })
 }
 
 /// Has a store hand out no number and no fencing token that the one it replaces has handed out.

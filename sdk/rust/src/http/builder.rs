@@ -81,7 +81,7 @@ impl<'a> RequestBuilder<'a> {
         self.transport.send(&self.request).map_err(|error| match error {
             TransportError::Unreachable(why) => Failure::Unavailable(format!("{place}: {why}")),
             TransportError::Denied(why) => {
-                Failure::Forbidden(format!("the host did not let this request leave: {place} ({why})"))
+                Failure::Forbidden(format!("the host did not let this request or its answer pass: {place} ({why})"))
             }
             TransportError::Refused(why) => Failure::Rejected(format!("{place}: {why}")),
         })
