@@ -12,6 +12,7 @@ pub mod bindings {
     });
 }
 
+mod allocator;
 mod convert;
 mod describe;
 mod exports;
