@@ -7,6 +7,7 @@ use common::{Host, gatehouse, output};
 use serde_json::json;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
+use std::path::Path;
 
 #[test]
 fn names_and_errors_cannot_steer_the_terminal_of_who_reads_them() {
@@ -92,4 +93,56 @@ fn an_interrupted_import_says_how_far_it_got_and_what_to_do() {
     for said in ["Imported up to row 501 (499 made, 1 changed, 0 wrong so far)", "again is safe", "cannot be reached"] {
         assert!(stderr.contains(said), "{said}: {stderr}");
     }
+}
+
+/// A file that is far larger than what a connection takes in before somebody reads from it.
+fn large(directory: &Path) {
+    std::fs::write(directory.join("large"), vec![b'x'; 20 << 20]).unwrap();
+}
+
+#[test]
+fn an_upload_that_is_refused_before_it_is_read_says_why() {
+    let host = Host::start();
+    let directory = tempfile::tempdir().unwrap();
+    large(directory.path());
+    for arguments in [
+        &["restore", "large", "--yes"][..],
+        &["restore", "large", "--yes", "--from-another-installation"],
+        &["connector", "install", "large", "--allow-unsigned"],
+    ] {
+        let mut command = gatehouse(directory.path(), arguments);
+        command.env("GATEHOUSE_SERVER", host.url()).env("GATEHOUSE_TOKEN", "ghs_bad");
+        let (code, _, stderr) = output(command);
+        assert_eq!(code, 1, "{stderr}");
+        assert!(stderr.contains("this token is not, or no longer, a good one"), "{arguments:?}: {stderr}");
+    }
+}
+
+#[test]
+fn who_sends_a_body_without_asking_gets_to_read_the_refusal_too() {
+    let host = Host::start();
+    for _ in 0..10 {
+        let body = vec![b'x'; 20 << 20];
+        let refused = host.send("POST", "/api/v1/restore", &[("authorization", "Bearer ghs_bad")], &body);
+        assert_eq!((refused.status, refused.case()), (401, "unauthorised"));
+        let bearer = format!("Bearer {}", host.token);
+        let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+        let refused = host.send("POST", "/api/v1/users", &headers, &body);
+        assert_eq!((refused.status, refused.case()), (413, "too-large"));
+    }
+}
+
+#[test]
+fn what_is_no_backup_or_no_token_is_said_so() {
+    let host = Host::start();
+    let directory = tempfile::tempdir().unwrap();
+    let refused = |arguments: &[&str]| {
+        let (code, _, stderr) = host.cli(directory.path(), arguments);
+        assert_eq!(code, 1, "{stderr}");
+        stderr
+    };
+    let told = refused(&["restore", ".", "--yes"]);
+    assert!(told.contains("is a directory"), "{told}");
+    let told = refused(&["app", "list", "--token", "ghs_ä"]);
+    assert!(told.contains("characters in it that no token has") && !told.contains('ä'), "{told}");
 }

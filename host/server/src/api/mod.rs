@@ -16,6 +16,7 @@ mod problem;
 mod repeat;
 mod requests;
 mod system;
+mod unread;
 mod users;
 
 pub(crate) use body::json_reason;
@@ -155,6 +156,7 @@ pub fn router(api: Api) -> axum::Router {
         .merge(open)
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(middleware::from_fn(unread::throw_away))
         .layer(middleware::from_fn(observe::observe))
         .with_state(api)
 }

@@ -63,7 +63,12 @@ pub(super) fn restore(args: &RestoreArgs, session: &Session) -> Result<Outcome> 
             args.file.display()
         );
     }
-    let file = File::open(&args.file).with_context(|| format!("the backup {}", args.file.display()))?;
+    let named = || format!("the backup {}", args.file.display());
+    let file = File::open(&args.file).with_context(named)?;
+    // A directory can be opened, and only not be read.
+    if file.metadata().with_context(named)?.is_dir() {
+        bail!("{} is a directory; a backup is a file that `gatehouse backup` wrote", args.file.display());
+    }
     let path = format!("/api/v1/restore?from_another_installation={}", args.from_another_installation);
     let restored = session.client.upload_file(&path, file)?;
     session.out.say(

@@ -1,12 +1,14 @@
 //! The HTTP client of the CLI. A refusal becomes an error with the host's own text; a host that is not there, one
 //! that says where it was looked for.
 
+use super::values;
 use anyhow::{Context, Result, anyhow, bail};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value as Json;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
+use ureq::http::request::Builder;
 use ureq::http::{Method, Request, StatusCode, header};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body, SendBody};
@@ -14,11 +16,39 @@ use ureq::{Agent, Body, SendBody};
 /// The largest answer read, in bytes.
 const ANSWER: u64 = 64 << 20;
 
+/// The largest body that is sent without asking first, in bytes: the host takes that much in before it answers.
+const UNASKED: usize = 64 << 10;
+
+/// For how long the host is given to say whether it takes a larger one, before that is sent anyway: what stands between
+/// here and there may not know the question.
+const ASKED: Duration = Duration::from_secs(5);
+
+const NO_REQUEST: &str = "this is no HTTP request";
+
 /// What is sent along.
 pub(super) enum Sent {
     Json(Json),
     Bytes(&'static str, Vec<u8>),
     File(fs::File),
+}
+
+impl Sent {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "application/json",
+            Self::Bytes(kind, _) => kind,
+            Self::File(_) => "application/octet-stream",
+        }
+    }
+
+    /// Whether it is worth asking first. What people write as JSON is small.
+    fn is_large(&self) -> bool {
+        match self {
+            Self::Json(_) => false,
+            Self::Bytes(_, bytes) => bytes.len() > UNASKED,
+            Self::File(_) => true,
+        }
+    }
 }
 
 /// The host, called with a token.
@@ -39,17 +69,18 @@ impl Client {
         base.parse::<gatehouse_core::Origin>().context("--server takes a URL such as http://127.0.0.1:7070")?;
         let token = match (token, file) {
             (Some(token), _) => Some(token),
-            (None, Some(file)) => {
-                let text = fs::read_to_string(file).with_context(|| format!("the token file {}", file.display()))?;
-                Some(SecretString::from(text.trim()))
-            }
+            (None, Some(file)) => Some(values::token_file(file)?),
             (None, None) => None,
         };
+        if token.as_ref().is_some_and(|token| !token.expose_secret().bytes().all(|byte| byte.is_ascii_graphic())) {
+            bail!("the token has characters in it that no token has; it is ghs_ and letters, digits, - and _");
+        }
         let mut config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
             // Probes and admissions take their time, hosts that do not answer at all should not.
             .timeout_connect(Some(Duration::from_secs(10)))
+            .timeout_await_100(Some(ASKED))
             .timeout_recv_response(Some(Duration::from_secs(300)));
         if let Some(ca) = ca {
             config = config.tls_config(TlsConfig::builder().root_certs(authorities(ca)?).build());
@@ -79,11 +110,7 @@ impl Client {
 
     /// Writes what the host sends into a file: how many bytes.
     pub(super) fn download(&self, path: &str, to: &mut fs::File) -> Result<u64> {
-        let mut request = Request::builder().uri(format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose_secret()));
-        }
-        let request = request.body(()).context("this is no HTTP request")?;
+        let request = self.request(&Method::GET, path).body(()).context(NO_REQUEST)?;
         let mut answer = self.agent.run(request).map_err(|error| self.unreached(&error))?;
         if !answer.status().is_success() {
             let text = read(answer.body_mut())?;
@@ -127,31 +154,34 @@ impl Client {
         }
     }
 
-    fn send(&self, method: Method, path: &str, body: Option<Sent>, version: Option<u64>) -> Result<Json> {
-        let mut request = Request::builder().method(method.clone()).uri(format!("{}{path}", self.base));
-        if let Some(token) = &self.token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose_secret()));
+    fn request(&self, method: &Method, path: &str) -> Builder {
+        let request = Request::builder().method(method.clone()).uri(format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.header(header::AUTHORIZATION, format!("Bearer {}", token.expose_secret())),
+            None => request,
         }
+    }
+
+    fn send(&self, method: Method, path: &str, body: Option<Sent>, version: Option<u64>) -> Result<Json> {
+        let mut request = self.request(&method, path);
         if let Some(version) = version {
             request = request.header(header::IF_MATCH, format!("\"{version}\""));
         }
+        if let Some(kind) = body.as_ref().map(Sent::kind) {
+            request = request.header(header::CONTENT_TYPE, kind);
+        }
+        if body.as_ref().is_some_and(Sent::is_large) {
+            // A refusal comes before the body is sent (RFC 9110 section 10.1.1), and is not lost in sending it.
+            request = request.header(header::EXPECT, "100-continue");
+        }
         let answered = match body {
-            Some(Sent::Json(body)) => {
-                let request = request.header(header::CONTENT_TYPE, "application/json");
-                self.agent.run(request.body(body.to_string()).context("this is no HTTP request")?)
-            }
-            Some(Sent::Bytes(kind, bytes)) => {
-                let request = request.header(header::CONTENT_TYPE, kind);
-                self.agent.run(request.body(bytes).context("this is no HTTP request")?)
-            }
+            Some(Sent::Json(body)) => self.agent.run(request.body(body.to_string()).context(NO_REQUEST)?),
+            Some(Sent::Bytes(_, bytes)) => self.agent.run(request.body(bytes).context(NO_REQUEST)?),
             Some(Sent::File(file)) => {
-                let request = request.header(header::CONTENT_TYPE, "application/octet-stream");
-                self.agent.run(request.body(SendBody::from_owned_reader(file)).context("this is no HTTP request")?)
+                self.agent.run(request.body(SendBody::from_owned_reader(file)).context(NO_REQUEST)?)
             }
-            None if method == Method::POST => {
-                self.agent.run(request.body(String::new()).context("this is no HTTP request")?)
-            }
-            None => self.agent.run(request.body(()).context("this is no HTTP request")?),
+            None if method == Method::POST => self.agent.run(request.body(String::new()).context(NO_REQUEST)?),
+            None => self.agent.run(request.body(()).context(NO_REQUEST)?),
         };
         let mut answer = answered.map_err(|error| self.unreached(&error))?;
         let text = read(answer.body_mut())?;
@@ -175,6 +205,12 @@ impl Client {
     }
 
     fn unreached(&self, error: &ureq::Error) -> anyhow::Error {
+        use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+        if let ureq::Error::Io(io) = error
+            && matches!(io.kind(), BrokenPipe | ConnectionAborted | ConnectionReset)
+        {
+            return anyhow!("the host at {} ended the connection before it answered ({io}): try again", self.base);
+        }
         let hint = match error {
             ureq::Error::Io(io) if io.kind() == std::io::ErrorKind::ConnectionRefused => {
                 "nothing listens there: start a host with `gatehouse serve`, or name another with --server \

@@ -10,6 +10,12 @@ pub(super) fn token(text: &str) -> Result<SecretString, std::convert::Infallible
     Ok(SecretString::from(text.trim()))
 }
 
+/// Reads a token from a file.
+pub(super) fn token_file(path: &Path) -> Result<SecretString> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("the token file {}", path.display()))?;
+    Ok(SecretString::from(text.trim()))
+}
+
 /// Splits `name=value`.
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
