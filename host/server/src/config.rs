@@ -43,6 +43,9 @@ pub struct ServeArgs {
     /// in the data directory if none is given
     #[arg(long, value_name = "FILE", env = "GATEHOUSE_MASTER_KEY_FILE", hide_env_values = true)]
     master_key_file: Option<PathBuf>,
+    /// Whether that file was typed, and so goes before a key in the environment
+    #[arg(skip)]
+    pub(crate) key_file_first: bool,
     /// A PEM file with a certificate authority that targets may be signed by, besides the system's (repeat for more)
     #[arg(long, value_name = "FILE")]
     target_ca: Vec<PathBuf>,
@@ -108,6 +111,8 @@ pub struct ServeConfig {
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Where the master key is, if not in the data directory.
     pub master_key_file: Option<PathBuf>,
+    /// Whether that file goes before a key in the environment.
+    key_file_first: bool,
     /// Certificate authorities for targets, besides the system's.
     pub target_ca: Vec<PathBuf>,
     /// Where the first token goes, if not to stdout.
@@ -157,6 +162,7 @@ impl ServeConfig {
             data: args.data.or(file.data).unwrap_or_else(|| PathBuf::from("gatehouse-data")),
             listen,
             tls,
+            key_file_first: args.key_file_first,
             master_key_file: args.master_key_file.or(file.master_key_file),
             target_ca,
             print_token_to: args.print_token_to.or(file.print_token_to),
@@ -170,13 +176,15 @@ impl ServeConfig {
         })
     }
 
-    /// The master key: from the environment, the file named, or the data directory, where one is made if there is
-    /// none.
+    /// The master key: from the file named on the command line, the environment, the file named elsewhere, or the data
+    /// directory, where one is made if there is none.
     ///
     /// # Errors
     /// It cannot be read, made, or is malformed.
     pub fn master_key(&self) -> Result<MasterKey> {
-        if let Ok(text) = std::env::var("GATEHOUSE_MASTER_KEY") {
+        if !self.key_file_first
+            && let Ok(text) = std::env::var("GATEHOUSE_MASTER_KEY")
+        {
             return parse_key(&text).context("GATEHOUSE_MASTER_KEY");
         }
         if let Some(file) = &self.master_key_file {

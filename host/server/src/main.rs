@@ -1,8 +1,8 @@
 //! The `gatehouse` binary: reads the command line, and hands it on.
 
-use clap::Parser as _;
+use gatehouse_server::cli::{Cli, run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    gatehouse_server::cli::run(gatehouse_server::cli::Cli::parse())
+    run(Cli::read(std::env::args_os()).unwrap_or_else(|error| error.exit()))
 }

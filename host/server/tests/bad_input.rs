@@ -193,6 +193,12 @@ fn a_host_that_cannot_start() {
     assert_eq!(fs::read(at.join(format!("lost/{STORE}"))).unwrap(), b"", "nothing was made of it");
     fs::write(at.join("key"), "short").unwrap();
     serve("master_key_malformed", "taken", &["--master-key-file", "key"]);
+    let mut command = gatehouse(at, &["serve", "--data", "taken", "--listen", "127.0.0.1:0"]);
+    command.args(["--master-key-file", "key"]).env("GATEHOUSE_MASTER_KEY", "other");
+    refused("master_key_malformed", output(command), &[(&shown, "DIR")]);
+    let mut command = gatehouse(at, &["serve", "--data", "taken", "--listen", "127.0.0.1:0"]);
+    command.env("GATEHOUSE_MASTER_KEY", "other").env("GATEHOUSE_MASTER_KEY_FILE", "key");
+    refused("master_key_in_the_environment", output(command), &[]);
     refused("listen_malformed", output(gatehouse(at, &["serve", "--listen", "localhost"])), &[]);
 }
 

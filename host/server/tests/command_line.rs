@@ -146,3 +146,26 @@ fn what_is_no_backup_or_no_token_is_said_so() {
     let told = refused(&["app", "list", "--token", "ghs_ä"]);
     assert!(told.contains("characters in it that no token has") && !told.contains('ä'), "{told}");
 }
+
+#[test]
+fn a_token_file_that_is_typed_goes_before_a_token_in_the_environment() {
+    let host = Host::start();
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    std::fs::write(at.join("good"), format!("{}\n", host.token)).unwrap();
+    std::fs::write(at.join("bad"), "ghs_bad\n").unwrap();
+    let list = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let mut command = gatehouse(at, &["app", "list"]);
+        command.args(arguments).env("GATEHOUSE_SERVER", host.url()).envs(environment.iter().copied());
+        output(command)
+    };
+    assert_eq!(list(&["--token-file", "good"], &[("GATEHOUSE_TOKEN", "ghs_bad")]).0, 0);
+    assert_eq!(list(&["--token-file", "bad"], &[("GATEHOUSE_TOKEN", &host.token)]).0, 1);
+    assert_eq!(list(&["--token", &host.token], &[("GATEHOUSE_TOKEN_FILE", "bad")]).0, 0);
+    assert_eq!(list(&[], &[("GATEHOUSE_TOKEN", &host.token), ("GATEHOUSE_TOKEN_FILE", "bad")]).0, 0);
+    let (code, _, stderr) = list(&["--token", &host.token, "--token-file", "good"], &[]);
+    assert!(code == 2 && stderr.contains("give one of them") && !stderr.contains(&host.token), "{stderr}");
+    let mut command = gatehouse(at, &["--token-file", "good", "app", "list"]);
+    command.env("GATEHOUSE_SERVER", host.url()).env("GATEHOUSE_TOKEN", "ghs_bad");
+    assert_eq!(output(command).0, 0, "also before the noun");
+}

@@ -21,10 +21,13 @@ mod values;
 mod wait;
 
 use crate::config::ServeArgs;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use client::Client;
 use render::Output;
 use secrecy::SecretString;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -120,6 +123,29 @@ enum Noun {
     /// Compiles a component from standard input: what the host starts for itself
     #[command(name = "__compile", hide = true)]
     Compile,
+}
+
+impl Cli {
+    /// Reads what was typed, and lets it go before the environment also where two options say the same.
+    ///
+    /// # Errors
+    /// What was typed makes no sense, or asks for help.
+    pub fn read<T: Into<OsString> + Clone>(typed: impl IntoIterator<Item = T>) -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches_from(typed)?;
+        let typed = |matches: &ArgMatches, name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
+        let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))?;
+        if typed(&matches, "token_file") {
+            if typed(&matches, "token") {
+                let why = "--token and --token-file both give the token: give one of them";
+                return Err(Self::command().error(ErrorKind::ArgumentConflict, why));
+            }
+            cli.global.token = None;
+        }
+        if let (Noun::Serve(serve), Some(given)) = (&mut cli.noun, matches.subcommand_matches("serve")) {
+            serve.key_file_first = typed(given, "master_key_file");
+        }
+        Ok(cli)
+    }
 }
 
 /// What a verb works with.
