@@ -22,6 +22,31 @@ fn nothing_but_health_metrics_and_the_document_is_answered_without_a_token() {
 }
 
 #[test]
+fn every_refusal_is_a_problem() {
+    let host = Host::start();
+    let document = host.send("GET", "/api/v1/openapi.json", &[], b"");
+    let bearer = format!("Bearer {}", host.token);
+    for (path, item) in document.body["paths"].as_object().unwrap() {
+        for method in item.as_object().unwrap().keys().filter(|key| key.len() < 7) {
+            let unreadable = path.replace('{', "%FF{").replace(['{', '}'], "");
+            for called in [unreadable.clone(), format!("{unreadable}?no_such_parameter=1")] {
+                let answer = host.send(&method.to_uppercase(), &called, &[("authorization", &bearer)], b"\xff");
+                let refused = answer.status >= 400;
+                assert!(
+                    !refused || answer.header("content-type") == "application/problem+json",
+                    "{called}: {answer:?}"
+                );
+                assert!(refused || !path.contains('{'), "{method} {called}: {answer:?}");
+            }
+        }
+    }
+    let restore = host.post("/restore?from_another=1", &json!({}));
+    assert_eq!((restore.status, restore.case()), (400, "bad-parameter"), "{restore:?}");
+    let request = host.get("/requests/%FF");
+    assert_eq!((request.status, request.case()), (400, "bad-path"), "{request:?}");
+}
+
+#[test]
 fn a_wrong_token_is_told_what_to_do_and_a_revoked_one_is_wrong_at_once() {
     let host = Host::start();
     let with = |token: &str| host.send("GET", "/api/v1/apps", &[("authorization", &format!("Bearer {token}"))], b"");

@@ -1,13 +1,13 @@
 //! `/accounts`.
 
-use super::body::{Body, OptionalBody, Params};
+use super::body::{Body, OptionalBody, Params, Path};
 use super::problem::Failures;
 use super::{Api, Problem};
 use crate::service::{AccountFilter, Answer, Caller, LinkAsk, Paging, ServiceError};
 use crate::wire::{
     AccountSummary, AccountView, CancelBody, LinkBody, LinkStateSpelling, Page, RequestView, SituationSpelling, parse,
 };
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use gatehouse_core::{AccountId, LinkState, Situation};
 use serde::Deserialize;

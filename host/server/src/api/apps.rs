@@ -1,11 +1,11 @@
 //! `/apps`.
 
-use super::body::{Body, OptionalBody, Params};
+use super::body::{Body, OptionalBody, Params, Path};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::{Answer, Caller};
 use crate::wire::{AppChange, AppView, NewApp, Page, ProbeReport, ReconcileBody, RequestView};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 

@@ -1,11 +1,12 @@
 //! `/backup` and `/restore`: the store as a file, streamed, and back; `/compact`: the file itself.
 
+use super::body::Params;
 use super::problem::Failures;
 use super::{Api, Problem};
 use crate::service::{Caller, ServiceError};
 use crate::wire::{CompactedView, RestoredView};
 use axum::body::Body;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Request, State};
 use axum::http::{Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -80,7 +81,7 @@ pub(super) async fn compact(
 pub(super) async fn restore(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Query(query): Query<RestoreQuery>,
+    Params(query): Params<RestoreQuery>,
     request: Request,
 ) -> Result<Json<RestoredView>, Problem> {
     let transit = api.services.transit()?;

@@ -1,11 +1,11 @@
-//! Reading what was sent: JSON bodies and query parameters, with an answer that says where they are wrong.
+//! Reading what was sent: JSON bodies, query parameters and parts of the path, with an answer that says where they are wrong.
 
 use super::Problem;
 use super::problem::pointer;
 use crate::wire::Object;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::extract::{self, FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
@@ -18,6 +18,9 @@ pub(super) struct OptionalBody<T>(pub(super) T);
 
 /// Query parameters.
 pub(super) struct Params<T>(pub(super) T);
+
+/// What stands in the path.
+pub(super) struct Path<T>(pub(super) T);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
@@ -51,6 +54,18 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Params<T> {
             let cause = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
             Problem::new(StatusCode::BAD_REQUEST, "bad-parameter", "A query parameter is wrong", cause)
         })
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let extract::Path(found) = extract::Path::from_request_parts(parts, state).await.map_err(|error| {
+            let detail = format!("`{}`: {}", parts.uri.path(), error.body_text());
+            Problem::new(error.status(), "bad-path", "The path is wrong", detail)
+        })?;
+        Ok(Self(found))
     }
 }
 

@@ -1,13 +1,13 @@
 //! `/connectors`.
 
-use super::body::{Params, whole};
+use super::body::{Params, Path, whole};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::{Answer, Caller};
 use crate::wire::{CheckReport, ConnectorView, Page};
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 use serde::Deserialize;

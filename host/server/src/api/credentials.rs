@@ -1,11 +1,11 @@
 //! `/credentials`: write-only.
 
-use super::body::{Body, Params};
+use super::body::{Body, Params, Path};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::Caller;
 use crate::wire::{CredentialBody, CredentialView, Page};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 

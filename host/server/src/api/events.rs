@@ -2,11 +2,12 @@
 //! more happens of itself (it is settled, or waits for a person). It reads the store, so that it shows what is
 //! durable and nothing else.
 
+use super::body::Path;
 use super::problem::Failures;
 use super::requests::number;
 use super::{Api, Problem};
 use crate::service::{Paging, ServiceError};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
 use futures_util::Stream;

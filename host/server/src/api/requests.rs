@@ -1,6 +1,6 @@
 //! `/requests`.
 
-use super::body::{Body, OptionalBody, Params};
+use super::body::{Body, OptionalBody, Params, Path};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::{Answer, Caller, Decision, Paging, RequestFilter, ServiceError};
@@ -8,7 +8,7 @@ use crate::wire::{
     ApproveBody, CancelBody, CompleteBody, DenyBody, LogEntryView, NewRequestBody, OperationSpelling, Page,
     RequestView, SettleBody, StagingRowView, StateSpelling, parse,
 };
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::{Extension, Json};
 use gatehouse_core::{BadId, Operation, RequestId, State as RequestState};
 use serde::Deserialize;

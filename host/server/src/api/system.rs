@@ -1,11 +1,11 @@
 //! `/tokens` and `/audit`.
 
-use super::body::{Body, Params};
+use super::body::{Body, Params, Path};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::{Caller, Paging, ServiceError};
 use crate::wire::{AuditView, NewToken, NewTokenView, Page, TokenView};
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 

@@ -1,13 +1,13 @@
 //! `/users` and `/profiles`.
 
-use super::body::{Body, Params, whole};
+use super::body::{Body, Params, Path, whole};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::{Answer, Caller, Flag, Format, ImportMode, ImportOptions, Paging};
 use crate::wire::{ImportReport, NewProfile, NewUser, Page, ProfileView, UserChange, UserView};
 use axum::body::Bytes;
+use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::{Extension, Json};
 use serde::Deserialize;
