@@ -132,8 +132,29 @@ fn rows_of_an_import_that_are_wrong() {
     assert_eq!(host.get("/users").body["items"].as_array().unwrap().len(), 1);
     fs::write(at.join("header.csv"), "username,mail\nada,x\n").unwrap();
     cli("import_header", &["user", "import", "header.csv"]);
+    fs::write(at.join("header.csv"), format!("username,mail\n{}", "ada,x\n".repeat(1200))).unwrap();
+    cli("import_header", &["user", "import", "header.csv"]);
+    fs::write(at.join("header.csv"), "username,mail\n").unwrap();
+    cli("import_header", &["user", "import", "header.csv"]);
+    fs::write(at.join("quote.csv"), "username,attr.note\nada,fine\nbob,\"open\ncyd,lost\n").unwrap();
+    cli("import_open_quote", &["user", "import", "quote.csv"]);
     fs::write(at.join("people.jsonl"), "{\"username\": \"gus\", \"active\": 1}\nnot json\n").unwrap();
     cli("import_json", &["user", "import", "people.jsonl"]);
+}
+
+#[test]
+fn somebody_in_a_long_file_twice_is_told_whatever_is_between() {
+    let host = Host::start();
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let between: String = (0..700).map(|no| format!("u{no},\n")).collect();
+    let rows = format!("username,attr.note\nada,\"two\nlines\"\n{between}Ada,again\nbob,\n");
+    fs::write(at.join("people.csv"), rows).unwrap();
+    let cli = |name: &str, arguments: &[&str]| refused(name, host.cli(at, arguments), &[]);
+    cli("import_twice_none", &["user", "import", "people.csv", "--all-or-nothing"]);
+    cli("import_twice", &["user", "import", "people.csv"]);
+    assert_eq!(host.get("/users/ada").body["attributes"]["note"], json!(["two\nlines"]));
+    assert_eq!(host.get("/users/bob").status, 200);
 }
 
 #[test]

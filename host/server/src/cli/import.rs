@@ -1,10 +1,11 @@
 //! `gatehouse user import`: sends a file in parts, shows how far it is, and tells which rows were wrong. The parts are
 //! a matter of progress alone: rows are numbered as in the file, and a manager may stand anywhere in it.
 
+use super::import_file::{Rows, read};
 use super::render::{line, table, text};
-use super::{Outcome, Session, values, wait};
+use super::{Outcome, Session, wait};
 use crate::wire::{ImportError, ImportReport};
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use std::path::Path;
 
 /// Rows in a part.
@@ -13,16 +14,8 @@ const PART: usize = 500;
 /// Rows that are complained about one by one in a table; JSON has them all.
 const SHOWN: usize = 50;
 
-/// Rows of a file, ready to be sent in parts.
-struct Rows {
-    kind: &'static str,
-    /// What stands before every part: the header of a CSV file.
-    header: Vec<u8>,
-    /// How the host counts the first row of a part.
-    first: u64,
-    /// Each row, and its number in the file.
-    rows: Vec<(u64, Vec<u8>)>,
-}
+/// Characters of a value that are shown where it is complained about.
+const VALUE: usize = 60;
 
 pub(super) fn run(session: &Session, file: &Path, all_or_nothing: bool, dry_run: bool) -> Result<Outcome> {
     let rows = read(file)?;
@@ -48,16 +41,23 @@ fn in_parts(session: &Session, rows: &Rows) -> Result<ImportReport> {
     let mut later: Vec<&(u64, Vec<u8>)> = Vec::new();
     let mut done = 0;
     let mut last = None;
-    for part in rows.rows.chunks(PART) {
-        let part: Vec<_> = part.iter().collect();
-        let report = send(session, rows, &part, "each", false).with_context(|| interrupted(&total, last))?;
+    // A file without rows is one part, too: its header may be wrong.
+    let parts: Vec<&[(u64, Vec<u8>)]> = if rows.rows.is_empty() { vec![&[]] } else { rows.rows.chunks(PART).collect() };
+    for part in parts {
+        let once: Vec<_> = part.iter().filter(|(no, _)| !rows.twice.contains_key(no)).collect();
+        let report = send(session, rows, &once, "each", false).with_context(|| interrupted(&total, last))?;
+        if report.errors.iter().any(|error| error.row < rows.first) {
+            // The header is wrong: no row means anything.
+            return Ok(ImportReport { rows: total.rows, ..report });
+        }
         last = part.last().map(|(no, _)| *no).or(last);
+        total.errors.extend(part.iter().filter_map(|(no, _)| rows.twice(*no)));
         done += part.len() as u64;
         progress.count("rows imported", done, Some(rows.rows.len() as u64));
         let (managers, errors): (Vec<_>, Vec<_>) =
             report.errors.iter().cloned().partition(|error| error.column.as_deref() == Some("manager"));
         add(&mut total, &report, errors);
-        later.extend(part.into_iter().filter(|(no, _)| managers.iter().any(|error| error.row == *no)));
+        later.extend(once.into_iter().filter(|(no, _)| managers.iter().any(|error| error.row == *no)));
     }
     // Rows whose manager came after them, in a part of its own: again, until nothing more comes of it.
     while !later.is_empty() {
@@ -118,60 +118,21 @@ fn send(session: &Session, rows: &Rows, part: &[&(u64, Vec<u8>)], mode: &str, dr
     for error in &mut report.errors {
         let at = error.row.checked_sub(rows.first).and_then(|at| usize::try_from(at).ok());
         error.row = at.and_then(|at| part.get(at)).map_or(error.row, |(no, _)| *no);
+        // The host tells of another row by its own count.
+        if error.column.as_deref() == Some("username")
+            && let Some(twice) = rows.twice(error.row)
+        {
+            *error = twice;
+        }
     }
     Ok(report)
 }
 
-fn read(file: &Path) -> Result<Rows> {
-    let bytes = values::file(file)?;
-    match file.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("csv") => csv_rows(&bytes).with_context(|| format!("{}", file.display())),
-        Some("jsonl" | "ndjson") => Ok(json_rows(&bytes)),
-        _ => bail!("{} is neither a .csv nor a .jsonl file", file.display()),
-    }
-}
-
-/// Rows as they stand in the file: cut where the reader sees the next one begin, not re-written.
-fn csv_rows(bytes: &[u8]) -> Result<Rows> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let mut reader = csv::ReaderBuilder::new().flexible(true).has_headers(false).from_reader(bytes);
-    let mut record = csv::ByteRecord::new();
-    let mut cuts = Vec::new();
-    while reader.read_byte_record(&mut record).context("it cannot be read as CSV")? {
-        cuts.push(usize::try_from(record.position().context("a row without a place")?.byte())?);
-    }
-    let ends = cuts.iter().skip(1).copied().chain(std::iter::once(bytes.len()));
-    let mut line = 1;
-    let mut rows = Vec::with_capacity(cuts.len());
-    for (from, to) in cuts.iter().copied().zip(ends) {
-        // Blank lines before a row are skipped with it, and counted.
-        let row = bytes[from..to].trim_ascii_start();
-        let begins = to - row.len();
-        line += breaks(&bytes[from..begins]);
-        rows.push((line, row.trim_ascii_end().to_vec()));
-        line += breaks(&bytes[begins..to]);
-    }
-    if rows.is_empty() {
-        bail!("the file is empty; its first row names the columns");
-    }
-    let mut header = rows.remove(0).1;
-    header.push(b'\n');
-    Ok(Rows { kind: "text/csv", header, first: 2, rows })
-}
-
-fn breaks(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
-}
-
-fn json_rows(bytes: &[u8]) -> Rows {
-    let lines = (1..).zip(bytes.split(|byte| *byte == b'\n'));
-    let rows = lines.filter(|(_, line)| !line.trim_ascii().is_empty()).map(|(no, line)| (no, line.to_vec())).collect();
-    Rows { kind: "application/jsonl", header: Vec::new(), first: 1, rows }
-}
-
 fn tell(report: &ImportReport, file: &Path, all_or_nothing: bool, dry_run: bool) {
     if !report.errors.is_empty() {
-        let row = |e: &ImportError| vec![e.row.to_string(), e.column.clone().unwrap_or_default(), e.why.clone()];
+        let row = |e: &ImportError| {
+            vec![e.row.to_string(), cut(e.column.as_deref().unwrap_or_default()), with_values_cut(&e.why)]
+        };
         table(&["ROW", "COLUMN", "WHAT IS WRONG"], report.errors.iter().take(SHOWN).map(row).collect());
         if report.errors.len() > SHOWN {
             line(&format!("… and {} more; --output json has all of them", report.errors.len() - SHOWN));
@@ -192,21 +153,30 @@ fn tell(report: &ImportReport, file: &Path, all_or_nothing: bool, dry_run: bool)
     });
 }
 
+/// What is wrong, with the values in it cut: what was pasted into a wrong place can be as long as a book.
+fn with_values_cut(why: &str) -> String {
+    // Every other piece stands between two marks.
+    let pieces = why.split('`').enumerate();
+    let shown = pieces.map(|(at, piece)| if at % 2 == 1 { cut(piece) } else { piece.to_owned() });
+    shown.collect::<Vec<_>>().join("`")
+}
+
+fn cut(value: &str) -> String {
+    match value.char_indices().nth(VALUE) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
-    fn rows_are_cut_where_they_begin_also_with_line_breaks_and_blank_lines_in_between() {
-        let rows = csv_rows(b"username,attr.note\nann,\"two\nlines\"\n\nbob,\n").unwrap();
-        assert_eq!(rows.header, b"username,attr.note\n");
-        let told: Vec<_> = rows.rows.iter().map(|(no, row)| (*no, String::from_utf8_lossy(row).into_owned())).collect();
-        assert_eq!(told, [(2, "ann,\"two\nlines\"".to_owned()), (5, "bob,".to_owned())]);
-    }
-
-    #[test]
-    fn an_empty_file_is_refused() {
-        assert!(csv_rows(b"").is_err());
+    fn a_long_value_is_cut_and_what_is_said_of_it_is_not() {
+        let why = format!("`{}` is neither true nor false", "ü".repeat(3000));
+        assert_eq!(with_values_cut(&why), format!("`{}…` is neither true nor false", "ü".repeat(VALUE)));
+        let why = "there is no user `nobody`, neither in the directory nor among the rows that can be imported";
+        assert_eq!(with_values_cut(why), why);
     }
 }

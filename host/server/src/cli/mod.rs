@@ -9,6 +9,7 @@ mod client;
 mod connector;
 mod credential;
 mod import;
+mod import_file;
 mod plan;
 mod profile;
 mod render;
