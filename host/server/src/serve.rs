@@ -82,7 +82,7 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     let api = router(Api::new(services, Some(metrics), closing.clone()));
     let address = listener.local_addr().context("no address")?;
     let handle = Handle::new();
-    tokio::spawn(stop_on_signal(close, handle.clone()));
+    tokio::spawn(stop_on(signals()?, close, handle.clone()));
     let working = tokio::spawn(work(engine, closing, paused, at_work));
     tracing::info!(%address, tls = tls.is_some(), data = %config.data.display(), "serving");
     if tls.is_none() && !address.ip().is_loopback() {
@@ -337,8 +337,8 @@ fn make_private_directory(path: &PathBuf) -> Result<()> {
     builder.create(path).with_context(|| format!("the data directory {} cannot be made", path.display()))
 }
 
-async fn stop_on_signal(close: watch::Sender<bool>, handle: Handle<SocketAddr>) {
-    signal().await;
+async fn stop_on(signal: impl Future<Output = ()>, close: watch::Sender<bool>, handle: Handle<SocketAddr>) {
+    signal.await;
     tracing::info!("stopping");
     // Streams end and the engine takes nothing new; then calls under way are waited for.
     let _ = close.send(true);
@@ -349,22 +349,23 @@ async fn until(mut closing: watch::Receiver<bool>) {
     let _ = closing.wait_for(|closing| *closing).await;
 }
 
+/// What asks a process to end. Listened for from now on, not only from when it is waited for.
 #[cfg(unix)]
-async fn signal() {
+fn signals() -> Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
-    let terminated = async {
-        match signal(SignalKind::terminate()) {
-            Ok(mut stream) => drop(stream.recv().await),
-            Err(_) => std::future::pending().await,
+    let mut interrupted = signal(SignalKind::interrupt()).context("SIGINT")?;
+    let mut terminated = signal(SignalKind::terminate()).context("SIGTERM")?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupted.recv() => {}
+            _ = terminated.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        () = terminated => {}
-    }
+    })
 }
 
 #[cfg(not(unix))]
-async fn signal() {
-    let _ = tokio::signal::ctrl_c().await;
+fn signals() -> Result<impl Future<Output = ()> + Send> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
 }
