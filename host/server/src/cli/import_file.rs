@@ -114,20 +114,22 @@ fn fields(row: &[u8]) -> Option<Vec<String>> {
 /// In which row a quote opens that is not closed (RFC 4180 section 2). The reader takes the rest of the file for the
 /// field, and says nothing.
 fn open_quote(bytes: &[u8]) -> Option<u64> {
-    let mut row = 1;
-    let mut open = None;
-    let mut begins = true;
+    let (mut row, mut opened) = (1, 1);
+    // Whether a quote is open, a field begins, or the byte before has closed a quote.
+    let (mut open, mut begins, mut closed) = (false, true, false);
     for byte in bytes {
-        match (byte, open) {
-            (b'"', Some(_)) => open = None,
-            // Two of them stand for one: the second opens again what the first has closed.
-            (b'"', None) if begins => open = Some(row),
-            _ => {}
+        let quote = *byte == b'"';
+        if quote && begins {
+            opened = row;
         }
+        let closes = quote && open;
+        // Two of them stand for one: the second opens again what the first has closed.
+        open = !closes && (open || quote && (begins || closed));
+        closed = closes;
+        begins = !open && matches!(byte, b',' | b'\n' | b'\r');
         row += u64::from(*byte == b'\n');
-        begins = open.is_none() && matches!(byte, b',' | b'\n' | b'\r' | b'"');
     }
-    open
+    open.then_some(opened)
 }
 
 fn breaks(bytes: &[u8]) -> u64 {
@@ -168,6 +170,8 @@ mod tests {
             ("username,note\nann,\"a \"\"b\"\"\"\nbob,\"c\nd\"\ncid,5\" tall\neve,\"\"\n", None),
             ("username,note\nann,\"two\nlines\"\nbob,\"open\ncid,x\n", Some(4)),
             ("\"username\nann\n", Some(1)),
+            ("username,note\nann,5\"\" tall\nbob,\"c\"d\"\n", None),
+            ("username,note\nann,\"two\nlines \"\" and\nno end\n", Some(2)),
             ("username,note\nann,\"ends \"\"", Some(2)),
         ] {
             assert_eq!(open_quote(text.as_bytes()), row, "{text}");
