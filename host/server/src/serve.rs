@@ -330,6 +330,12 @@ fn incarnation() -> Result<String> {
 }
 
 fn make_private_directory(path: &PathBuf) -> Result<()> {
+    if path.is_file() {
+        return Err(anyhow!(
+            "the data directory {} is a file, not a directory: name another with --data",
+            path.display()
+        ));
+    }
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

@@ -115,6 +115,8 @@ fn what_administrators_get_wrong() {
     cli("request_malformed", &["request", "show", "twelve"]);
     cli("request_unknown", &["request", "show", "UPR-000012"]);
     cli("usage", &["request", "create", "hr", "freeze"]);
+    cli("refused_in_json", &["user", "create", "ada lovelace", "--output", "json"]);
+    cli("failed_in_json", &["user", "import", "no-such-file.csv", "--output", "json"]);
 }
 
 #[test]
@@ -220,6 +222,7 @@ fn a_host_that_cannot_start() {
     let mut command = gatehouse(at, &["serve", "--data", "taken", "--listen", "127.0.0.1:0"]);
     command.env("GATEHOUSE_MASTER_KEY", "other").env("GATEHOUSE_MASTER_KEY_FILE", "key");
     refused("master_key_in_the_environment", output(command), &[]);
+    serve("data_is_a_file", "key", &[]);
     refused("listen_malformed", output(gatehouse(at, &["serve", "--listen", "localhost"])), &[]);
 }
 

@@ -51,6 +51,20 @@ impl Sent {
     }
 }
 
+/// The host's own words for why it did not do something: a problem (RFC 9457).
+#[derive(Debug, thiserror::Error)]
+#[error("{detail}")]
+pub(super) struct Refusal {
+    detail: String,
+    pub(super) problem: Json,
+}
+
+impl Refusal {
+    fn of(problem: Json) -> Option<Self> {
+        Some(Self { detail: problem["detail"].as_str()?.to_owned(), problem })
+    }
+}
+
 /// The host, called with a token.
 pub(super) struct Client {
     agent: Agent,
@@ -198,8 +212,8 @@ impl Client {
     }
 
     fn refused(&self, status: StatusCode, method: &Method, path: &str, text: &str) -> Result<()> {
-        match serde_json::from_str::<Json>(text).ok().and_then(|problem| told(&problem)) {
-            Some(told) => Err(anyhow!(told)),
+        match serde_json::from_str(text).ok().and_then(Refusal::of) {
+            Some(refusal) => Err(refusal.into()),
             None => bail!("{} answers {status} to {method} {path}; is it a Gatehouse host?", self.base),
         }
     }
@@ -228,11 +242,6 @@ impl Client {
 
 fn read(body: &mut Body) -> Result<String> {
     body.with_config().limit(ANSWER).read_to_string().context("the host's answer cannot be read")
-}
-
-/// What a problem says.
-fn told(problem: &Json) -> Option<String> {
-    problem["detail"].as_str().map(str::to_owned)
 }
 
 fn authorities(file: &Path) -> Result<RootCerts> {

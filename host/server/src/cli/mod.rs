@@ -167,11 +167,12 @@ pub fn run(cli: Cli) -> ExitCode {
     if matches!(cli.noun, Noun::Compile) {
         return gatehouse_sandbox::compile_child();
     }
+    let json = cli.global.output == Format::Json;
     match dispatch(cli) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
         Err(error) => {
-            render::complain(&error);
+            render::complain(&error, json);
             ExitCode::FAILURE
         }
     }

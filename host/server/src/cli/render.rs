@@ -2,11 +2,12 @@
 //! names and errors come from targets, which are not trusted with a terminal. Never a decision, never a call.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // the one place that prints
 
+use super::client::Refusal;
 use crate::text::visible;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width};
 use console::Term;
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use std::io::Write as _;
 
 /// The widest cell of a list, in characters: longer texts are cut, and `show` has them whole.
@@ -68,10 +69,16 @@ pub(super) fn note(text: &str) {
     let _ = writeln!(std::io::stderr(), "{}", visible(text));
 }
 
-/// What went wrong: where, what, and what to do.
-pub(super) fn complain(error: &anyhow::Error) {
+/// What went wrong: where, what, and what to do. To programs, with the problem that the host answered with, if it did.
+pub(super) fn complain(error: &anyhow::Error, json: bool) {
     let causes: Vec<String> = error.chain().map(ToString::to_string).collect();
-    note(&format!("error: {}", causes.join(": ")));
+    let told = causes.join(": ");
+    if !json {
+        return note(&format!("error: {told}"));
+    }
+    let mut problem = error.downcast_ref::<Refusal>().map_or_else(|| json!({}), |refusal| refusal.problem.clone());
+    problem["detail"] = told.into();
+    let _ = writeln!(std::io::stderr(), "{:#}", json!({"error": problem}));
 }
 
 /// A list as a table.
