@@ -116,6 +116,9 @@ fn an_upload_that_is_refused_before_it_is_read_says_why() {
         assert_eq!(code, 1, "{stderr}");
         assert!(stderr.contains("this token is not, or no longer, a good one"), "{arguments:?}: {stderr}");
     }
+    std::fs::File::create(directory.path().join("endless")).unwrap().set_len(300 << 20).unwrap();
+    let (code, _, stderr) = host.cli(directory.path(), &["connector", "install", "endless", "--allow-unsigned"]);
+    assert!(code == 1 && stderr.contains("larger than this call takes"), "{stderr}");
 }
 
 #[test]

@@ -1,13 +1,15 @@
 //! Reading what was sent: JSON bodies, query parameters and parts of the path, with an answer that says where they are wrong.
 
-use super::Problem;
 use super::problem::pointer;
+use super::{Problem, UPLOAD};
 use crate::wire::Object;
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody as _};
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{self, FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::Response;
 use serde::de::DeserializeOwned;
 
 /// A JSON body.
@@ -72,12 +74,22 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
 /// The bytes of a body, unless it is too large.
 pub(super) fn whole(bytes: Result<Bytes, BytesRejection>) -> Result<Bytes, Problem> {
     bytes.map_err(|error| match error.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let detail = "the body is larger than this call takes (8 MiB; 64 MiB for components and imports)";
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail)
-        }
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         status => Problem::new(status, "bad-body", "The body could not be read", error.body_text()),
     })
+}
+
+/// Refuses an upload that says itself that it is too large, before any of it is read.
+pub(super) async fn refuse_too_large(request: Request, next: Next) -> Result<Response, Problem> {
+    if request.body().size_hint().lower() > UPLOAD as u64 {
+        return Err(too_large());
+    }
+    Ok(next.run(request).await)
+}
+
+fn too_large() -> Problem {
+    let detail = "the body is larger than this call takes (8 MiB; 64 MiB for components and imports)";
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large", detail)
 }
 
 fn must_be_json(headers: &HeaderMap) -> Result<(), Problem> {

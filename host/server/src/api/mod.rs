@@ -87,7 +87,8 @@ fn protected() -> OpenApiRouter<Api> {
         .routes(routes!(connectors::list, connectors::install))
         .routes(routes!(connectors::check))
         .routes(routes!(users::import))
-        .layer(DefaultBodyLimit::max(UPLOAD));
+        .layer(DefaultBodyLimit::max(UPLOAD))
+        .layer(middleware::from_fn(body::refuse_too_large));
     OpenApiRouter::new()
         .routes(routes!(connectors::show, connectors::uninstall))
         .routes(routes!(apps::list, apps::create))
