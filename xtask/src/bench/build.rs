@@ -16,6 +16,8 @@ const PLUGIN_TARGET: &str = "wasm32-unknown-unknown";
 /// they bring.
 const OURS: &str = "bench-build";
 const PEERS: &str = "bench-peers";
+/// And the SCIM connector as it is not shipped.
+const FOR_SIZE: &str = "bench-for-size";
 
 /// Where things are once they are built.
 pub struct Built {
@@ -23,6 +25,7 @@ pub struct Built {
     measuring: PathBuf,
     guests: PathBuf,
     connector: PathBuf,
+    scim_for_size: PathBuf,
     /// The Extism plugin, and the program that measures it.
     extism: Option<(PathBuf, PathBuf)>,
 }
@@ -55,6 +58,7 @@ impl Built {
             measuring: workspace.target(OURS).join("release"),
             guests: workspace.target("guests"),
             connector: guest(OURS, WASM_TARGET, "bench_connector"),
+            scim_for_size: guest(FOR_SIZE, WASM_TARGET, "gatehouse_scim"),
             extism: None,
         };
         if needed.product || needed.target {
@@ -63,6 +67,12 @@ impl Built {
         if needed.product {
             step("Building gatehouse", || {
                 step::run(&mut workspace.cargo(&["build", "--release", "-p", "gatehouse-server"]))
+            })?;
+            let scim = ["build", "--profile", "guest", "--target", WASM_TARGET, "-p", "gatehouse-scim"];
+            step("Building the SCIM connector for size", || {
+                let mut cargo = workspace.cargo(&scim);
+                cargo.env("CARGO_TARGET_DIR", workspace.target(FOR_SIZE)).env("CARGO_PROFILE_GUEST_OPT_LEVEL", "s");
+                step::run(&mut cargo)
             })?;
         }
         if needed.target {
@@ -120,6 +130,12 @@ impl Built {
     /// The connector that does the bench's work.
     pub fn connector(&self) -> &PathBuf {
         &self.connector
+    }
+
+    /// The SCIM connector built for size: its version is a text among others, which can be altered. Built for speed,
+    /// it is spread over the code.
+    pub fn scim_for_size(&self) -> &PathBuf {
+        &self.scim_for_size
     }
 
     /// The SCIM connector.

@@ -64,7 +64,7 @@ pub fn measure(built: &Built, length: Length, directory: &Path) -> Result<Sectio
             .to_owned(),
         tables: vec![Table { title: "ms".to_owned(), rows: rows.collect(), compared: false }],
         notes: vec![
-            "connectors are copies of scim.wasm that differ in their version; a call is `app probe` against a local \
+            "connectors are copies of scim.wasm, built for size, that differ in their version; a call is `app probe` against a local \
              target, one after the other"
                 .to_owned(),
         ],
@@ -85,7 +85,7 @@ impl<'a> Installation<'a> {
 
     fn fill(&self, host: &Started, target: &Target) -> Result<()> {
         let origin = target.base_url().split('/').take(3).collect::<Vec<_>>().join("/");
-        let component = fs::read(self.built.scim()).context("scim.wasm")?;
+        let component = fs::read(self.built.scim_for_size()).context("scim.wasm")?;
         fs::write(self.directory.join("secret"), target.token()).context("the secret")?;
         self.cli(
             host,
