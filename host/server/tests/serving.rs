@@ -342,3 +342,29 @@ fn a_host_whose_disk_is_full_says_so_and_goes_on_by_itself_once_there_is_space()
     assert_eq!(ready(&host).0, 200);
     assert_eq!(host.stop().0, Some(0), "the same process, to its orderly end");
 }
+
+#[test]
+fn a_restore_without_space_changes_nothing_and_leaves_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = directory.path();
+    let host = Serving::start(at, &["--print-token-to", "token"]);
+    for no in 0..30 {
+        let (name, long) = (format!("p{no}"), "x".repeat(60_000));
+        assert_eq!(asked(at, &host, &["profile", "create", &name, "--description", &long]).0, 0);
+    }
+    assert_eq!(asked(at, &host, &["backup", "monday"]).0, 0);
+    assert_eq!(asked(at, &host, &["profile", "create", "later"]).0, 0);
+    let length = fs::metadata(at.join("monday")).unwrap().len();
+    limit_files(host.child.id(), Some(length / 2));
+    let (code, _, stderr) = asked(at, &host, &["restore", "monday", "--yes"]);
+    let why = "no space for the backup on its way; nothing was changed";
+    assert!(code == 1 && stderr.contains(why), "{stderr}");
+    assert!(asked(at, &host, &["profile", "list"]).1.contains("later"));
+    let left = fs::read_dir(at.join("data")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let left: Vec<_> = left.filter(|name| name.starts_with("transit") || name.contains(".restoring")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    limit_files(host.child.id(), None);
+    let (code, _, stderr) = asked(at, &host, &["restore", "monday", "--yes"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(!asked(at, &host, &["profile", "list"]).1.contains("later"));
+}
