@@ -216,11 +216,7 @@ fn open_store(config: &ServeConfig) -> Result<RedbStore> {
     if let Some(mib) = config.store_cache_mib {
         options.cache_bytes = mib.saturating_mul(1 << 20);
     }
-    RedbStore::open(&options).map_err(|error| {
-        let text = error.to_string();
-        let how = "move it away, start with --start-empty, and restore the backup";
-        if text.contains("restore a backup") { anyhow!("{text}: {how} (docs/backup.md)") } else { anyhow!(text) }
-    })
+    RedbStore::open(&options).map_err(|error| anyhow!("{error}"))
 }
 
 /// A key that was made here was made for a store: without that, a new one would pass for it, empty and unnoticed.

@@ -19,19 +19,17 @@ pub(crate) async fn hand_out(services: &Services, config: &ServeConfig) -> Resul
         None => FIRST_TOKEN,
     };
     let (made, changes) = services.prepare_token(&Actor::host(), name).await?;
-    let file = config.print_token_to.as_deref();
-    match file {
+    match &config.print_token_to {
         Some(file) => write(file, &made.token)?,
         None => writeln!(stdout(), "{name} token (shown once): {}", made.token)
             .and_then(|()| stdout().flush())
             .context("the token cannot be printed; --print-token-to writes it to a file instead")?,
     }
+    // What was handed out stays where it is: a disk may refuse so late that the token is good all the same.
     let kept = services.store.commit(changes).await;
-    if let (Err(_), Some(file)) = (&kept, file) {
-        // It opens nothing.
-        let _ = std::fs::remove_file(file);
-    }
-    kept.with_context(|| format!("the {name} token is not good: the store did not take it"))
+    kept.with_context(|| {
+        format!("the store did not take the {name} token; the next start says whether it did after all")
+    })
 }
 
 fn write(file: &Path, token: &str) -> Result<()> {

@@ -1,4 +1,5 @@
-//! Reading what was sent: JSON bodies, query parameters and parts of the path, with an answer that says where they are wrong.
+//! Reading what was sent: JSON bodies, query parameters and parts of the path, with an answer that says where they are
+//! wrong.
 
 use super::problem::pointer;
 use super::{Problem, UPLOAD};

@@ -5,7 +5,7 @@
 //! The file: `gatehouse backup` and a line feed, the length of the manifest (8 bytes, little-endian), the manifest as
 //! JSON, the store's file, and the SHA-256 of everything before it.
 
-use super::fault::{Fault, Outcome};
+use super::fault::{Fault, Outcome, is_full};
 use super::open::{FORMAT, Installation, create_private, installation};
 use super::place::{beside, rename};
 use super::tables::{META, copy_all};
@@ -144,11 +144,11 @@ pub(super) fn unpack(from: &Path, store: &Path) -> Outcome<Manifest> {
     if told.as_ref().is_ok_and(|told| told.bytes > body) {
         return Err(cut_off());
     }
-    let no_copy = |e: io::Error| match e.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+    let no_copy = |e: io::Error| match is_full(&e) {
+        true => {
             refused(format!("needs {body} bytes beside the store, which are not there; free some, then restore again"))
         }
-        _ => refused(format!("cannot be unpacked beside the store ({e})")),
+        false => refused(format!("cannot be unpacked beside the store ({e})")),
     };
     let mut out = File::options().write(true).truncate(true).open(store).map_err(no_copy)?;
     let copied = io::copy(&mut (&mut file).take(body), &mut out).and_then(|copied| out.sync_all().map(|()| copied));

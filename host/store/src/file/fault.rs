@@ -65,13 +65,17 @@ pub(super) fn no_space(text: &str) -> bool {
     text.starts_with(NO_SPACE)
 }
 
+/// Whether there is no space, or no more of it for us.
+pub(super) fn is_full(e: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(e.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
 /// What the disk refused, and what to do.
 pub(super) fn disk(e: &std::io::Error) -> Fault {
     use std::io::ErrorKind;
     Fault::Disk(match e.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            format!("{NO_SPACE}: free some, and Gatehouse goes on by itself ({e})")
-        }
+        _ if is_full(e) => format!("{NO_SPACE}: free some, and Gatehouse goes on by itself ({e})"),
         ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
             format!("the store may not be written: make its disk writable, and Gatehouse goes on by itself ({e})")
         }
@@ -84,5 +88,5 @@ pub(super) fn damaged(why: &str) -> Fault {
 }
 
 pub(super) fn damage(why: &str) -> String {
-    format!("the store file is damaged: restore a backup ({why})")
+    format!("the store file is damaged: restore a backup, as docs/backup.md says ({why})")
 }

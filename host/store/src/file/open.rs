@@ -255,7 +255,7 @@ fn check(db: &Database, options: &OpenOptions) -> Outcome<Option<DataKey>> {
     if format > FORMAT {
         return Err(Fault::Broken(format!(
             "the store {path} is from the future: a newer Gatehouse wrote it (store format {format}, this one reads up \
-             to {FORMAT}). Use that version, or restore a backup made by this one"
+             to {FORMAT}). Use that version, or restore a backup made by this one, as docs/backup.md says"
         )));
     }
     let wrapped = redb::ReadableTable::get(&meta, DATA_KEY)?;

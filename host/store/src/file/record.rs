@@ -11,13 +11,8 @@ use std::borrow::Borrow;
 /// The layout written by this binary. Raised only when defaults for new fields do not do.
 const LAYOUT: u8 = 1;
 
-/// Room for a record, in bytes.
-const USUAL_LENGTH: usize = 1024;
-
 pub(super) fn encode<T: Serialize>(record: &T) -> Outcome<Vec<u8>> {
-    // Most records are shorter: they are written without moving what is there already.
-    let mut bytes = Vec::with_capacity(USUAL_LENGTH);
-    bytes.push(LAYOUT);
+    let mut bytes = vec![LAYOUT];
     rmp_serde::encode::write_named(&mut bytes, record)
         .map_err(|e| Fault::Broken(format!("a record cannot be written ({e}); please report this")))?;
     Ok(bytes)
