@@ -91,6 +91,7 @@ impl World {
             credentials: BTreeMap::new(),
             private_origins: BTreeSet::new(),
             profiles: [PROFILE.to_owned()].into(),
+            permission_sets: Default::default(),
             config,
             paused: false,
             link_epoch: 0,
@@ -107,7 +108,7 @@ impl World {
             let record = CredentialRecord { name: "token".to_owned(), origin, scheme, header: None, updated_at: now };
             changes.credentials.push((record, token.to_owned().into()));
         }
-        let profile = Profile { name: PROFILE.to_owned(), description: String::new(), version: 0 };
+        let profile = Profile { name: PROFILE.to_owned(), description: String::new(), permissions: Default::default(), version: 0 };
         changes.profiles.push(Versioned::new(profile));
         changes.connectors.push((connector, component));
         changes.apps.push(Versioned::new(app.clone()));

@@ -25,6 +25,9 @@ pub struct App {
     /// Profiles whose users have access.
     #[serde(default)]
     pub profiles: BTreeSet<String>,
+    /// Permission sets whose users have access.
+    #[serde(default)]
+    pub permission_sets: BTreeSet<String>,
     /// How to provision.
     pub config: ProvisioningConfig,
     /// Nothing is called while it is set.
@@ -60,15 +63,17 @@ pub struct ReconcileMark {
 }
 
 impl App {
-    /// Whether a user's grants give access to it, the user's being active aside.
+    /// Whether a user's profile or any permission set gives access to it, the user's being active aside.
     pub fn grants(&self, user: &User) -> bool {
         user.profile.as_ref().is_some_and(|profile| self.profiles.contains(profile))
+            || !self.permission_sets.is_disjoint(&user.permission_sets)
     }
 
     /// Everything but the collected rows that an analysis depends on: mapping, rules, access, links and people
     /// (`directory_epoch` counts changes to those).
     pub fn analysis_basis(&self, directory_epoch: u64) -> Digest {
-        Digest::of_json(&(&self.connector.digest, &self.config, &self.profiles, self.link_epoch, directory_epoch))
+        let access = (&self.profiles, &self.permission_sets);
+        Digest::of_json(&(&self.connector.digest, &self.config, access, self.link_epoch, directory_epoch))
     }
 
     /// Whether the plan of a run may still be committed: only on the basis on which it was made (invariant 7).
@@ -207,6 +212,7 @@ mod tests {
             credentials: BTreeMap::new(),
             private_origins: BTreeSet::new(),
             profiles: BTreeSet::new(),
+            permission_sets: BTreeSet::new(),
             config: ProvisioningConfig::default(),
             paused: false,
             link_epoch: 0,
@@ -225,7 +231,9 @@ mod tests {
         assert!(App { paused: true, version: 2, ..app.clone() }.plan_holds(&run, 7).is_ok());
         assert!(app.plan_holds(&run, 8).unwrap_err().contains("reconcile again"));
         assert!(App { link_epoch: 1, ..app.clone() }.plan_holds(&run, 7).is_err());
-        assert!(App { profiles: BTreeSet::from(["staff".to_owned()]), ..app.clone() }.plan_holds(&run, 7).is_err());
+        let staff = || BTreeSet::from(["staff".to_owned()]);
+        assert!(App { profiles: staff(), ..app.clone() }.plan_holds(&run, 7).is_err());
+        assert!(App { permission_sets: staff(), ..app.clone() }.plan_holds(&run, 7).is_err());
         let config = ProvisioningConfig { page_size: 1, ..ProvisioningConfig::default() };
         assert!(App { config, ..app.clone() }.plan_holds(&run, 7).is_err());
         assert!(app.plan_holds(&Run::default(), 7).is_err(), "a run that was not analysed has no plan");

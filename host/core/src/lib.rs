@@ -44,7 +44,7 @@ pub use request::{
     Level, LinkChange, LogEntry, Operation, PageNext, Reading, Request, RequestObject, Run, Sealed, SentWrite, Showed,
     StagedAction, StagingRow, StagingSource, State, Subject, Verdict,
 };
-pub use user::{Profile, User};
+pub use user::{Group, PermissionSet, Profile, SystemPermission, User};
 
 /// Re-exported, so that host crates name one version.
 pub use gatehouse_schema as schema;

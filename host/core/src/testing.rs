@@ -125,6 +125,7 @@ pub(crate) fn app() -> App {
         credentials: [("token".to_owned(), "hr".to_owned())].into(),
         private_origins: BTreeSet::new(),
         profiles: ["staff".to_owned()].into(),
+        permission_sets: Default::default(),
         config: ProvisioningConfig {
             mapping: crate::mapping::suggested(&description),
             linking: crate::linking::suggested(&description),

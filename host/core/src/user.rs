@@ -1,4 +1,4 @@
-//! People, and the profiles that give them access to apps.
+//! People, and what gives them access and permissions: profiles, permission sets, groups.
 
 use crate::UserId;
 use jiff::Timestamp;
@@ -62,7 +62,7 @@ impl User {
     }
 }
 
-/// What a user may be: carries access to apps. A user has one.
+/// What a user may be: carries access to apps and system permissions. A user has one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Profile {
     /// Unique name.
@@ -70,6 +70,69 @@ pub struct Profile {
     /// One line for administrators.
     #[serde(default)]
     pub description: String,
+    /// What its users may do in Gatehouse itself.
+    #[serde(default)]
+    pub permissions: BTreeSet<SystemPermission>,
     /// Counts changes.
     pub version: u64,
+}
+
+/// What a user may be besides: carries access to apps and system permissions. A user has any number.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PermissionSet {
+    /// Unique name.
+    pub name: String,
+    /// One line for administrators.
+    #[serde(default)]
+    pub description: String,
+    /// What its users may do in Gatehouse itself.
+    #[serde(default)]
+    pub permissions: BTreeSet<SystemPermission>,
+    /// Counts changes.
+    pub version: u64,
+}
+
+/// A named list of users: approvers, or those something is shared with. It gives no access to apps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Unique name.
+    pub name: String,
+    /// One line for administrators.
+    #[serde(default)]
+    pub description: String,
+    /// Who belongs to it.
+    #[serde(default)]
+    pub members: BTreeSet<UserId>,
+    /// Counts changes.
+    pub version: u64,
+}
+
+/// What a profile or permission set lets its users do in Gatehouse itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SystemPermission {
+    /// See how Gatehouse is set up.
+    ViewSetup,
+    /// Manage users, and what gives them access.
+    ManageUsers,
+    /// Change how Gatehouse works.
+    CustomizeApplication,
+    /// Change every record, whoever it belongs to.
+    ModifyAllData,
+    /// Manage connected apps.
+    ManageConnectedApps,
+    /// Bring in connectors from outside.
+    DownloadPackages,
+}
+
+impl SystemPermission {
+    /// All, in the order of the design.
+    pub const ALL: [Self; 6] = [
+        Self::ViewSetup,
+        Self::ManageUsers,
+        Self::CustomizeApplication,
+        Self::ModifyAllData,
+        Self::ManageConnectedApps,
+        Self::DownloadPackages,
+    ];
 }

@@ -2,7 +2,7 @@
 //! itself. It never reads or writes a store; both stores ask it, so that they refuse alike.
 
 use gatehouse_core::ports::{ChangeSet, StoreError, Token, Versioned};
-use gatehouse_core::{Account, App, Connector, Profile, Request, User};
+use gatehouse_core::{Account, App, Connector, Group, PermissionSet, Profile, Request, User};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
@@ -34,6 +34,8 @@ macro_rules! kept {
 kept! {
     User: user => format!("user {}", user.id);
     Profile: profile => format!("profile `{}`", profile.name);
+    PermissionSet: set => format!("permission set `{}`", set.name);
+    Group: group => format!("group `{}`", group.name);
     App: app => format!("app {}", app.id);
     Token: token => format!("token `{}`", token.name);
     Account: account => format!("account {}", account.id);
@@ -65,6 +67,11 @@ pub(crate) fn invalid(text: impl Display) -> StoreError {
     StoreError::Invalid(text.to_string())
 }
 
+/// Refuses to remove what users have.
+pub(crate) fn in_use(what: &str, name: &str) -> StoreError {
+    invalid(format!("{what} `{name}` is not to be removed while users have it"))
+}
+
 /// What usernames are compared by: users cannot differ in case alone.
 pub(crate) fn username_key(username: &str) -> String {
     username.to_lowercase()
@@ -73,7 +80,13 @@ pub(crate) fn username_key(username: &str) -> String {
 /// Refuses a change set that contradicts itself.
 pub(crate) fn sound(changes: &ChangeSet) -> Result<(), StoreError> {
     once(changes.users.iter().map(|v| v.record.id), "user")?;
-    once(changes.profiles.iter().map(|v| format!("`{}`", v.record.name)), "profile")?;
+    let named = |name: &String| format!("`{name}`");
+    let profiles = changes.profiles.iter().map(|v| &v.record.name);
+    once(profiles.chain(&changes.remove_profiles).map(named), "profile")?;
+    let sets = changes.permission_sets.iter().map(|v| &v.record.name);
+    once(sets.chain(&changes.remove_permission_sets).map(named), "permission set")?;
+    let groups = changes.groups.iter().map(|v| &v.record.name);
+    once(groups.chain(&changes.remove_groups).map(named), "group")?;
     once(changes.connectors.iter().map(|(connector, _)| connector.digest), "connector")?;
     once(changes.apps.iter().map(|v| v.record.id).chain(changes.remove_apps.iter().copied()), "app")?;
     let credentials = changes.credentials.iter().map(|(record, _)| &record.name);

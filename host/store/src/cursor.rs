@@ -7,6 +7,7 @@ use gatehouse_core::ports::{ListPage, StoreError};
 pub(crate) enum List {
     Users,
     ProfileUsers,
+    PermissionSetUsers,
     Accounts,
     Requests,
     /// The log of the request with this number.
@@ -19,6 +20,7 @@ impl List {
         match self {
             Self::Users => "u".to_owned(),
             Self::ProfileUsers => "p".to_owned(),
+            Self::PermissionSetUsers => "s".to_owned(),
             Self::Accounts => "a".to_owned(),
             Self::Requests => "r".to_owned(),
             Self::Log(request) => format!("l{request:x}-"),
@@ -66,7 +68,8 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_as_its_number() {
-        for list in [List::Users, List::ProfileUsers, List::Accounts, List::Requests, List::Log(7), List::Audit] {
+        let users = [List::Users, List::ProfileUsers, List::PermissionSetUsers];
+        for list in users.into_iter().chain([List::Accounts, List::Requests, List::Log(7), List::Audit]) {
             assert_eq!(list.position(Some(&list.cursor(0x2a))).unwrap(), Some(0x2a), "{list:?}");
         }
         assert_eq!(List::Users.position(None).unwrap(), None);

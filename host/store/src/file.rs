@@ -10,6 +10,7 @@ mod counts;
 mod credentials;
 mod directory;
 mod fault;
+mod groups;
 mod job;
 mod ledger;
 mod merge;

@@ -8,8 +8,8 @@ mod port;
 
 use gatehouse_core::ports::{CredentialRecord, Sequence, Token};
 use gatehouse_core::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, LogEntry, Profile, Request, RequestId, StagingRow,
-    Subject, User, UserId,
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, LogEntry, PermissionSet, Profile, Request,
+    RequestId, StagingRow, Subject, User, UserId,
 };
 use jiff::Timestamp;
 use lanes::LaneClaim;
@@ -28,6 +28,8 @@ pub struct MemoryStore {
 struct Kept {
     users: BTreeMap<UserId, User>,
     profiles: BTreeMap<String, Profile>,
+    permission_sets: BTreeMap<String, PermissionSet>,
+    groups: BTreeMap<String, Group>,
     connectors: BTreeMap<Digest, (Connector, Vec<u8>)>,
     apps: BTreeMap<AppId, App>,
     credentials: BTreeMap<String, (CredentialRecord, SecretString)>,

@@ -32,8 +32,14 @@ enum Expect {
 /// One record of a change set. Numbers and names are few, so that they collide.
 #[derive(Clone, Debug)]
 enum Part {
-    User(u64, u8, Option<bool>, Expect),
+    /// Number, name, profile, permission set.
+    User(u64, u8, Option<bool>, bool, Expect),
     Profile(bool, Expect),
+    RemoveProfile,
+    PermissionSet(Expect),
+    RemovePermissionSet,
+    Group(Vec<u64>, Expect),
+    RemoveGroup,
     App(u64, u8, Expect),
     RemoveApp(u64),
     Token(u8, u8, Expect),
@@ -94,8 +100,14 @@ fn part() -> impl Strategy<Value = Part> {
     let account = (1..9_u64, 1..4_u64, prop::option::weighted(0.8, 0..4_u8), prop::option::of(1..4_u64), 0..4_usize);
     let request = (1..12_u64, 1..4_u64, 1..4_u64, 0..4_usize, 0..3_usize, prop::option::weighted(0.8, 0..50_i64));
     prop_oneof![
-        3 => (1..5_u64, 0..5_u8, any::<Option<bool>>(), expect()).prop_map(|(i, n, p, e)| Part::User(i, n, p, e)),
+        3 => (1..5_u64, 0..5_u8, any::<Option<bool>>(), any::<bool>(), expect())
+            .prop_map(|(i, n, p, s, e)| Part::User(i, n, p, s, e)),
         1 => (any::<bool>(), expect()).prop_map(|(n, e)| Part::Profile(n, e)),
+        1 => Just(Part::RemoveProfile),
+        1 => expect().prop_map(Part::PermissionSet),
+        1 => Just(Part::RemovePermissionSet),
+        1 => (prop::collection::vec(1..5_u64, 0..3), expect()).prop_map(|(m, e)| Part::Group(m, e)),
+        1 => Just(Part::RemoveGroup),
         3 => (1..4_u64, 0..4_u8, expect()).prop_map(|(i, n, e)| Part::App(i, n, e)),
         1 => (1..4_u64).prop_map(Part::RemoveApp),
         1 => (0..3_u8, 0..3_u8, expect()).prop_map(|(h, n, e)| Part::Token(h, n, e)),
@@ -153,17 +165,29 @@ fn versioned<T>(record: T, present: Option<u64>, expect: Expect) -> Versioned<T>
 
 async fn add(store: &dyn Store, part: &Part, changes: &mut ChangeSet) {
     match part {
-        Part::User(id, name, profile, expect) => {
+        Part::User(id, name, profile, set, expect) => {
             let present = store.user(UserId(*id)).await.unwrap().map(|user| user.version);
             let profile = profile.map(|staff| if staff { "staff" } else { "guests" }.to_owned());
             let name = ["Ada", "ada", "Bob", "eve", "Eve"][*name as usize];
-            changes.users.push(versioned(User { profile, ..user(*id, name) }, present, *expect));
+            let permission_sets = set.then(|| "vpn".to_owned()).into_iter().collect();
+            changes.users.push(versioned(User { profile, permission_sets, ..user(*id, name) }, present, *expect));
         }
         Part::Profile(staff, expect) => {
             let name = if *staff { "staff" } else { "guests" };
             let present = store.profile(name).await.unwrap().map(|profile| profile.version);
             changes.profiles.push(versioned(profile(name), present, *expect));
         }
+        Part::PermissionSet(expect) => {
+            let present = store.permission_set("vpn").await.unwrap().map(|set| set.version);
+            changes.permission_sets.push(versioned(permission_set("vpn"), present, *expect));
+        }
+        Part::Group(members, expect) => {
+            let present = store.group("board").await.unwrap().map(|group| group.version);
+            changes.groups.push(versioned(group("board", members.iter().copied()), present, *expect));
+        }
+        Part::RemoveProfile => changes.remove_profiles.push("staff".to_owned()),
+        Part::RemovePermissionSet => changes.remove_permission_sets.push("vpn".to_owned()),
+        Part::RemoveGroup => changes.remove_groups.push("board".to_owned()),
         Part::App(id, name, expect) => {
             let present = store.app(AppId(*id)).await.unwrap().map(|app| app.version);
             changes.apps.push(versioned(app(*id, &format!("app{name}")), present, *expect));
@@ -247,6 +271,11 @@ async fn everything(store: &dyn Store) -> Vec<String> {
         store.users(None, 99),
         store.users_of_profile("staff", None, 99),
         store.profiles(),
+        store.users_of_permission_set("vpn", None, 99),
+        store.permission_sets(),
+        store.groups(),
+        store.groups_of_user(UserId(1)),
+        store.groups_of_user(UserId(2)),
         store.connectors(),
         store.apps(),
         store.credentials(),

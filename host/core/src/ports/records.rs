@@ -1,8 +1,8 @@
 //! What is handed to the store and what it gives: changes, claims, queries, and the few records that are its own.
 
 use crate::{
-    Account, AccountId, App, AppId, AuditRecord, AuthScheme, Connector, Digest, LinkState, LogEntry, Operation, Origin,
-    Profile, Request, RequestId, Situation, StagingRow, State, Subject, User, UserId,
+    Account, AccountId, App, AppId, AuditRecord, AuthScheme, Connector, Digest, Group, LinkState, LogEntry, Operation,
+    Origin, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, State, Subject, User, UserId,
 };
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -68,10 +68,20 @@ pub struct ChangeSet {
     pub fence: Option<Fence>,
     /// Keep the claim after this commit: its lease ends then, whatever was said before.
     pub keep_claim: Option<Timestamp>,
-    /// Users. Any of them advances the directory epoch.
+    /// Users. Any of them advances the directory epoch, as profiles and permission sets do.
     pub users: Vec<Versioned<User>>,
     /// Profiles.
     pub profiles: Vec<Versioned<Profile>>,
+    /// Profiles to remove, by name. One that users have is refused as Invalid.
+    pub remove_profiles: Vec<String>,
+    /// Permission sets.
+    pub permission_sets: Vec<Versioned<PermissionSet>>,
+    /// Permission sets to remove, by name. One that users have is refused as Invalid.
+    pub remove_permission_sets: Vec<String>,
+    /// Groups.
+    pub groups: Vec<Versioned<Group>>,
+    /// Groups to remove, by name.
+    pub remove_groups: Vec<String>,
     /// Connectors to add, with their components. Adding one that is there is an error of kind Duplicate.
     pub connectors: Vec<(Connector, Vec<u8>)>,
     /// Connectors to remove, by digest.

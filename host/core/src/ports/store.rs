@@ -8,8 +8,8 @@ use super::records::{
     RequestQuery, Sequence, StagedRun, Token,
 };
 use crate::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, LogEntry, Profile, Request, RequestId, Situation,
-    StagingRow, User, UserId,
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, LogEntry, PermissionSet, Profile, Request,
+    RequestId, Situation, StagingRow, User, UserId,
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -102,7 +102,7 @@ pub trait Store: Send + Sync {
     /// The store is unavailable.
     async fn next_due(&self) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Counts changes to users and profiles.
+    /// Counts changes to users, profiles and permission sets.
     async fn directory_epoch(&self) -> Result<u64, StoreError>;
 
     /// One user.
@@ -125,6 +125,25 @@ pub trait Store: Send + Sync {
     async fn profile(&self, name: &str) -> Result<Option<Profile>, StoreError>;
     /// All profiles, by name.
     async fn profiles(&self) -> Result<Vec<Profile>, StoreError>;
+
+    /// One permission set.
+    async fn permission_set(&self, name: &str) -> Result<Option<PermissionSet>, StoreError>;
+    /// All permission sets, by name.
+    async fn permission_sets(&self) -> Result<Vec<PermissionSet>, StoreError>;
+    /// The users that have a permission set, by number.
+    async fn users_of_permission_set(
+        &self,
+        permission_set: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ListPage<User>, StoreError>;
+
+    /// One group.
+    async fn group(&self, name: &str) -> Result<Option<Group>, StoreError>;
+    /// All groups, by name.
+    async fn groups(&self) -> Result<Vec<Group>, StoreError>;
+    /// The groups that a user belongs to, by name.
+    async fn groups_of_user(&self, user: UserId) -> Result<Vec<Group>, StoreError>;
 
     /// One connector by digest.
     async fn connector(&self, digest: Digest) -> Result<Option<Connector>, StoreError>;

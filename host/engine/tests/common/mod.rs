@@ -238,6 +238,7 @@ impl World {
             credentials: [("token".to_owned(), "key".to_owned())].into(),
             private_origins: BTreeSet::new(),
             profiles: ["staff".to_owned()].into(),
+            permission_sets: Default::default(),
             config,
             paused: false,
             link_epoch: 0,

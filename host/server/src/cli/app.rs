@@ -69,6 +69,9 @@ pub(super) struct Create {
     /// A profile whose users have access (repeat for more)
     #[arg(long)]
     profile: Vec<String>,
+    /// A permission set whose users have access (repeat for more)
+    #[arg(long)]
+    permission_set: Vec<String>,
     /// A file of JSON with the provisioning configuration; what it leaves out is as the connector suggests
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -102,6 +105,12 @@ pub(super) struct Configure {
     /// A profile to take access from (repeat for more)
     #[arg(long, value_name = "PROFILE")]
     revoke_profile: Vec<String>,
+    /// A permission set to give access to (repeat for more)
+    #[arg(long, value_name = "NAME")]
+    grant_permission_set: Vec<String>,
+    /// A permission set to take access from (repeat for more)
+    #[arg(long, value_name = "NAME")]
+    revoke_permission_set: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -167,6 +176,7 @@ fn create(session: &Session, create: Create) -> Result<()> {
         "credentials": create.credential.into_iter().collect::<std::collections::BTreeMap<_, _>>(),
         "private_origins": create.allow_private,
         "profiles": create.profile.into_iter().collect::<BTreeSet<_>>(),
+        "permission_sets": create.permission_set.into_iter().collect::<BTreeSet<_>>(),
     });
     if let Some(file) = create.config {
         body["config"] = values::json_file(&file)?;
@@ -225,6 +235,12 @@ fn configure(session: &Session, configure: &Configure) -> Result<()> {
         let profiles = changed(&app["profiles"], &configure.grant_profile, &configure.revoke_profile)
             .with_context(|| format!("app `{}` is not granted to that profile", configure.name))?;
         body.insert("profiles".to_owned(), profiles);
+    }
+    if !configure.grant_permission_set.is_empty() || !configure.revoke_permission_set.is_empty() {
+        let (grant, revoke) = (&configure.grant_permission_set, &configure.revoke_permission_set);
+        let sets = changed(&app["permission_sets"], grant, revoke)
+            .with_context(|| format!("app `{}` is not granted to that permission set", configure.name))?;
+        body.insert("permission_sets".to_owned(), sets);
     }
     if let Some(file) = &configure.config {
         body.insert("config".to_owned(), values::json_file(file)?);
@@ -327,6 +343,7 @@ fn show(app: &Json) {
         ("reaches", text(&app["granted_origins"])),
         ("also privately", text(&app["private_origins"])),
         ("profiles", text(&app["profiles"])),
+        ("permission sets", text(&app["permission_sets"])),
         ("operations", text(&config["operations"])),
         ("approval for", text(&config["approval_required"])),
         ("protected", text(&config["protected"])),

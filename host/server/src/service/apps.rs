@@ -73,6 +73,7 @@ impl Services {
             private_origins: app.private_origins.clone(),
             granted_origins: grants.into_iter().map(|grant| grant.origin).collect(),
             profiles: app.profiles.clone(),
+            permission_sets: app.permission_sets.clone(),
             config: app.config.clone(),
             paused: app.paused,
             last_reconcile: app.last_reconcile.map(|mark| ReconcileMarkView { run: mark.run, at: mark.at }),
@@ -105,6 +106,7 @@ impl Services {
             credentials: new.credentials,
             private_origins,
             profiles: new.profiles,
+            permission_sets: new.permission_sets,
             config,
             paused: false,
             link_epoch: 0,
@@ -153,6 +155,7 @@ impl Services {
             problems.extend(bad);
         }
         app.profiles = change.profiles.unwrap_or(app.profiles);
+        app.permission_sets = change.permission_sets.unwrap_or(app.permission_sets);
         if let Some(config) = change.config {
             app.config = config_of(config, &description)?;
         }
@@ -242,6 +245,9 @@ impl Services {
         problems.extend(validate_config(&app.config, description).into_iter().map(in_config));
         for profile in &app.profiles {
             problems.extend(self.profile_problem(profile).await?.map(|why| Problem::new("profiles", why)));
+        }
+        for set in &app.permission_sets {
+            problems.extend(self.permission_set_problem(set).await?.map(|why| Problem::new("permission_sets", why)));
         }
         Ok(problems)
     }

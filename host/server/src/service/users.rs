@@ -202,6 +202,20 @@ impl Services {
         Ok(Some(format!("there is no profile `{name}`; {hint}")))
     }
 
+    /// What is wrong with naming this permission set.
+    pub(super) async fn permission_set_problem(&self, name: &str) -> Result<Option<String>, ServiceError> {
+        if self.store.permission_set(name).await?.is_some() {
+            return Ok(None);
+        }
+        let all = self.store.permission_sets().await?;
+        let near = nearest(name, all.iter().map(|set| set.name.as_str()));
+        let hint = match near.first() {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("make it with `gatehouse permission-set create {name}`"),
+        };
+        Ok(Some(format!("there is no permission set `{name}`; {hint}")))
+    }
+
     /// All profiles.
     ///
     /// # Errors
@@ -235,7 +249,7 @@ impl Services {
         if self.store.profile(&name).await?.is_some() {
             return Err(ServiceError::Conflict(format!("there is a profile `{name}` already")));
         }
-        let profile = Profile { name, description: new.description, version: 1 };
+        let profile = Profile { name, description: new.description, permissions: Default::default(), version: 1 };
         let answer = Answer::created(format!("/api/v1/profiles/{}", profile.name), 1, &ProfileView::from(&profile));
         let mut changes = ChangeSet {
             audit: vec![self.audit(&caller.actor, "profile.create", format!("profile {}", profile.name))],

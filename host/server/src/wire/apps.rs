@@ -33,6 +33,8 @@ pub struct AppView {
     pub granted_origins: Vec<Origin>,
     /// Profiles whose users have access.
     pub profiles: BTreeSet<String>,
+    /// Permission sets whose users have access.
+    pub permission_sets: BTreeSet<String>,
     /// How to provision.
     #[schema(value_type = ProvisioningConfigView)]
     pub config: ProvisioningConfig,
@@ -80,6 +82,9 @@ pub struct NewApp {
     /// Profiles whose users have access.
     #[serde(default)]
     pub profiles: BTreeSet<String>,
+    /// Permission sets whose users have access.
+    #[serde(default)]
+    pub permission_sets: BTreeSet<String>,
     /// How to provision. What is left out has its default; mapping, linking and operations default to what the
     /// connector suggests and supports.
     #[serde(default)]
@@ -104,6 +109,9 @@ pub struct AppChange {
     /// All profiles whose users have access.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profiles: Option<BTreeSet<String>>,
+    /// All permission sets whose users have access.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permission_sets: Option<BTreeSet<String>>,
     /// The whole configuration; null goes back to what the connector suggests.
     #[serde(default, deserialize_with = "clearable", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<ProvisioningConfigView>)]

@@ -1,37 +1,88 @@
-//! Users and profiles in the file. It never looks at accounts: who has access to what is decided elsewhere.
+//! Users, profiles and permission sets in the file. It never looks at accounts: who has access to what is decided
+//! elsewhere.
 
 use super::fault::Outcome;
 use super::record::{encode, fetch, fetch_all, fetch_indexed};
-use super::tables::{PROFILES, Record, USERS, USERS_BY_NAME, USERS_BY_PROFILE};
+use super::tables::{
+    PERMISSION_SETS, PROFILES, Record, USERS, USERS_BY_NAME, USERS_BY_PERMISSION_SET, USERS_BY_PROFILE,
+};
 use super::unique::unique;
-use crate::change::{Replacement, replacement, username_key};
+use crate::change::{Kept, Replacement, in_use, replacement, username_key};
 use crate::cursor::List;
 use gatehouse_core::ports::{ListPage, Versioned};
-use gatehouse_core::{Profile, User, UserId};
-use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
+use gatehouse_core::{PermissionSet, Profile, User, UserId};
+use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 
 pub(super) struct Directory<'t> {
     users: Table<'t, u64, Record>,
     by_name: Table<'t, &'static str, u64>,
     by_profile: Table<'t, (&'static str, u64), ()>,
+    by_permission_set: Table<'t, (&'static str, u64), ()>,
     profiles: Table<'t, &'static str, Record>,
+    permission_sets: Table<'t, &'static str, Record>,
 }
 
 /// Changes that have been checked.
 pub(super) struct DirectoryChanges {
     users: Vec<Replacement<User>>,
-    profiles: Vec<Replacement<Profile>>,
+    profiles: Named<Profile>,
+    permission_sets: Named<PermissionSet>,
+}
+
+/// Records by name: those to write, and the names of those to remove.
+pub(super) struct Named<T> {
+    pub written: Vec<Replacement<T>>,
+    pub removed: Vec<String>,
+}
+
+/// What a change set says about the directory.
+pub(super) struct DirectoryPart {
+    pub users: Vec<Versioned<User>>,
+    pub profiles: (Vec<Versioned<Profile>>, Vec<String>),
+    pub permission_sets: (Vec<Versioned<PermissionSet>>, Vec<String>),
 }
 
 impl DirectoryChanges {
     pub fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.profiles.is_empty()
+        self.users.is_empty() && self.profiles.is_empty() && self.permission_sets.is_empty()
     }
 
     /// The highest number used.
     pub fn highest_user(&self) -> Option<u64> {
         self.users.iter().map(|user| user.new.id.0).max()
+    }
+}
+
+impl<T> Named<T> {
+    pub fn is_empty(&self) -> bool {
+        self.written.is_empty() && self.removed.is_empty()
+    }
+}
+
+impl<T: Kept + DeserializeOwned + Serialize> Named<T> {
+    pub fn check(
+        table: &Table<'_, &'static str, Record>,
+        name: impl Fn(&T) -> &str,
+        (written, removed): (Vec<Versioned<T>>, Vec<String>),
+    ) -> Outcome<Self> {
+        let written = written
+            .into_iter()
+            .map(|change| Ok(replacement(fetch(table, name(&change.record))?, change)?))
+            .collect::<Outcome<_>>()?;
+        Ok(Self { written, removed })
+    }
+
+    pub fn apply(&self, table: &mut Table<'_, &'static str, Record>, name: impl Fn(&T) -> &str) -> Outcome<()> {
+        for name in &self.removed {
+            table.remove(name.as_str())?;
+        }
+        for Replacement { new, .. } in &self.written {
+            table.insert(name(new), encode(new)?.as_slice())?;
+        }
+        Ok(())
     }
 }
 
@@ -41,12 +92,15 @@ impl<'t> Directory<'t> {
             users: txn.open_table(USERS)?,
             by_name: txn.open_table(USERS_BY_NAME)?,
             by_profile: txn.open_table(USERS_BY_PROFILE)?,
+            by_permission_set: txn.open_table(USERS_BY_PERMISSION_SET)?,
             profiles: txn.open_table(PROFILES)?,
+            permission_sets: txn.open_table(PERMISSION_SETS)?,
         })
     }
 
-    pub fn check(&self, users: Vec<Versioned<User>>, profiles: Vec<Versioned<Profile>>) -> Outcome<DirectoryChanges> {
-        let users = users
+    pub fn check(&self, part: DirectoryPart) -> Outcome<DirectoryChanges> {
+        let users = part
+            .users
             .into_iter()
             .map(|user| Ok(replacement(fetch(&self.users, user.record.id.0)?, user)?))
             .collect::<Outcome<Vec<_>>>()?;
@@ -57,14 +111,21 @@ impl<'t> Directory<'t> {
             |name| Ok(self.by_name.get(name.as_str())?.map(|id| id.value())),
             |name| format!("user `{name}`"),
         )?;
-        let profiles = profiles
-            .into_iter()
-            .map(|profile| Ok(replacement(fetch(&self.profiles, profile.record.name.as_str())?, profile)?))
-            .collect::<Outcome<Vec<_>>>()?;
-        Ok(DirectoryChanges { users, profiles })
+        let profiles = Named::check(&self.profiles, |profile: &Profile| &profile.name, part.profiles)?;
+        let permission_sets =
+            Named::check(&self.permission_sets, |set: &PermissionSet| &set.name, part.permission_sets)?;
+        for name in &profiles.removed {
+            let kept = users.iter().any(|user| user.new.profile.as_ref() == Some(name));
+            unused(&self.by_profile, name, &touched, kept, "profile")?;
+        }
+        for name in &permission_sets.removed {
+            let kept = users.iter().any(|user| user.new.permission_sets.contains(name));
+            unused(&self.by_permission_set, name, &touched, kept, "permission set")?;
+        }
+        Ok(DirectoryChanges { users, profiles, permission_sets })
     }
 
-    pub fn apply(&mut self, changes: DirectoryChanges) -> Outcome<()> {
+    pub fn apply(&mut self, changes: &DirectoryChanges) -> Outcome<()> {
         for Replacement { old, new } in &changes.users {
             let Some(old) = old else { continue };
             let name = username_key(&old.username);
@@ -73,6 +134,9 @@ impl<'t> Directory<'t> {
             }
             if let Some(profile) = old.profile.as_deref().filter(|_| old.profile != new.profile) {
                 self.by_profile.remove((profile, old.id.0))?;
+            }
+            for set in old.permission_sets.difference(&new.permission_sets) {
+                self.by_permission_set.remove((set.as_str(), old.id.0))?;
             }
         }
         for Replacement { old, new } in &changes.users {
@@ -85,12 +149,33 @@ impl<'t> Directory<'t> {
             if let Some(profile) = new.profile.as_deref().filter(|_| old.is_none_or(|old| old.profile != new.profile)) {
                 self.by_profile.insert((profile, new.id.0), ())?;
             }
+            for set in
+                new.permission_sets.iter().filter(|set| !old.is_some_and(|old| old.permission_sets.contains(*set)))
+            {
+                self.by_permission_set.insert((set.as_str(), new.id.0), ())?;
+            }
         }
-        for profile in changes.profiles {
-            self.profiles.insert(profile.new.name.as_str(), encode(&profile.new)?.as_slice())?;
-        }
-        Ok(())
+        changes.profiles.apply(&mut self.profiles, |profile| &profile.name)?;
+        changes.permission_sets.apply(&mut self.permission_sets, |set| &set.name)
     }
+}
+
+/// Refuses to remove what users have once the change is made.
+fn unused(
+    index: &Table<'_, (&'static str, u64), ()>,
+    name: &str,
+    touched: &BTreeSet<u64>,
+    kept: bool,
+    what: &str,
+) -> Outcome<()> {
+    let mut had = false;
+    for entry in index.range((name, 0)..=(name, u64::MAX))? {
+        if !touched.contains(&entry?.0.value().1) {
+            had = true;
+            break;
+        }
+    }
+    if had || kept { Err(in_use(what, name).into()) } else { Ok(()) }
 }
 
 pub(super) fn user(txn: &ReadTransaction, id: UserId) -> Outcome<Option<User>> {
@@ -123,13 +208,33 @@ pub(super) fn users_of_profile(
     after: Option<&str>,
     limit: usize,
 ) -> Outcome<ListPage<User>> {
-    let from = List::ProfileUsers.position(after)?.map_or(0, |n| n.saturating_add(1));
-    let (index, table) = (txn.open_table(USERS_BY_PROFILE)?, txn.open_table(USERS)?);
-    let users = index.range((profile, from)..=(profile, u64::MAX))?.map(|entry| {
+    users_by(txn, USERS_BY_PROFILE, List::ProfileUsers, profile, after, limit)
+}
+
+pub(super) fn users_of_permission_set(
+    txn: &ReadTransaction,
+    set: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Outcome<ListPage<User>> {
+    users_by(txn, USERS_BY_PERMISSION_SET, List::PermissionSetUsers, set, after, limit)
+}
+
+fn users_by(
+    txn: &ReadTransaction,
+    index: TableDefinition<'static, (&'static str, u64), ()>,
+    list: List,
+    name: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Outcome<ListPage<User>> {
+    let from = list.position(after)?.map_or(0, |n| n.saturating_add(1));
+    let (index, table) = (txn.open_table(index)?, txn.open_table(USERS)?);
+    let users = index.range((name, from)..=(name, u64::MAX))?.map(|entry| {
         let id = entry?.0.value().1;
         Ok((id, fetch_indexed(&table, id)?))
     });
-    List::ProfileUsers.page(users, limit)
+    list.page(users, limit)
 }
 
 pub(super) fn profile(txn: &ReadTransaction, name: &str) -> Outcome<Option<Profile>> {
@@ -138,4 +243,12 @@ pub(super) fn profile(txn: &ReadTransaction, name: &str) -> Outcome<Option<Profi
 
 pub(super) fn profiles(txn: &ReadTransaction) -> Outcome<Vec<Profile>> {
     fetch_all(&txn.open_table(PROFILES)?)
+}
+
+pub(super) fn permission_set(txn: &ReadTransaction, name: &str) -> Outcome<Option<PermissionSet>> {
+    fetch(&txn.open_table(PERMISSION_SETS)?, name)
+}
+
+pub(super) fn permission_sets(txn: &ReadTransaction) -> Outcome<Vec<PermissionSet>> {
+    fetch_all(&txn.open_table(PERMISSION_SETS)?)
 }

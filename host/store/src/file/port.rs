@@ -3,15 +3,15 @@
 use super::job::Job;
 use super::telemetry::Passages;
 use super::transaction::ClaimCall;
-use super::{RedbStore, accounts, credentials, directory, ledger, queue, registry, request_lists};
+use super::{RedbStore, accounts, credentials, directory, groups, ledger, queue, registry, request_lists};
 use async_trait::async_trait;
 use gatehouse_core::ports::{
     AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, ListPage, RequestFigures,
     RequestQuery, Sequence, StagedRun, Store, StoreError, Token,
 };
 use gatehouse_core::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, LogEntry, Profile, Request, RequestId, Situation,
-    StagingRow, User, UserId,
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, LogEntry, PermissionSet, Profile, Request,
+    RequestId, Situation, StagingRow, User, UserId,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -91,6 +91,31 @@ impl Store for RedbStore {
 
     async fn profiles(&self) -> Answer<Vec<Profile>> {
         self.list(directory::profiles).await
+    }
+
+    async fn permission_set(&self, name: &str) -> Answer<Option<PermissionSet>> {
+        self.look_up(|txn| directory::permission_set(txn, name))
+    }
+
+    async fn permission_sets(&self) -> Answer<Vec<PermissionSet>> {
+        self.list(directory::permission_sets).await
+    }
+
+    async fn users_of_permission_set(&self, set: &str, after: Option<&str>, limit: usize) -> Answer<ListPage<User>> {
+        let (set, after) = (set.to_owned(), after.map(str::to_owned));
+        self.list(move |txn| directory::users_of_permission_set(txn, &set, after.as_deref(), limit)).await
+    }
+
+    async fn group(&self, name: &str) -> Answer<Option<Group>> {
+        self.look_up(|txn| groups::group(txn, name))
+    }
+
+    async fn groups(&self) -> Answer<Vec<Group>> {
+        self.list(groups::groups).await
+    }
+
+    async fn groups_of_user(&self, user: UserId) -> Answer<Vec<Group>> {
+        self.look_up(|txn| groups::groups_of_user(txn, user))
     }
 
     async fn connector(&self, digest: Digest) -> Answer<Option<Connector>> {

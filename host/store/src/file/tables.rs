@@ -63,6 +63,11 @@ tables! {
     USERS_BY_NAME: &'static str => u64;
     USERS_BY_PROFILE: (&'static str, u64) => ();
     PROFILES: &'static str => Record;
+    PERMISSION_SETS: &'static str => Record;
+    USERS_BY_PERMISSION_SET: (&'static str, u64) => ();
+    GROUPS: &'static str => Record;
+    /// User, group.
+    GROUPS_BY_USER: (u64, &'static str) => ();
 
     CONNECTORS: &'static [u8; 32] => Record;
     COMPONENTS: &'static [u8; 32] => Record;

@@ -3,8 +3,9 @@
 
 use super::accounts::{AccountChanges, Accounts};
 use super::credentials::Credentials;
-use super::directory::{Directory, DirectoryChanges};
+use super::directory::{Directory, DirectoryChanges, DirectoryPart};
 use super::fault::{Fault, Outcome};
+use super::groups::{GroupChanges, Groups};
 use super::ledger::{EPOCH, FENCE, Ledger};
 use super::registry::{Registry, RegistryChanges};
 use super::requests::{RequestChanges, Requests, Rows};
@@ -23,6 +24,7 @@ const TOKENS_SET_ASIDE: u64 = 1024;
 
 pub(super) struct Tables<'t> {
     directory: Directory<'t>,
+    groups: Groups<'t>,
     registry: Registry<'t>,
     credentials: Credentials<'t>,
     accounts: Accounts<'t>,
@@ -33,6 +35,7 @@ pub(super) struct Tables<'t> {
 /// A change set that nothing speaks against.
 struct Checked {
     directory: DirectoryChanges,
+    groups: GroupChanges,
     registry: RegistryChanges,
     /// To set, and to remove.
     credentials: (Vec<(CredentialRecord, SecretString)>, Vec<String>),
@@ -63,6 +66,7 @@ impl<'t> Tables<'t> {
     pub fn open(txn: &'t WriteTransaction) -> Outcome<Self> {
         Ok(Self {
             directory: Directory::open(txn)?,
+            groups: Groups::open(txn)?,
             registry: Registry::open(txn)?,
             credentials: Credentials::open(txn)?,
             accounts: Accounts::open(txn)?,
@@ -93,7 +97,12 @@ impl<'t> Tables<'t> {
         let release = held.filter(|_| changes.keep_claim.is_none());
         let extend = held.zip(changes.keep_claim);
         let gone = changes.remove_apps.as_slice();
-        let directory = self.directory.check(changes.users, changes.profiles)?;
+        let directory = self.directory.check(DirectoryPart {
+            users: changes.users,
+            profiles: (changes.profiles, changes.remove_profiles),
+            permission_sets: (changes.permission_sets, changes.remove_permission_sets),
+        })?;
+        let groups = self.groups.check(changes.groups, changes.remove_groups)?;
         let connectors = (changes.connectors, changes.remove_connectors);
         let registry = self.registry.check(connectors, (changes.apps, gone), changes.tokens)?;
         let accounts = self.accounts.check(changes.accounts, &changes.remove_accounts)?;
@@ -108,6 +117,7 @@ impl<'t> Tables<'t> {
         self.ledger.check(&changes.idempotency)?;
         Ok(Checked {
             directory,
+            groups,
             registry,
             credentials: (changes.credentials, changes.remove_credentials),
             accounts,
@@ -124,7 +134,8 @@ impl<'t> Tables<'t> {
         if !checked.directory.is_empty() {
             self.ledger.set_number(EPOCH, self.ledger.number(EPOCH)? + 1)?;
         }
-        self.directory.apply(checked.directory)?;
+        self.directory.apply(&checked.directory)?;
+        self.groups.apply(&checked.groups)?;
         self.registry.apply(checked.registry)?;
         self.credentials.apply(key, checked.credentials.0, checked.credentials.1)?;
         self.accounts.apply(&checked.accounts)?;

@@ -1,16 +1,18 @@
 //! What a change set does to the model: everything is checked, then everything is written.
 
 use super::Kept;
-use crate::change::{Kept as Record, invalid, replacement, sound, username_key};
+use crate::change::{Kept as Record, in_use, invalid, replacement, sound, username_key};
 use gatehouse_core::ports::Token;
 use gatehouse_core::ports::{ChangeSet, Sequence, StoreError, Versioned};
-use gatehouse_core::{Account, App, AppId, Profile, Request, RequestId, User};
+use gatehouse_core::{Account, App, AppId, Group, PermissionSet, Profile, Request, RequestId, User, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Records that have been checked, with their new versions.
 struct Checked {
     users: Vec<User>,
     profiles: Vec<Profile>,
+    permission_sets: Vec<PermissionSet>,
+    groups: Vec<Group>,
     apps: Vec<App>,
     tokens: Vec<Token>,
     accounts: Vec<Account>,
@@ -33,6 +35,10 @@ impl Kept {
         let name = |user: &User| Some(username_key(&user.username));
         distinct(&self.users, users.iter().map(|user| (user.id, user)), &[], name, "user")?;
         let profiles = versions(std::mem::take(&mut changes.profiles), |profile| self.profiles.get(&profile.name))?;
+        let sets = std::mem::take(&mut changes.permission_sets);
+        let permission_sets = versions(sets, |set| self.permission_sets.get(&set.name))?;
+        self.check_removed(&users, changes)?;
+        let groups = versions(std::mem::take(&mut changes.groups), |group| self.groups.get(&group.name))?;
         for (connector, _) in &changes.connectors {
             let gone = changes.remove_connectors.contains(&connector.digest);
             if self.connectors.contains_key(&connector.digest) && !gone {
@@ -59,7 +65,24 @@ impl Kept {
         if let Some(answer) = changes.idempotency.iter().find(|answer| self.idempotency.contains_key(&answer.key)) {
             return Err(StoreError::Duplicate { what: format!("the answer for idempotency key `{}`", answer.key) });
         }
-        Ok(Checked { users, profiles, apps, tokens, accounts, requests })
+        Ok(Checked { users, profiles, permission_sets, groups, apps, tokens, accounts, requests })
+    }
+
+    /// What users have once the change is made is not to be removed.
+    fn check_removed(&self, written: &[User], changes: &ChangeSet) -> Result<(), StoreError> {
+        let rewritten = |id: &UserId| written.iter().any(|user| user.id == *id);
+        let after = || self.users.values().filter(|user| !rewritten(&user.id)).chain(written);
+        for name in &changes.remove_profiles {
+            if after().any(|user| user.profile.as_ref() == Some(name)) {
+                return Err(in_use("profile", name));
+            }
+        }
+        for name in &changes.remove_permission_sets {
+            if after().any(|user| user.permission_sets.contains(name)) {
+                return Err(in_use("permission set", name));
+            }
+        }
+        Ok(())
     }
 
     fn check_requests(&self, requests: &[Request], changes: &ChangeSet) -> Result<(), StoreError> {
@@ -78,15 +101,22 @@ impl Kept {
     }
 
     fn write(&mut self, checked: Checked, changes: ChangeSet) {
-        if !checked.users.is_empty() || !checked.profiles.is_empty() {
+        let removed = !changes.remove_profiles.is_empty() || !changes.remove_permission_sets.is_empty();
+        let written = !checked.users.is_empty() || !checked.profiles.is_empty() || !checked.permission_sets.is_empty();
+        if written || removed {
             self.epoch += 1;
         }
         self.use_numbers(&checked);
+        changes.remove_profiles.iter().for_each(|name| drop(self.profiles.remove(name)));
+        changes.remove_permission_sets.iter().for_each(|name| drop(self.permission_sets.remove(name)));
+        changes.remove_groups.iter().for_each(|name| drop(self.groups.remove(name)));
         changes.remove_connectors.iter().for_each(|digest| drop(self.connectors.remove(digest)));
         changes.remove_credentials.iter().for_each(|name| drop(self.credentials.remove(name)));
         changes.remove_accounts.iter().for_each(|id| drop(self.accounts.remove(id)));
         self.users.extend(checked.users.into_iter().map(|user| (user.id, user)));
         self.profiles.extend(checked.profiles.into_iter().map(|profile| (profile.name.clone(), profile)));
+        self.permission_sets.extend(checked.permission_sets.into_iter().map(|set| (set.name.clone(), set)));
+        self.groups.extend(checked.groups.into_iter().map(|group| (group.name.clone(), group)));
         self.connectors.extend(changes.connectors.into_iter().map(|(c, component)| (c.digest, (c, component))));
         self.apps.extend(checked.apps.into_iter().map(|app| (app.id, app)));
         self.credentials.extend(changes.credentials.into_iter().map(|(c, secret)| (c.name.clone(), (c, secret))));

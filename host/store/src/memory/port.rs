@@ -9,8 +9,8 @@ use gatehouse_core::ports::{
     RequestQuery, Sequence, StagedRun, Store, StoreError, Token,
 };
 use gatehouse_core::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, LogEntry, Profile, Request, RequestId, Situation,
-    StagingRow, State, User, UserId,
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, LogEntry, PermissionSet, Profile, Request,
+    RequestId, Situation, StagingRow, State, User, UserId,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -110,6 +110,32 @@ impl Store for MemoryStore {
 
     async fn profiles(&self) -> Answer<Vec<Profile>> {
         Ok(self.kept().profiles.values().cloned().collect())
+    }
+
+    async fn permission_set(&self, name: &str) -> Answer<Option<PermissionSet>> {
+        Ok(self.kept().permission_sets.get(name).cloned())
+    }
+
+    async fn permission_sets(&self) -> Answer<Vec<PermissionSet>> {
+        Ok(self.kept().permission_sets.values().cloned().collect())
+    }
+
+    async fn users_of_permission_set(&self, set: &str, after: Option<&str>, limit: usize) -> Answer<ListPage<User>> {
+        let kept = self.kept();
+        let users = kept.users.values().filter(|user| user.permission_sets.contains(set));
+        ascending(List::PermissionSetUsers, after, limit, users.map(|user| (user.id.0, user.clone())))
+    }
+
+    async fn group(&self, name: &str) -> Answer<Option<Group>> {
+        Ok(self.kept().groups.get(name).cloned())
+    }
+
+    async fn groups(&self) -> Answer<Vec<Group>> {
+        Ok(self.kept().groups.values().cloned().collect())
+    }
+
+    async fn groups_of_user(&self, user: UserId) -> Answer<Vec<Group>> {
+        Ok(self.kept().groups.values().filter(|group| group.members.contains(&user)).cloned().collect())
     }
 
     async fn connector(&self, digest: Digest) -> Answer<Option<Connector>> {

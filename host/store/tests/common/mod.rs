@@ -7,8 +7,8 @@ use gatehouse_core::ports::{
 };
 use gatehouse_core::{
     Account, AccountId, Actor, App, AppId, Approval, AuditRecord, AuthScheme, Change, Connector, ConnectorRef,
-    Description, Digest, Level, LogEntry, Operation, Profile, ProvisioningConfig, Request, RequestId, RequestObject,
-    Sealed, Situation, StagingRow, StagingSource, State, Subject, User, UserId,
+    Description, Digest, Group, Level, LogEntry, Operation, PermissionSet, Profile, ProvisioningConfig, Request,
+    RequestId, RequestObject, Sealed, Situation, StagingRow, StagingSource, State, Subject, User, UserId,
 };
 use gatehouse_store::{MasterKey, OpenOptions, RedbStore};
 use jiff::{SignedDuration, Timestamp};
@@ -63,7 +63,16 @@ pub fn user(id: u64, username: &str) -> User {
 }
 
 pub fn profile(name: &str) -> Profile {
-    Profile { name: name.to_owned(), description: String::new(), version: 0 }
+    Profile { name: name.to_owned(), description: String::new(), permissions: BTreeSet::new(), version: 0 }
+}
+
+pub fn permission_set(name: &str) -> PermissionSet {
+    PermissionSet { name: name.to_owned(), description: String::new(), permissions: BTreeSet::new(), version: 0 }
+}
+
+pub fn group(name: &str, members: impl IntoIterator<Item = u64>) -> Group {
+    let members = members.into_iter().map(UserId).collect();
+    Group { name: name.to_owned(), description: String::new(), members, version: 0 }
 }
 
 pub fn app(id: u64, name: &str) -> App {
@@ -75,6 +84,7 @@ pub fn app(id: u64, name: &str) -> App {
         credentials: BTreeMap::new(),
         private_origins: BTreeSet::new(),
         profiles: BTreeSet::new(),
+        permission_sets: BTreeSet::new(),
         config: ProvisioningConfig::default(),
         paused: false,
         link_epoch: 0,

@@ -9,6 +9,8 @@ use gatehouse_core::{
 conformance! {
     users_come_by_number_in_pages,
     users_of_a_profile_follow_it,
+    users_of_a_permission_set_follow_it,
+    groups_are_found_by_who_belongs_to_them,
     accounts_are_filtered_by_every_combination,
     account_counts_follow_every_change,
     request_figures_follow_every_change,
@@ -63,6 +65,41 @@ async fn users_of_a_profile_follow_it(store: &dyn Store) {
     let second = store.users_of_profile("staff2", first.next.as_deref(), 1).await.unwrap();
     assert_eq!((ids(first), second.next.clone(), ids(second)), (vec![1], None, vec![4]));
     assert_eq!(ids(store.users_of_profile("nobody", None, 9).await.unwrap()), [0_u64; 0]);
+}
+
+async fn users_of_a_permission_set_follow_it(store: &dyn Store) {
+    let of = |id, sets: &[&str]| User {
+        permission_sets: sets.iter().map(|set| (*set).to_owned()).collect(),
+        ..user(id, &format!("u{id}"))
+    };
+    add_users(store, [of(1, &["a", "b"]), of(2, &["a"]), of(3, &[]), of(4, &["ab"])]).await;
+    let moved = vec![gatehouse_core::ports::Versioned::replacing(1, of(1, &["b", "c"]))];
+    store.commit(ChangeSet { users: moved, ..ChangeSet::default() }).await.unwrap();
+    let ids = |page: gatehouse_core::ports::ListPage<User>| page.items.iter().map(|u| u.id.0).collect::<Vec<_>>();
+    for (set, expected) in [("a", vec![2]), ("b", vec![1]), ("c", vec![1]), ("ab", vec![4]), ("d", vec![])] {
+        assert_eq!(ids(store.users_of_permission_set(set, None, 9).await.unwrap()), expected, "{set}");
+    }
+    let also = vec![gatehouse_core::ports::Versioned::replacing(1, of(3, &["a"]))];
+    store.commit(ChangeSet { users: also, ..ChangeSet::default() }).await.unwrap();
+    let first = store.users_of_permission_set("a", None, 1).await.unwrap();
+    let second = store.users_of_permission_set("a", first.next.as_deref(), 1).await.unwrap();
+    assert_eq!((ids(first), second.next.clone(), ids(second)), (vec![2], None, vec![3]));
+}
+
+async fn groups_are_found_by_who_belongs_to_them(store: &dyn Store) {
+    let groups = [group("admins", [1, 2]), group("board", [2]), group("empty", [])];
+    store.commit(ChangeSet { groups: new(groups), ..ChangeSet::default() }).await.unwrap();
+    let names = |groups: Vec<gatehouse_core::Group>| groups.into_iter().map(|g| g.name).collect::<Vec<_>>();
+    assert_eq!(names(store.groups().await.unwrap()), ["admins", "board", "empty"]);
+    assert_eq!(names(store.groups_of_user(UserId(2)).await.unwrap()), ["admins", "board"]);
+    let replaced = vec![gatehouse_core::ports::Versioned::replacing(1, group("admins", [1, 3]))];
+    let remove_groups = vec!["board".to_owned()];
+    store.commit(ChangeSet { groups: replaced, remove_groups, ..ChangeSet::default() }).await.unwrap();
+    for (user, expected) in [(1, vec!["admins"]), (2, vec![]), (3, vec!["admins"])] {
+        assert_eq!(names(store.groups_of_user(UserId(user)).await.unwrap()), expected, "user {user}");
+    }
+    assert_eq!(store.group("board").await.unwrap(), None);
+    assert_eq!(store.group("admins").await.unwrap().unwrap().version, 2);
 }
 
 const SITUATIONS: [Situation; 4] = [Situation::Confirmed, Situation::Found, Situation::Ambiguous, Situation::Missing];
@@ -288,6 +325,7 @@ async fn a_cursor_of_another_list_is_refused(store: &dyn Store) {
     let refused = [
         store.users(Some("nonsense"), 1).await.map(drop),
         store.users_of_profile("staff", cursor.as_deref(), 1).await.map(drop),
+        store.users_of_permission_set("staff", cursor.as_deref(), 1).await.map(drop),
         store.accounts(&AccountQuery { after: cursor.clone(), limit: 1, ..AccountQuery::default() }).await.map(drop),
         store.requests(&RequestQuery { after: cursor.clone(), limit: 1, ..RequestQuery::default() }).await.map(drop),
         store.request_log(RequestId(1), cursor.as_deref(), 1).await.map(drop),
@@ -302,6 +340,7 @@ async fn lists_by_name_are_sorted(store: &dyn Store) {
     with_apps(store).await;
     let changes = ChangeSet {
         profiles: new([profile("b"), profile("a")]),
+        permission_sets: new([permission_set("d"), permission_set("c")]),
         tokens: new([token(1, "z"), token(2, "y")]),
         credentials: vec![(credential("q"), "1".into()), (credential("p"), "2".into())],
         ..ChangeSet::default()
@@ -310,6 +349,8 @@ async fn lists_by_name_are_sorted(store: &dyn Store) {
     let names = store.apps().await.unwrap().into_iter().map(|app| app.name).collect::<Vec<_>>();
     assert_eq!(names, ["crm", "hr", "wiki"]);
     assert_eq!(store.profiles().await.unwrap().iter().map(|p| p.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    let sets = store.permission_sets().await.unwrap();
+    assert_eq!(sets.iter().map(|set| set.name.as_str()).collect::<Vec<_>>(), ["c", "d"]);
     assert_eq!(store.tokens().await.unwrap().iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["y", "z"]);
     assert_eq!(store.credentials().await.unwrap().iter().map(|c| c.name.as_str()).collect::<Vec<_>>(), ["p", "q"]);
 }

@@ -1,13 +1,46 @@
 //! What goes with an app, and what stays.
 
 use crate::common::*;
-use gatehouse_core::ports::{AccountQuery, ChangeSet, RequestQuery, Store, StoreError};
-use gatehouse_core::{AccountId, AppId, RequestId, Situation, UserId};
+use gatehouse_core::ports::{AccountQuery, ChangeSet, RequestQuery, Store, StoreError, Versioned};
+use gatehouse_core::{AccountId, AppId, RequestId, Situation, User, UserId};
 
 conformance! {
     an_app_takes_everything_of_its_own_with_it,
     the_name_of_a_removed_app_is_free,
     a_claim_on_a_removed_app_is_fenced,
+    what_users_have_is_not_removed,
+}
+
+async fn what_users_have_is_not_removed(store: &dyn Store) {
+    let has = |set: Option<&str>, profile: Option<&str>| User {
+        permission_sets: set.into_iter().map(str::to_owned).collect(),
+        profile: profile.map(str::to_owned),
+        ..user(1, "jane")
+    };
+    let changes = ChangeSet {
+        profiles: new([profile("staff")]),
+        permission_sets: new([permission_set("vpn")]),
+        users: new([has(Some("vpn"), Some("staff"))]),
+        ..ChangeSet::default()
+    };
+    store.commit(changes).await.unwrap();
+    let profile = || ChangeSet { remove_profiles: vec!["staff".to_owned()], ..ChangeSet::default() };
+    let set = || ChangeSet { remove_permission_sets: vec!["vpn".to_owned()], ..ChangeSet::default() };
+    for removal in [profile(), set()] {
+        let refused = store.commit(removal).await;
+        assert!(
+            matches!(&refused, Err(StoreError::Invalid(why)) if why.contains("while users have it")),
+            "{refused:?}"
+        );
+    }
+    assert_eq!((store.profiles().await.unwrap().len(), store.permission_sets().await.unwrap().len()), (1, 1));
+    // In one change with the last user's giving it up, it may go.
+    let users = vec![Versioned::replacing(1, has(None, Some("staff")))];
+    store.commit(ChangeSet { users, ..set() }).await.unwrap();
+    let users = vec![Versioned::replacing(2, has(None, None))];
+    store.commit(ChangeSet { users, ..profile() }).await.unwrap();
+    assert_eq!((store.profiles().await.unwrap(), store.permission_sets().await.unwrap()), (vec![], vec![]));
+    store.commit(profile()).await.unwrap();
 }
 
 async fn fill(store: &dyn Store) {
