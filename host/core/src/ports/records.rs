@@ -159,6 +159,9 @@ pub struct Token {
     pub hash: Digest,
     /// What it is called, unique; also the actor's name in audit records.
     pub name: String,
+    /// Whose it is; none: one of the installation itself, which may do everything.
+    #[serde(default)]
+    pub user: Option<UserId>,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it stopped being good.

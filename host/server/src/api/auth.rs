@@ -23,13 +23,13 @@ pub(super) async fn authenticate(
     let Some(token) = bearer(request.headers()) else {
         return Err(Problem::unauthorised("Bearer realm=\"gatehouse\"", MISSING));
     };
-    let Some(actor) = api.services.authenticate(token).await? else {
+    let Some(caller) = api.services.authenticate(token).await? else {
         return Err(Problem::unauthorised("Bearer realm=\"gatehouse\", error=\"invalid_token\"", WRONG));
     };
     let if_match = if_match(request.headers())?;
-    tracing::Span::current().record("actor", tracing::field::display(&actor));
+    tracing::Span::current().record("actor", tracing::field::display(&caller.actor));
     let correlation = request.extensions().get().cloned();
-    request.extensions_mut().insert(Caller { if_match, correlation, ..Caller::new(actor) });
+    request.extensions_mut().insert(Caller { if_match, correlation, ..caller });
     Ok(next.run(request).await)
 }
 

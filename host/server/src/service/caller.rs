@@ -3,15 +3,17 @@
 
 use super::ServiceError;
 use gatehouse_core::ports::{ChangeSet, RememberedAnswer};
-use gatehouse_core::{Actor, Correlation, Digest};
+use gatehouse_core::{Actor, Correlation, Digest, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Who calls, and how.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Who.
+    /// Who, as audit records and requests name them.
     pub actor: Actor,
+    /// Which person of the directory that is; none: the installation itself, which may do everything.
+    pub user: Option<UserId>,
     /// Under which key the answer is to be remembered.
     pub answer_key: Option<AnswerKey>,
     /// The version they have seen (If-Match).
@@ -79,7 +81,7 @@ fn json(body: &impl Serialize) -> serde_json::Value {
 impl Caller {
     /// A caller without anything special.
     pub fn new(actor: Actor) -> Self {
-        Self { actor, answer_key: None, if_match: None, correlation: None }
+        Self { actor, user: None, answer_key: None, if_match: None, correlation: None }
     }
 
     /// Remembers the answer in the commit that does what was asked.

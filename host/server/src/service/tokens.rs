@@ -20,13 +20,14 @@ pub fn hash_of(token: &str) -> Digest {
 }
 
 impl Services {
-    /// Whose token this is.
+    /// Who calls with this token.
     ///
     /// # Errors
     /// The store is unavailable. A token that is not good is none.
-    pub async fn authenticate(&self, token: &str) -> Result<Option<Actor>, ServiceError> {
+    pub async fn authenticate(&self, token: &str) -> Result<Option<Caller>, ServiceError> {
         let found = self.store.token(hash_of(token)).await?;
-        Ok(found.filter(|token| token.revoked_at.is_none()).map(|token| Actor(token.name)))
+        let good = found.filter(|token| token.revoked_at.is_none());
+        Ok(good.map(|token| Caller { user: token.user, ..Caller::new(Actor(token.name)) }))
     }
 
     /// All tokens.
@@ -64,7 +65,8 @@ impl Services {
             return Err(ServiceError::Conflict(text));
         }
         let token = random_token()?;
-        let record = Token { hash: hash_of(&token), name, created_at: self.now(), revoked_at: None, version: 0 };
+        let record =
+            Token { hash: hash_of(&token), name, user: None, created_at: self.now(), revoked_at: None, version: 0 };
         let view = NewTokenView { name: record.name.clone(), token };
         let changes = ChangeSet {
             audit: vec![self.audit(actor, "token.create", format!("token {}", record.name))],

@@ -163,7 +163,14 @@ pub fn settled(request: &Request) -> Request {
 }
 
 pub fn token(hash: u8, name: &str) -> Token {
-    Token { hash: Digest([hash; 32]), name: name.to_owned(), created_at: at(0), revoked_at: None, version: 0 }
+    Token {
+        hash: Digest([hash; 32]),
+        name: name.to_owned(),
+        user: None,
+        created_at: at(0),
+        revoked_at: None,
+        version: 0,
+    }
 }
 
 pub fn credential(name: &str) -> CredentialRecord {
