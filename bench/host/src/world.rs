@@ -149,7 +149,7 @@ impl World {
             needs_approval: false,
             by: by(),
             reason: None,
-            raised_by: None,
+            raised: Default::default(),
         };
         let id = new.id;
         self.store.commit(open(new, SystemClock.now()).into_changes(None)).await?;
@@ -169,7 +169,7 @@ impl World {
 
     /// Opens a request about a user's account.
     pub async fn request(&self, app: &App, operation: Operation, user: UserId) -> Result<RequestId> {
-        let ask = Ask { operation, whose: Whose::User(user), by: by(), reason: None, raised_by: None };
+        let ask = Ask { operation, whose: Whose::User(user), by: by(), reason: None, raised: Default::default() };
         let transition = prepare_account_request(self.store.as_ref(), app, ask, SystemClock.now()).await?;
         let id = transition.request.record.id;
         self.store.commit(transition.into_changes(None)).await?;

@@ -1,5 +1,6 @@
 //! Connected apps and their provisioning configuration.
 
+use crate::events::GuardPolicy;
 use crate::linking::{Normalisation, normalise};
 use crate::{AppId, ConnectorRef, Digest, LinkRule, MappingRule, Operation, Origin, RequestId, Run, User};
 use jiff::Timestamp;
@@ -108,6 +109,10 @@ pub struct ProvisioningConfig {
     pub protected: BTreeSet<String>,
     /// Which accounts to collect, in the target's own language; all if none.
     pub collect_filter: Option<String>,
+    /// Attributes of a user whose change raises an Update, of those that the mapping uses; all of them if none.
+    pub update_on: Option<BTreeSet<String>>,
+    /// When a mass of changes by events waits for consent.
+    pub guard: GuardPolicy,
     /// Accounts asked for per page, 1 to 1000.
     pub page_size: u32,
     /// Calls to the target at the same time, 1 to 64.
@@ -137,6 +142,8 @@ impl Default for ProvisioningConfig {
             linking: Vec::new(),
             protected: BTreeSet::new(),
             collect_filter: None,
+            update_on: None,
+            guard: GuardPolicy::default(),
             page_size: 100,
             concurrency: 4,
             reconcile: ReconcilePolicy::default(),

@@ -77,6 +77,11 @@ numbered!(
     AccountId, "ACC", "account number"
 );
 
+numbered!(
+    /// A job that raises requests for many users: `JOB-000001`.
+    JobId, "JOB", "job number"
+);
+
 /// A SHA-256 digest (FIPS 180-4): of a component, of a sealed change, of a row.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Digest(pub [u8; 32]);

@@ -7,6 +7,7 @@ mod app;
 mod audit;
 mod connector;
 mod correlation;
+pub mod events;
 mod ids;
 pub mod lifecycle;
 pub mod linking;
@@ -33,7 +34,7 @@ pub use connector::{
     SettingType,
 };
 pub use correlation::Correlation;
-pub use ids::{AccountId, AppId, BadId, Digest, RequestId, UserId};
+pub use ids::{AccountId, AppId, BadId, Digest, JobId, RequestId, UserId};
 pub use linking::{LinkRule, Normalisation};
 pub use mapping::{BadTemplate, MappingRule, Template, USERNAME};
 pub use masks::{MASK, Masks};

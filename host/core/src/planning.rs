@@ -111,7 +111,8 @@ pub fn plan_change(
 ) -> Result<Change, Refused> {
     let planner = Planner { operation, user, app, schema: description.schema()? };
     planner.possible(description)?;
-    let account = account.filter(|account| account.external_id.is_some());
+    // What an open Create will make has no id yet.
+    let account = account.filter(|account| account.external_id.is_some() || account.is_linked());
     match operation {
         Operation::Create => planner.create(account, description),
         Operation::Reconcile | Operation::Linking => Err(Refused::NotOfAccount(operation)),

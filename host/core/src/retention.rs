@@ -54,7 +54,7 @@ mod tests {
             needs_approval: false,
             by: Actor::host(),
             reason: None,
-            raised_by: None,
+            raised: Default::default(),
         };
         Request { state, ..open(new, Timestamp::UNIX_EPOCH).request.record }
     }

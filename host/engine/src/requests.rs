@@ -2,13 +2,13 @@
 //! What the change is, is for `planning` to say; nothing is written here.
 
 use crate::known::{all_accounts, is_place};
-use gatehouse_core::lifecycle::{NewRequest, Transition, open};
+use gatehouse_core::lifecycle::{NewRequest, Raised, Transition, open};
 use gatehouse_core::planning::{Refused, plan_change};
 use gatehouse_core::ports::{AccountQuery, RequestQuery, Sequence, Store, StoreError};
 use gatehouse_core::schema::Status;
 use gatehouse_core::{
     Account, AccountId, Actor, App, Change, Connector, Operation, Request, RequestId, RequestObject, Situation,
-    Subject, User, UserId,
+    Subject, User, UserId, events,
 };
 use jiff::Timestamp;
 
@@ -32,8 +32,8 @@ pub struct Ask {
     pub by: Actor,
     /// Why.
     pub reason: Option<String>,
-    /// The reconciliation that asks.
-    pub raised_by: Option<RequestId>,
+    /// What raises it, if nobody asks for it by itself.
+    pub raised: Raised,
 }
 
 /// Why no request is opened.
@@ -123,21 +123,24 @@ pub(crate) fn open_for(
         id: RequestId(store.allocate(Sequence::Request, 1)),
         app: app.id,
         operation: ask.operation,
-        object: object(ask.operation, user.is_some()),
+        object: object(&ask, user.is_some()),
         subject,
         account: concerned(&change, account),
         change,
         needs_approval: app.config.approval_required.contains(&ask.operation),
         by: ask.by,
         reason: ask.reason,
-        raised_by: ask.raised_by,
+        raised: ask.raised,
     };
     Ok(open(new, now))
 }
 
 /// What kind of thing an operation is about.
-fn object(operation: Operation, of_user: bool) -> RequestObject {
-    match operation {
+fn object(ask: &Ask, of_user: bool) -> RequestObject {
+    if let Some(event) = ask.raised.by_event {
+        return events::row(event).object;
+    }
+    match ask.operation {
         Operation::Freeze | Operation::Unfreeze => RequestObject::UserLogin,
         _ if of_user => RequestObject::User,
         _ => RequestObject::Account,

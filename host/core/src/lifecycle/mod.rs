@@ -4,6 +4,7 @@
 
 mod attempts;
 mod draft;
+mod held;
 mod open;
 mod outcome;
 mod paths;
@@ -14,7 +15,7 @@ mod review;
 mod runs;
 mod work;
 
-pub use open::{NewRequest, open, open_supplied};
+pub use open::{NewRequest, Raised, open, open_failed, open_supplied};
 pub use paths::{may, path};
 pub use resolve::{Evidence, Looked, Marker, Resolution, resolve};
 pub use restored::restored;
@@ -66,6 +67,11 @@ pub enum Event {
         by: Actor,
         /// Why.
         why: String,
+    },
+    /// Somebody consents to the mass of changes that the guard holds it for.
+    Release {
+        /// Who.
+        by: Actor,
     },
     /// Somebody asks for the sealed plan to be committed.
     CommitPlan {
@@ -320,6 +326,7 @@ pub fn step(request: &Request, event: Event, moment: &Moment) -> Result<Transiti
         Event::Approve { by, digest } => people::approve(draft, &by, digest),
         Event::Deny { by, why } => people::deny(draft, &by, &why),
         Event::Cancel { by, why } => people::cancel(draft, &by, &why),
+        Event::Release { by } => held::release(draft, &by),
         Event::CommitPlan { by } => people::commit_plan(draft, &by),
         Event::Retry { by, id } => people::retry(draft, &by, id),
         Event::SettleMade(report) => review::made(draft, *report),

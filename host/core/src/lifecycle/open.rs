@@ -1,9 +1,10 @@
 //! How requests begin.
 
 use super::{Effect, Transition, work};
+use crate::events::DirectoryEvent;
 use crate::ports::Versioned;
 use crate::{
-    AccountId, Actor, AppId, Approval, AuditRecord, Change, Completeness, Level, LogEntry, Operation, Request,
+    AccountId, Actor, AppId, Approval, AuditRecord, Change, Completeness, JobId, Level, LogEntry, Operation, Request,
     RequestId, RequestObject, Run, Sealed, State, Subject,
 };
 use jiff::Timestamp;
@@ -31,18 +32,44 @@ pub struct NewRequest {
     pub by: Actor,
     /// Why.
     pub reason: Option<String>,
-    /// The reconciliation that raises it.
-    pub raised_by: Option<RequestId>,
+    /// What raises it, if nobody asks for it by itself.
+    pub raised: Raised,
+}
+
+/// What raises a request, if nobody asks for it by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Raised {
+    /// A reconciliation.
+    pub by_run: Option<RequestId>,
+    /// An event of the directory.
+    pub by_event: Option<DirectoryEvent>,
+    /// The job through which the event does.
+    pub by_job: Option<JobId>,
+    /// Why the guard against mass changes holds it, if it does.
+    pub held: Option<String>,
 }
 
 /// A request begins: in New if somebody has to agree, in its first working state otherwise.
 pub fn open(new: NewRequest, now: Timestamp) -> Transition {
-    let state = if new.needs_approval && new.operation != Operation::Reconcile {
-        State::New
-    } else {
-        first_state(new.operation)
-    };
+    let waits = new.needs_approval || new.raised.held.is_some();
+    let state = if waits && new.operation != Operation::Reconcile { State::New } else { first_state(new.operation) };
     begin(new, state, None, now)
+}
+
+/// A request that an event asks for and that cannot be planned: it begins as Failed, so that people see it among the
+/// others, and nothing of it is ever carried out.
+pub fn open_failed(new: NewRequest, why: &str, now: Timestamp) -> Transition {
+    let mut transition = begin(NewRequest { change: Change::Unplanned, ..new }, State::Failed, None, now);
+    let request = &mut transition.request.record;
+    request.due = None;
+    request.error = Some(why.to_owned());
+    transition.log.iter_mut().for_each(|entry| {
+        entry.level = Level::Error;
+        entry.message = format!("New → Failed: {why}");
+    });
+    transition.audit.iter_mut().for_each(|record| drop(record.facts.insert("why".to_owned(), why.to_owned())));
+    transition.effects.clear();
+    transition
 }
 
 /// A reconciliation begins at Analyzing, with so many rows that a custom process supplied.
@@ -97,7 +124,10 @@ fn begin(new: NewRequest, state: State, run: Option<Run>, now: Timestamp) -> Tra
         run,
         parent: None,
         root: None,
-        raised_by: new.raised_by,
+        raised_by: new.raised.by_run,
+        event: new.raised.by_event,
+        job: new.raised.by_job,
+        held: new.raised.held,
         retry_count: 0,
         created_by: new.by,
         reason: new.reason,
@@ -112,7 +142,10 @@ fn begin(new: NewRequest, state: State, run: Option<Run>, now: Timestamp) -> Tra
 /// The transition that puts a new request into the world.
 pub(super) fn opened(request: Request, now: Timestamp) -> Transition {
     let message = match request.state {
-        State::New => "New: waits for approval".to_owned(),
+        State::New => match &request.held {
+            Some(why) => format!("New: held by the guard against mass changes: {why}"),
+            None => "New: waits for approval".to_owned(),
+        },
         state => format!("New → {state:?}"),
     };
     let log = vec![LogEntry { at: now, source: "host".to_owned(), level: Level::Info, message, fields: Vec::new() }];
@@ -134,6 +167,12 @@ pub(super) fn record_of_opening(request: &Request, now: Timestamp) -> AuditRecor
     }
     if let Some(run) = request.raised_by {
         record = record.with("raised_by", run);
+    }
+    if let Some(event) = request.event {
+        record = record.with("event", format!("{event:?}"));
+    }
+    if let Some(job) = request.job {
+        record = record.with("job", job);
     }
     record.app = Some(request.app);
     record.request = Some(request.id);

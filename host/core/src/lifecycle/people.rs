@@ -2,7 +2,7 @@
 
 use super::open::{first_state, opened};
 use super::{Draft, Refused, Transition};
-use crate::{Actor, Approval, AttemptOutcome, Digest, Level, Operation, Request, RequestId, Run, State};
+use crate::{Actor, Approval, AttemptOutcome, Change, Digest, Level, Operation, Request, RequestId, Run, State};
 use jiff::Timestamp;
 
 /// Approval binds to the digest of what was seen: the sealed change, or the sealed plan of a reconciliation.
@@ -31,6 +31,9 @@ pub(super) fn deny(draft: Draft, by: &Actor, why: &str) -> Result<Transition, Re
 
 fn awaiting_approval(draft: Draft) -> Result<Draft, Refused> {
     let waits = matches!(draft.before.state, State::New | State::Analyzed);
+    if draft.before.held.is_some() {
+        return draft.refuse("the guard against mass changes holds it; release the app's held requests first");
+    }
     if !waits || draft.before.approval != Approval::Required {
         return draft.refuse("it does not wait for an approval");
     }
@@ -74,6 +77,10 @@ pub(super) fn commit_plan(draft: Draft, by: &Actor) -> Result<Transition, Refuse
 /// outcome of, and with it the duty to find out.
 pub(super) fn retry(draft: Draft, by: &Actor, id: RequestId) -> Result<Transition, Refused> {
     let draft = draft.only_in(&[State::Failed])?;
+    if draft.before.change.content == Change::Unplanned {
+        return draft
+            .refuse("nothing was planned that could be taken up again; correct what it says, and request it anew");
+    }
     let mut clone = clone_of(&draft.before, id, by, draft.now());
     if draft.before.is_in_review() {
         clone.state = State::Committing;

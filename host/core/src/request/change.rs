@@ -51,6 +51,8 @@ pub enum Change {
     Reconcile,
     /// Change a link.
     Link(LinkChange),
+    /// Nothing: an event asked for something that could not be planned. The request has failed with the reason.
+    Unplanned,
 }
 
 /// One call of `commit`.

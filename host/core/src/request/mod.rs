@@ -8,7 +8,8 @@ pub use attempt::{Attempt, AttemptOutcome, CallFailure, Candidate, FailureKind, 
 pub use change::{Change, CommitStep, Desired, LinkChange, Sealed};
 pub use run::{Completeness, PageNext, Run, StagedAction, StagingRow, StagingSource, Verdict};
 
-use crate::{AccountId, Actor, AppId, Correlation, RequestId, UserId};
+use crate::events::DirectoryEvent;
+use crate::{AccountId, Actor, AppId, Correlation, JobId, RequestId, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -207,6 +208,15 @@ pub struct Request {
     /// The reconciliation that raised it.
     #[serde(default)]
     pub raised_by: Option<RequestId>,
+    /// The event of the directory that raised it.
+    #[serde(default)]
+    pub event: Option<DirectoryEvent>,
+    /// The job through which the event did.
+    #[serde(default)]
+    pub job: Option<JobId>,
+    /// Why the guard against mass changes holds it, if it does: it waits for consent to the whole mass.
+    #[serde(default)]
+    pub held: Option<String>,
     /// How often it has been taken up again.
     #[serde(default)]
     pub retry_count: u32,

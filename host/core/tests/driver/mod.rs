@@ -60,7 +60,7 @@ fn new_request(operation: Operation, needs_approval: bool) -> NewRequest {
         needs_approval,
         by: Actor("ada".to_owned()),
         reason: None,
-        raised_by: None,
+        raised: Default::default(),
     }
 }
 

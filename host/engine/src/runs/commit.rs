@@ -11,7 +11,7 @@ use crate::loading::Surroundings;
 use crate::noted::host_line;
 use crate::requests::{Ask, NotOpened, Whose, not_in_doubt, open_for, under_way};
 use gatehouse_core::analysis::{CommitContext, apply_verdict, outdated, overtaken};
-use gatehouse_core::lifecycle::Event;
+use gatehouse_core::lifecycle::{Event, Raised};
 use gatehouse_core::ports::{AccountQuery, ChangeSet, Sequence, StoreError, Versioned};
 use gatehouse_core::{
     Account, AccountId, Completeness, Digest, Level, Operation, Run, Situation, StagedAction, StagingRow,
@@ -182,7 +182,7 @@ impl Batch {
             whose: Whose::User(user.id),
             by: job.request.created_by.clone(),
             reason: Some(format!("found by {}", job.request.id)),
-            raised_by: Some(job.request.id),
+            raised: Raised { by_run: Some(job.request.id), ..Raised::default() },
         };
         let now = job.shell.now();
         let opened = match open_for(store.as_ref(), &around.app, &around.connector, ask, Some(&user), account, now) {

@@ -291,7 +291,7 @@ impl World {
 
     pub async fn ask(&self, app: &App, operation: Operation, whose: Whose) -> Result<RequestId, NotOpened> {
         let app = self.store.app(app.id).await.unwrap().unwrap();
-        let ask = Ask { operation, whose, by: by(), reason: None, raised_by: None };
+        let ask = Ask { operation, whose, by: by(), reason: None, raised: Default::default() };
         let transition = prepare_account_request(self.store.as_ref(), &app, ask, self.clock.now()).await?;
         let id = transition.request.record.id;
         self.commit(transition.into_changes(None)).await;
@@ -315,7 +315,7 @@ impl World {
             needs_approval: false,
             by: by(),
             reason: None,
-            raised_by: None,
+            raised: Default::default(),
         }
     }
 

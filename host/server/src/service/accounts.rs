@@ -128,7 +128,7 @@ impl Services {
             needs_approval,
             by: caller.actor.clone(),
             reason,
-            raised_by: None,
+            raised: Raised::default(),
         };
         self.commit_new_request(caller, open(new, self.now())).await
     }

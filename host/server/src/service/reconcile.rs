@@ -48,7 +48,7 @@ impl Services {
             needs_approval: app.config.approval_required.contains(&Operation::Reconcile),
             by: caller.actor.clone(),
             reason: body.reason,
-            raised_by: None,
+            raised: Raised::default(),
         };
         let id = new.id;
         let transition = match &rows {

@@ -143,8 +143,13 @@ impl Services {
             (None, Some(id)) => Whose::Account(self.find_account(id).await?.id),
             _ => return Err(ServiceError::invalid("user", "a request is about a user or about an account: name one")),
         };
-        let ask =
-            Ask { operation: body.operation, whose, by: caller.actor.clone(), reason: body.reason, raised_by: None };
+        let ask = Ask {
+            operation: body.operation,
+            whose,
+            by: caller.actor.clone(),
+            reason: body.reason,
+            raised: Raised::default(),
+        };
         let transition =
             prepare_account_request(self.store.as_ref(), &app, ask, self.now()).await.map_err(not_opened)?;
         self.commit_new_request(caller, transition).await

@@ -1,0 +1,16 @@
+//! From events to requests: what happens to people and to what gives them access, and which operations that raises on
+//! which accounts. It decides from records that are handed to it; it never opens a request, and never looks at a
+//! target.
+
+mod guard;
+mod lane;
+mod raising;
+mod table;
+
+pub use guard::{GuardPolicy, Mass, Tally, held};
+pub use lane::{Lane, is_unstarted};
+pub use raising::{Change, Raise, Raising, raise};
+pub use table::{DirectoryEvent, Row, TABLE, row};
+
+#[cfg(test)]
+mod properties;

@@ -1,0 +1,76 @@
+//! The open requests of one user in one app, and what they will leave of the account once they are done: an event is
+//! answered for the account as it will be then, since requests of a lane run in order.
+
+use crate::{Account, AccountId, Change, CommitStep, Operation, Request, RequestId, Situation, State, Subject};
+use gatehouse_schema::Status;
+use std::collections::BTreeSet;
+
+/// The account of a user in an app, and the requests that are still to change it.
+#[derive(Clone, Debug, Default)]
+pub struct Lane {
+    /// As it is known now; none if there is none.
+    pub account: Option<Account>,
+    /// The user's open requests in the app, in their order.
+    pub open: Vec<Request>,
+}
+
+/// Whether nothing of a request that an event raised has been begun: then a later event may withdraw it.
+pub fn is_unstarted(request: &Request) -> bool {
+    request.event.is_some()
+        && request.attempts.is_empty()
+        && request.steps_done == 0
+        && matches!(request.state, State::New | State::Requested)
+}
+
+impl Lane {
+    /// The account as it will be when all open requests but these are done.
+    pub fn leaves(&self, but: &BTreeSet<RequestId>) -> Option<Account> {
+        let open = self.open.iter().filter(|request| !but.contains(&request.id));
+        let known = self.account.clone().filter(|account| account.external_id.is_some());
+        open.fold(known, after)
+    }
+
+    /// Open requests that a later event may withdraw.
+    pub fn unstarted(&self) -> impl Iterator<Item = &Request> {
+        self.open.iter().filter(|request| is_unstarted(request))
+    }
+}
+
+/// The account after a request.
+fn after(account: Option<Account>, request: &Request) -> Option<Account> {
+    let Change::Account { steps, frozen, with_user, .. } = &request.change.content else { return account };
+    let steps = steps.iter().skip(request.steps_done as usize);
+    let mut account = steps.fold(account, |account, step| after_step(account, step, request));
+    if let (Some(account), Some(frozen)) = (&mut account, frozen) {
+        account.frozen = *frozen;
+        account.frozen_with_user = *frozen && *with_user;
+    }
+    account
+}
+
+fn after_step(account: Option<Account>, step: &CommitStep, request: &Request) -> Option<Account> {
+    let freezes = matches!(request.operation, Operation::Freeze | Operation::Unfreeze);
+    match (step, account) {
+        (CommitStep::Create(desired), gone) if gone.as_ref().is_none_or(is_gone) => {
+            let Subject::User(user) = request.subject else { return gone };
+            let mut made = Account::blank(AccountId(0), request.app, request.created_at);
+            made.user = Some(user);
+            made.username.clone_from(&desired.username);
+            made.status = desired.status;
+            made.set_situation(Situation::Confirmed);
+            Some(made)
+        }
+        (CommitStep::SetStatus(status), Some(account)) if !freezes => Some(Account { status: *status, ..account }),
+        (CommitStep::Remove, Some(mut account)) => {
+            account.status = Status::Deleted;
+            account.set_situation(Situation::Deleted);
+            Some(account)
+        }
+        (_, account) => account,
+    }
+}
+
+/// Whether there is a record, and no account any more.
+pub(super) fn is_gone(account: &Account) -> bool {
+    account.status == Status::Deleted || account.situation == Situation::Deleted
+}

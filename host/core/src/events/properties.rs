@@ -1,0 +1,199 @@
+//! Whatever happens to somebody, in whatever order, and however far the requests before have got: once all requests
+//! are done, the account is as it should be.
+
+#![allow(clippy::unwrap_used)]
+
+use super::{Change as Happened, Lane, is_unstarted, raise};
+use crate::lifecycle::{NewRequest, Raised, open};
+use crate::planning::{not_to_be_made, plan_change};
+use crate::testing::{app, description, user};
+use crate::{
+    Account, AccountId, Actor, App, Change, CommitStep, Operation, Request, RequestId, RequestObject, Situation, State,
+    Subject, User, UserId,
+};
+use gatehouse_schema::Status;
+use jiff::Timestamp;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    Profile(bool),
+    Set(bool),
+    Grant(bool),
+    Active(bool),
+    Frozen(bool),
+    Rename(u8),
+    Reactivate,
+    /// Several at once.
+    ActiveAndProfile(bool, bool),
+    /// The first open request is carried out.
+    Run,
+    /// It is begun, and cannot be withdrawn any more.
+    Begin,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        1 => any::<bool>().prop_map(Act::Profile),
+        1 => any::<bool>().prop_map(Act::Set),
+        1 => any::<bool>().prop_map(Act::Grant),
+        1 => any::<bool>().prop_map(Act::Active),
+        1 => any::<bool>().prop_map(Act::Frozen),
+        1 => (0..3_u8).prop_map(Act::Rename),
+        1 => Just(Act::Reactivate),
+        1 => (any::<bool>(), any::<bool>()).prop_map(|(active, profile)| Act::ActiveAndProfile(active, profile)),
+        4 => Just(Act::Run),
+        1 => Just(Act::Begin),
+    ]
+}
+
+struct World {
+    app: App,
+    user: User,
+    lane: Lane,
+    /// The name the target has for the account.
+    shown: Option<String>,
+    next: u64,
+    accounts_made: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        let app = App { permission_sets: ["vpn".to_owned()].into(), ..app() };
+        let user =
+            User { profile: None, first_name: Some("0".to_owned()), last_name: Some("L".to_owned()), ..user(1, "ada") };
+        Self { app, user, lane: Lane::default(), shown: None, next: 1, accounts_made: 0 }
+    }
+
+    fn act(&mut self, act: Act) {
+        let (app_before, before) = (self.app.clone(), self.user.clone());
+        let profile = |has: bool| has.then(|| "staff".to_owned());
+        match act {
+            Act::Profile(has) => self.user.profile = profile(has),
+            Act::Set(has) => self.user.permission_sets = has.then(|| "vpn".to_owned()).into_iter().collect(),
+            Act::Grant(has) => self.app.profiles = profile(has).into_iter().collect(),
+            Act::Active(active) => self.user.active = active,
+            Act::Frozen(frozen) => self.user.frozen = frozen,
+            Act::Rename(name) => self.user.first_name = Some(name.to_string()),
+            Act::Reactivate => self.user.active = true,
+            Act::ActiveAndProfile(active, has) => {
+                self.user.active = active;
+                self.user.profile = profile(has);
+            }
+            Act::Run => return self.run(),
+            Act::Begin => {
+                if let Some(first) = self.lane.open.first_mut() {
+                    first.state = State::Committing;
+                }
+                return;
+            }
+        }
+        let change = Happened {
+            app_before: &app_before,
+            app: &self.app.clone(),
+            before: Some(&before),
+            user: &self.user.clone(),
+            reactivated: matches!(act, Act::Reactivate),
+        };
+        let raising = raise(&change, &self.lane);
+        for (id, _) in &raising.withdraw {
+            let at = self.lane.open.iter().position(|open| open.id == *id).unwrap();
+            assert!(is_unstarted(&self.lane.open.remove(at)), "only what is not begun is withdrawn");
+        }
+        for raised in raising.raise {
+            let account = self.lane.leaves(&BTreeSet::new());
+            let planned =
+                plan_change(raised.operation, Some(change.user), account.as_ref(), change.app, &description());
+            let planned = planned.unwrap_or_else(|why| panic!("{raised:?} for {account:?}: {why}"));
+            self.open(raised.operation, planned, raised.event);
+        }
+    }
+
+    fn open(&mut self, operation: Operation, change: Change, event: super::DirectoryEvent) {
+        let new = NewRequest {
+            id: RequestId(self.next),
+            app: self.app.id,
+            operation,
+            object: RequestObject::User,
+            subject: Subject::User(UserId(1)),
+            account: None,
+            change,
+            needs_approval: false,
+            by: Actor::host(),
+            reason: None,
+            raised: Raised { by_event: Some(event), ..Raised::default() },
+        };
+        self.next += 1;
+        self.lane.open.push(open(new, Timestamp::UNIX_EPOCH).request.record);
+    }
+
+    /// Carries out the first open request, as the engine and a well-behaved target do.
+    fn run(&mut self) {
+        if self.lane.open.is_empty() {
+            return;
+        }
+        let request: Request = self.lane.open.remove(0);
+        if request.makes_account()
+            && let Some(why) = not_to_be_made(&self.user, self.lane.account.as_ref(), &self.app, &description())
+        {
+            // Begun before the user was frozen or disabled: it fails, and makes nothing.
+            assert!(!self.user.active || self.user.frozen || self.lane.account.is_some(), "{why}");
+            return;
+        }
+        let Change::Account { steps, .. } = &request.change.content else { panic!("{request:?}") };
+        for step in steps {
+            match step {
+                CommitStep::Create(desired) => {
+                    self.accounts_made += 1;
+                    self.shown = shown(&desired.attributes);
+                }
+                // An account that is not there is not changed.
+                _ if self.lane.account.is_none() => return,
+                CommitStep::Update(attributes) => self.shown = shown(attributes).or(self.shown.take()),
+                _ => {}
+            }
+        }
+        let left = Lane { account: self.lane.account.take(), open: vec![request] }.leaves(&BTreeSet::new());
+        self.lane.account =
+            left.map(|account| Account { id: AccountId(1), external_id: Some("x1".to_owned()), ..account });
+    }
+
+    fn settle(&mut self) {
+        while !self.lane.open.is_empty() {
+            self.run();
+        }
+    }
+}
+
+fn shown(attributes: &gatehouse_schema::Attributes) -> Option<String> {
+    attributes.get("displayName").and_then(|values| values.first()).map(|value| value.text.clone())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
+    #[test]
+    fn in_the_end_the_account_is_as_it_should_be(acts in prop::collection::vec(act(), 1..24)) {
+        let mut world = World::new();
+        for act in &acts {
+            world.act(*act);
+        }
+        world.settle();
+        let (has, user) = (world.app.grants(&world.user), &world.user);
+        let account = world.lane.account.as_ref();
+        let usable = account.is_some_and(|account| account.status == Status::Active && !account.frozen);
+        // A Create that was begun before its user was frozen or disabled fails at its turn.
+        let begun = acts.iter().any(|act| matches!(act, Act::Begin));
+        prop_assert!(!usable || (has && user.active && !user.frozen), "somebody can sign in who may not: {account:?}");
+        if has && user.active && !user.frozen && !begun {
+            prop_assert!(usable, "somebody cannot sign in who may: {account:?}");
+            let name = user.first_name.as_deref().map(|name| format!("{name} L"));
+            prop_assert_eq!(&world.shown, &name, "the account has an older name");
+        }
+        if let Some(account) = account {
+            prop_assert_eq!(account.situation, Situation::Confirmed);
+            prop_assert!(!account.frozen || user.frozen, "an Unfreeze was forgotten");
+        }
+        prop_assert!(world.accounts_made <= 1, "a second account was made");
+    }
+}

@@ -1,0 +1,221 @@
+//! What an event raises for one user in one app. The table says which operation belongs to which event; here is who
+//! has access before and after, and what there is to do about the account as the open requests will leave it.
+
+use super::lane::{Lane, is_gone};
+use super::table::{DirectoryEvent, row};
+use crate::{Account, App, Operation, RequestId, User};
+use gatehouse_schema::Status;
+use std::collections::BTreeSet;
+
+/// What happened, as one app sees it: the app and a user before and after. One of the two pairs may be the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Change<'a> {
+    /// The app before.
+    pub app_before: &'a App,
+    /// The app now.
+    pub app: &'a App,
+    /// The user before; none if they were made just now.
+    pub before: Option<&'a User>,
+    /// The user now.
+    pub user: &'a User,
+    /// Whether the user was reactivated: back, and every mapped attribute is to be asserted.
+    pub reactivated: bool,
+}
+
+/// A request to raise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Raise {
+    /// Because of this.
+    pub event: DirectoryEvent,
+    /// To do this.
+    pub operation: Operation,
+}
+
+/// What follows from a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Raising {
+    /// Requests of earlier events, not begun yet, that are no longer wanted, and why. They are withdrawn first.
+    pub withdraw: Vec<(RequestId, String)>,
+    /// Requests to raise, in this order.
+    pub raise: Vec<Raise>,
+}
+
+/// What follows from a change for a user's account in an app.
+///
+/// Nothing does for an account that is ignored, and for operations that the app's configuration does not name.
+pub fn raise(change: &Change<'_>, lane: &Lane) -> Raising {
+    if lane.account.as_ref().is_some_and(is_ignored) {
+        return Raising::default();
+    }
+    let judge = Judge::of(change);
+    let withdraw = judge.unwanted(lane);
+    let but: BTreeSet<RequestId> = withdraw.iter().map(|(id, _)| *id).collect();
+    let withdrawn: BTreeSet<Operation> =
+        lane.open.iter().filter(|open| but.contains(&open.id)).map(|open| open.operation).collect();
+    let account = lane.leaves(&but).filter(|account| !is_gone(account));
+    let named = |raise: &Raise| change.app.config.operations.contains(&raise.operation);
+    let raise = judge.operations(account.as_ref(), &withdrawn).into_iter().filter(named).collect();
+    Raising { withdraw, raise }
+}
+
+/// Changes to the user leave it alone.
+fn is_ignored(account: &Account) -> bool {
+    account.link_state == crate::LinkState::Ignored
+}
+
+/// What there is to know of a change.
+struct Judge<'a> {
+    change: &'a Change<'a>,
+    had: bool,
+    has: bool,
+    /// Whether an account of theirs is to be usable.
+    usable: bool,
+    /// Whether attributes changed that the app takes changes of.
+    touched: bool,
+}
+
+impl<'a> Judge<'a> {
+    fn of(change: &'a Change<'a>) -> Self {
+        Self {
+            change,
+            had: change.before.is_some_and(|before| change.app_before.grants(before)),
+            has: change.app.grants(change.user),
+            usable: change.user.active && !change.user.frozen,
+            touched: change.before.is_some_and(|before| touches(change.app, before, change.user)),
+        }
+    }
+
+    /// Requests that are not begun and contradict what is wanted now, or that are to be sealed anew.
+    fn unwanted(&self, lane: &Lane) -> Vec<(RequestId, String)> {
+        let unstarted = lane.unstarted();
+        unstarted.filter_map(|open| Some((open.id, self.why_not(open.operation)?.to_owned()))).collect()
+    }
+
+    fn why_not(&self, operation: Operation) -> Option<&'static str> {
+        let user = self.change.user;
+        match operation {
+            Operation::Create | Operation::Activate | Operation::Reactivate if !self.has => {
+                Some("the user has lost access to the app")
+            }
+            Operation::Create | Operation::Activate | Operation::Reactivate if !user.active => {
+                Some("the user has been disabled")
+            }
+            Operation::Create | Operation::Activate | Operation::Reactivate if user.frozen => {
+                Some("the user has been frozen")
+            }
+            Operation::Create | Operation::Update | Operation::Reactivate
+                if self.touched || self.change.reactivated =>
+            {
+                Some("the user has changed again")
+            }
+            Operation::Deactivate if self.has && user.active => Some("the user is to have an account again"),
+            Operation::Freeze if !user.frozen => Some("the user is frozen no longer"),
+            Operation::Unfreeze if user.frozen => Some("the user has been frozen again"),
+            _ => None,
+        }
+    }
+
+    /// What is to be done, given the account as open requests leave it, and what has just been withdrawn.
+    fn operations(&self, account: Option<&Account>, withdrawn: &BTreeSet<Operation>) -> Vec<Raise> {
+        let mut raise: Vec<Raise> = Vec::new();
+        let mut add = |event: DirectoryEvent, operation: Operation| raise.push(Raise { event, operation });
+        let (before, user) = (self.change.before, self.change.user);
+        let was = |of: fn(&User) -> bool| before.is_some_and(of);
+        let active = account.is_some_and(|account| account.status == Status::Active);
+        let frozen = account.is_some_and(|account| account.frozen);
+        // An account that was to be deactivated was not frozen with its user.
+        let deactivation_withdrawn = withdrawn.contains(&Operation::Deactivate);
+        if active && self.had && !self.has {
+            add(self.access_event(), Operation::Deactivate);
+        } else if active && was(|user| user.active) && !user.active {
+            add(DirectoryEvent::DisableUser, Operation::Deactivate);
+        } else if active && user.frozen && !frozen && (!was(|user| user.frozen) || deactivation_withdrawn) {
+            add(DirectoryEvent::FreezeUser, Operation::Freeze);
+        }
+        let unfrozen = was(|user| user.frozen) && !user.frozen;
+        if unfrozen && frozen {
+            add(DirectoryEvent::UnfreezeUser, Operation::Unfreeze);
+        }
+        // A freeze of the account alone is for a person to end.
+        let held = frozen && !unfrozen;
+        let returns = self.back(withdrawn).filter(|_| self.has && self.usable && !held);
+        let asserted = match returns {
+            Some((event, operation)) if !active => {
+                // Without an account there is nothing to activate: it is made. Their own deactivated one is brought
+                // back by what the event asks for.
+                let operation = if account.is_none() { Operation::Create } else { operation };
+                add(event, operation);
+                operation != Operation::Activate
+            }
+            _ => false,
+        };
+        let update = self.touched || self.change.reactivated || withdrawn.contains(&Operation::Update);
+        if update && account.is_some() && !asserted {
+            let reactivated = self.change.reactivated;
+            add(
+                if reactivated { DirectoryEvent::ReactivateUser } else { DirectoryEvent::UpdateUser },
+                Operation::Update,
+            );
+        }
+        raise
+    }
+
+    /// Why the user is to have a usable account from now on, and what brings a deactivated one back; none if nothing
+    /// has changed about that.
+    fn back(&self, withdrawn: &BTreeSet<Operation>) -> Option<(DirectoryEvent, Operation)> {
+        let (before, user) = (self.change.before, self.change.user);
+        let gives = |event: DirectoryEvent| row(event).gives.map(|operation| (event, operation));
+        if self.change.reactivated {
+            return gives(DirectoryEvent::ReactivateUser);
+        }
+        if !self.had && self.has {
+            return Some((self.access_event(), Operation::Create));
+        }
+        if before.is_some_and(|before| !before.active) && user.active {
+            return gives(DirectoryEvent::EnableUser);
+        }
+        if before.is_some_and(|before| before.frozen) && !user.frozen {
+            return Some((DirectoryEvent::UnfreezeUser, Operation::Activate));
+        }
+        // What was to bring the account back is sealed anew.
+        let again = [Operation::Create, Operation::Reactivate, Operation::Activate];
+        again
+            .into_iter()
+            .find(|operation| withdrawn.contains(operation))
+            .map(|again| (DirectoryEvent::UpdateUser, again))
+    }
+
+    /// The event that gave access or took it.
+    fn access_event(&self) -> DirectoryEvent {
+        let Change { app_before, app, before, user, .. } = self.change;
+        let Some(before) = before else { return DirectoryEvent::CreateUser };
+        let (with, by) = if self.has { (app, *user) } else { (app_before, *before) };
+        if app_before.profiles != app.profiles || app_before.permission_sets != app.permission_sets {
+            let by_profile = by
+                .profile
+                .as_ref()
+                .is_some_and(|profile| app_before.profiles.contains(profile) != app.profiles.contains(profile));
+            let event =
+                if by_profile { DirectoryEvent::AssignProfileToApp } else { DirectoryEvent::AssignPermissionSetToApp };
+            return event;
+        }
+        let by_profile = by.profile.as_ref().is_some_and(|profile| with.profiles.contains(profile));
+        if before.profile != user.profile && by_profile {
+            DirectoryEvent::ChangeUserProfile
+        } else if before.permission_sets != user.permission_sets {
+            DirectoryEvent::AssignPermissionSet
+        } else {
+            DirectoryEvent::UpdateUser
+        }
+    }
+}
+
+/// Whether attributes changed that the app's mapping uses and its configuration selects.
+fn touches(app: &App, before: &User, user: &User) -> bool {
+    let selected = |name: &str| app.config.update_on.as_ref().is_none_or(|selected| selected.contains(name));
+    let used = app.config.mapping.iter().flat_map(|rule| rule.value.holes());
+    used.filter(|name| selected(name)).any(|name| before.values(name) != user.values(name))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,208 @@
+//! The eleven events, row by row, and the cases in which they raise nothing.
+
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::testing::{account, app, user};
+use crate::{Situation, UserId};
+
+/// A user of profile `staff`, to which the app is granted, and what is to be changed of both.
+struct Case {
+    app_before: App,
+    app: App,
+    before: Option<User>,
+    user: User,
+    account: Option<Account>,
+    reactivated: bool,
+}
+
+fn case() -> Case {
+    let ada = User { email: Some("ada@example.com".to_owned()), ..user(1, "ada") };
+    Case {
+        app_before: app(),
+        app: app(),
+        before: Some(ada.clone()),
+        user: ada,
+        account: Some(Account { user: Some(UserId(1)), ..account(1, "x1", Some(1)) }),
+        reactivated: false,
+    }
+}
+
+fn deactivated(account: &Account) -> Account {
+    Account { status: Status::Deactivated, ..account.clone() }
+}
+
+impl Case {
+    fn without_account(self) -> Self {
+        Self { account: None, ..self }
+    }
+
+    fn with_deactivated(self) -> Self {
+        Self { account: self.account.as_ref().map(deactivated), ..self }
+    }
+
+    fn before(mut self, change: impl Fn(&mut User)) -> Self {
+        self.before.iter_mut().for_each(change);
+        self
+    }
+
+    fn after(mut self, change: impl FnOnce(&mut User)) -> Self {
+        change(&mut self.user);
+        self
+    }
+
+    fn app_before(mut self, change: impl Fn(&mut App)) -> Self {
+        change(&mut self.app_before);
+        self
+    }
+
+    fn app(mut self, change: impl Fn(&mut App)) -> Self {
+        change(&mut self.app);
+        self
+    }
+
+    fn raises(&self) -> Vec<(DirectoryEvent, Operation)> {
+        let change = Change {
+            app_before: &self.app_before,
+            app: &self.app,
+            before: self.before.as_ref(),
+            user: &self.user,
+            reactivated: self.reactivated,
+        };
+        let lane = Lane { account: self.account.clone(), open: Vec::new() };
+        let raising = raise(&change, &lane);
+        assert_eq!(raising.withdraw, [], "nothing is open");
+        raising.raise.iter().map(|raise| (raise.event, raise.operation)).collect()
+    }
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+#[test]
+fn each_event_raises_the_operation_of_its_row() {
+    use DirectoryEvent as E;
+    use Operation as O;
+    let vpn =
+        || case().app_before(|app| app.permission_sets = set(&["vpn"])).app(|app| app.permission_sets = set(&["vpn"]));
+    let guest = |user: &mut User| user.profile = Some("guest".to_owned());
+    let has_vpn = |user: &mut User| user.permission_sets = set(&["vpn"]);
+    let ungranted = |app: &mut App| app.profiles.clear();
+    let rows: Vec<(Case, E, O)> = vec![
+        (Case { before: None, ..case().without_account() }, E::CreateUser, O::Create),
+        (case().after(|user| user.email = Some("a@example.com".to_owned())), E::UpdateUser, O::Update),
+        (case().after(|user| user.active = false), E::DisableUser, O::Deactivate),
+        (case().before(|user| user.active = false).with_deactivated(), E::EnableUser, O::Activate),
+        (case().after(|user| user.frozen = true), E::FreezeUser, O::Freeze),
+        (
+            {
+                let mut case = case().before(|user| user.frozen = true);
+                case.account.as_mut().unwrap().frozen = true;
+                case
+            },
+            E::UnfreezeUser,
+            O::Unfreeze,
+        ),
+        (
+            Case { reactivated: true, ..case().before(|user| user.active = false).with_deactivated() },
+            E::ReactivateUser,
+            O::Reactivate,
+        ),
+        (case().before(guest).without_account(), E::ChangeUserProfile, O::Create),
+        (case().after(guest), E::ChangeUserProfile, O::Deactivate),
+        (vpn().before(guest).after(guest).after(has_vpn).without_account(), E::AssignPermissionSet, O::Create),
+        (vpn().before(guest).after(guest).before(has_vpn), E::AssignPermissionSet, O::Deactivate),
+        (case().app_before(ungranted).without_account(), E::AssignProfileToApp, O::Create),
+        (case().app(ungranted), E::AssignProfileToApp, O::Deactivate),
+        (
+            vpn()
+                .app_before(|app| app.permission_sets.clear())
+                .before(guest)
+                .after(guest)
+                .before(has_vpn)
+                .after(has_vpn)
+                .without_account(),
+            E::AssignPermissionSetToApp,
+            O::Create,
+        ),
+        (
+            vpn().app(|app| app.permission_sets.clear()).before(guest).after(guest).before(has_vpn).after(has_vpn),
+            E::AssignPermissionSetToApp,
+            O::Deactivate,
+        ),
+    ];
+    let mut seen = BTreeSet::new();
+    for (case, event, operation) in rows {
+        assert_eq!(case.raises(), [(event, operation)], "{event:?}");
+        let row = row(event);
+        assert!([row.gives, row.takes].contains(&Some(operation)), "{event:?} raises what its row does not name");
+        seen.insert(event);
+    }
+    assert_eq!(seen.len(), super::super::TABLE.len(), "an event has no row here");
+}
+
+#[test]
+fn losing_one_of_two_grants_raises_nothing() {
+    let both = |app: &mut App| app.permission_sets = set(&["vpn", "wifi"]);
+    let case = || case().app_before(both).app(both);
+    let has = |names: &'static [&'static str]| move |user: &mut User| user.permission_sets = set(names);
+    let guest = |user: &mut User| user.profile = None;
+    assert_eq!(case().before(has(&["vpn"])).after(guest).after(has(&["vpn"])).raises(), []);
+    assert_eq!(case().before(has(&["vpn"])).raises(), [], "the profile still grants it");
+    let without_profile = case().before(guest).after(guest);
+    assert_eq!(without_profile.before(has(&["vpn", "wifi"])).after(has(&["wifi"])).raises(), []);
+    assert_eq!(case().before(has(&["vpn"])).after(has(&["vpn"])).app(|app| app.profiles.clear()).raises(), []);
+}
+
+#[test]
+fn only_attributes_that_are_mapped_and_selected_raise_an_update() {
+    let renamed = || case().after(|user| user.first_name = Some("Augusta".to_owned()));
+    assert_eq!(renamed().raises(), [(DirectoryEvent::UpdateUser, Operation::Update)]);
+    assert_eq!(renamed().app(|app| app.config.update_on = Some(set(&["email"]))).raises(), []);
+    assert_eq!(renamed().app(|app| app.config.update_on = Some(set(&["first_name"]))).raises().len(), 1);
+    assert_eq!(case().after(|user| user.manager = Some(UserId(9))).raises(), [], "it is not mapped");
+    let free = |user: &mut User| drop(user.attributes.insert("team".to_owned(), vec!["red".to_owned()]));
+    assert_eq!(case().after(free).raises(), [], "it is not mapped");
+    assert_eq!(renamed().without_account().raises(), [], "there is nothing to update");
+}
+
+#[test]
+fn ignored_accounts_are_left_alone_and_operations_that_are_off_raise_nothing() {
+    let ignored = || {
+        let mut case = case();
+        case.account.as_mut().unwrap().set_situation(Situation::Excluded);
+        case
+    };
+    assert_eq!(ignored().after(|user| user.active = false).raises(), []);
+    assert_eq!(ignored().after(|user| user.email = None).raises(), []);
+    let off = |app: &mut App| app.config.operations.retain(|operation| *operation != Operation::Deactivate);
+    assert_eq!(case().app(off).after(|user| user.active = false).raises(), []);
+    assert_eq!(case().after(|user| user.active = false).raises().len(), 1, "its twin");
+}
+
+#[test]
+fn a_create_for_somebody_with_a_deactivated_account_is_one_that_brings_it_back() {
+    let gained = case().before(|user| user.profile = None).with_deactivated();
+    assert_eq!(gained.raises(), [(DirectoryEvent::ChangeUserProfile, Operation::Create)]);
+    let active = case().before(|user| user.profile = None);
+    assert_eq!(active.raises(), [], "there is an account that can be used");
+}
+
+#[test]
+fn nobody_who_may_not_sign_in_gets_an_account_before_they_may() {
+    let made = |change: fn(&mut User)| Case { before: None, ..case().without_account() }.after(change);
+    assert_eq!(made(|user| user.active = false).raises(), []);
+    assert_eq!(made(|user| user.frozen = true).raises(), []);
+    let enabled = case().before(|user| user.active = false).without_account();
+    assert_eq!(enabled.raises(), [(DirectoryEvent::EnableUser, Operation::Create)]);
+    let unfrozen = case().before(|user| user.frozen = true).without_account();
+    assert_eq!(unfrozen.raises(), [(DirectoryEvent::UnfreezeUser, Operation::Create)]);
+}
+
+#[test]
+fn an_account_frozen_by_itself_is_for_a_person_to_end() {
+    let mut frozen = case().before(|user| user.active = false).with_deactivated();
+    frozen.account.as_mut().unwrap().frozen = true;
+    assert_eq!(frozen.raises(), []);
+}

@@ -1,0 +1,19 @@
+//! Requests that the guard against mass changes holds: what follows when somebody consents to the mass.
+
+use super::open::first_state;
+use super::{Draft, Refused, Transition};
+use crate::{Actor, Approval, Level, State};
+
+/// It goes on as if it had not been held: to its approval, if it needs one.
+pub(super) fn release(draft: Draft, by: &Actor) -> Result<Transition, Refused> {
+    let mut draft = draft.only_in(&[State::New])?;
+    if draft.after.held.take().is_none() {
+        return draft.refuse("nothing holds it");
+    }
+    if draft.before.approval == Approval::Required {
+        draft.note(Level::Info, format!("released by {by}: waits for approval"));
+        return Ok(draft.finish());
+    }
+    let (to, now) = (first_state(draft.before.operation), draft.now());
+    Ok(draft.go(to, by, "released")?.due_at(now).finish())
+}
