@@ -9,6 +9,7 @@ mod connector;
 mod correlation;
 pub mod events;
 mod ids;
+pub mod job;
 pub mod lifecycle;
 pub mod linking;
 pub mod links;
@@ -35,6 +36,7 @@ pub use connector::{
 };
 pub use correlation::Correlation;
 pub use ids::{AccountId, AppId, BadId, Digest, JobId, RequestId, UserId};
+pub use job::{Job, JobState};
 pub use linking::{LinkRule, Normalisation};
 pub use mapping::{BadTemplate, MappingRule, Template, USERNAME};
 pub use masks::{MASK, Masks};

@@ -11,8 +11,8 @@ pub use connectors::{
     RowVerdict,
 };
 pub use records::{
-    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, ListPage, RememberedAnswer,
-    RequestFigures, RequestQuery, Sequence, StagedRun, Token, Versioned,
+    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
+    RememberedAnswer, RequestFigures, RequestQuery, Sequence, StagedRun, Token, Versioned,
 };
 pub use store::{Store, StoreError};
 

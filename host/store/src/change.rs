@@ -2,7 +2,7 @@
 //! itself. It never reads or writes a store; both stores ask it, so that they refuse alike.
 
 use gatehouse_core::ports::{ChangeSet, StoreError, Token, Versioned};
-use gatehouse_core::{Account, App, Connector, Group, PermissionSet, Profile, Request, User};
+use gatehouse_core::{Account, App, Connector, Group, Job, PermissionSet, Profile, Request, User};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
@@ -40,6 +40,7 @@ kept! {
     Token: token => format!("token `{}`", token.name);
     Account: account => format!("account {}", account.id);
     Request: request => format!("request {}", request.id);
+    Job: job => format!("job {}", job.id);
 }
 
 /// A record that is to be written, and the one it replaces.
@@ -95,12 +96,15 @@ pub(crate) fn sound(changes: &ChangeSet) -> Result<(), StoreError> {
     let accounts = changes.accounts.iter().map(|v| v.record.id);
     once(accounts.chain(changes.remove_accounts.iter().copied()), "account")?;
     once(changes.requests.iter().map(|v| v.record.id), "request")?;
+    once(changes.jobs.iter().map(|v| v.record.id), "job")?;
     let forgotten = changes.forget_answers.iter().map(|(_, key)| key);
     once(changes.idempotency.iter().map(|answer| &answer.key).chain(forgotten), "idempotency key")?;
     changes.accounts.iter().try_for_each(|v| account_is_sound(&v.record))?;
     let removed = |app| changes.remove_apps.contains(app);
     let accounts = changes.accounts.iter().map(|v| &v.record.app);
-    match accounts.chain(changes.requests.iter().map(|v| &v.record.app)).find(|app| removed(app)) {
+    let requests = changes.requests.iter().map(|v| &v.record.app);
+    let jobs = changes.jobs.iter().map(|v| &v.record.app);
+    match accounts.chain(requests).chain(jobs).find(|app| removed(app)) {
         Some(app) => Err(invalid(format!("{app} is removed by the change that writes into it"))),
         None => Ok(()),
     }

@@ -13,6 +13,7 @@ pub(crate) enum List {
     /// The log of the request with this number.
     Log(u64),
     Audit,
+    Jobs,
 }
 
 impl List {
@@ -25,6 +26,7 @@ impl List {
             Self::Requests => "r".to_owned(),
             Self::Log(request) => format!("l{request:x}-"),
             Self::Audit => "t".to_owned(),
+            Self::Jobs => "j".to_owned(),
         }
     }
 
@@ -69,7 +71,7 @@ mod tests {
     #[test]
     fn a_cursor_comes_back_as_its_number() {
         let users = [List::Users, List::ProfileUsers, List::PermissionSetUsers];
-        for list in users.into_iter().chain([List::Accounts, List::Requests, List::Log(7), List::Audit]) {
+        for list in users.into_iter().chain([List::Accounts, List::Requests, List::Log(7), List::Audit, List::Jobs]) {
             assert_eq!(list.position(Some(&list.cursor(0x2a))).unwrap(), Some(0x2a), "{list:?}");
         }
         assert_eq!(List::Users.position(None).unwrap(), None);

@@ -11,7 +11,7 @@ mod credentials;
 mod directory;
 mod fault;
 mod groups;
-mod job;
+mod jobs;
 mod ledger;
 mod merge;
 mod open;
@@ -26,6 +26,7 @@ mod requests;
 mod restore;
 mod shared;
 mod tables;
+mod task;
 mod telemetry;
 mod transaction;
 mod unique;
@@ -41,7 +42,6 @@ use counters::Counters;
 use fault::{Fault, Outcome};
 use gatehouse_core::ports::StoreError;
 use jiff::Timestamp;
-use job::{Job, Reply};
 use open::Opened;
 use recovery::Recovery;
 use redb::{ReadTransaction, ReadableDatabase};
@@ -51,6 +51,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use task::{Reply, Task};
 use tokio::sync::oneshot;
 use writer::Writer;
 
@@ -63,7 +64,7 @@ pub struct RedbStore {
     /// Of now: it may have been rotated since the store was opened.
     master: Arc<RwLock<MasterKey>>,
     /// Gone once the store is being dropped.
-    jobs: Option<Sender<Job>>,
+    jobs: Option<Sender<Task>>,
     writer: Option<JoinHandle<()>>,
     /// Held by what reads the whole file, and by what replaces it: a compaction waits for a backup, and a backup for it.
     whole: Arc<tokio::sync::Mutex<()>>,
@@ -115,7 +116,7 @@ impl RedbStore {
     /// # Errors
     /// The store is unavailable, or a credential was altered and does not open. Nothing was changed.
     pub async fn rotate_master_key(&self, new: MasterKey) -> Result<(), StoreError> {
-        self.write(|reply| Job::Rotate(new, reply)).await
+        self.write(|reply| Task::Rotate(new, reply)).await
     }
 
     /// Copies the present state into a backup, a new file, while everything goes on. It is restored under the same
@@ -161,7 +162,7 @@ impl RedbStore {
     pub async fn adopt(&self, staged: Staged) -> Result<(), StoreError> {
         let Staged { store, file, .. } = staged;
         drop(store);
-        self.write(|reply| Job::Adopt(file.0.clone(), reply)).await
+        self.write(|reply| Task::Adopt(file.0.clone(), reply)).await
     }
 
     /// Gives back the space in the file that nothing uses any more. Whoever writes waits meanwhile; whoever reads goes
@@ -171,11 +172,11 @@ impl RedbStore {
     /// No space for the copy, or the disk refused; the store is as it was.
     pub async fn compact(&self) -> Result<Compacted, StoreError> {
         let whole = self.whole.clone().lock_owned().await;
-        self.write(|reply| Job::Compact(whole, reply)).await
+        self.write(|reply| Task::Compact(whole, reply)).await
     }
 
     /// Has the writer do something: durable when it answers.
-    async fn write<T>(&self, job: impl FnOnce(Reply<T>) -> Job) -> Result<T, StoreError> {
+    async fn write<T>(&self, job: impl FnOnce(Reply<T>) -> Task) -> Result<T, StoreError> {
         let stopped = || {
             StoreError::Unavailable("the store's writer has stopped: see the log, then restart Gatehouse".to_owned())
         };
@@ -207,7 +208,7 @@ impl RedbStore {
             && let Some(jobs) = &self.jobs
         {
             // Should the writer have stopped, every commit says so.
-            let _ = jobs.send(Job::Recover);
+            let _ = jobs.send(Task::Recover);
         }
         outcome.map_err(StoreError::from)
     }

@@ -8,8 +8,8 @@ mod port;
 
 use gatehouse_core::ports::{CredentialRecord, Sequence, Token};
 use gatehouse_core::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, LogEntry, PermissionSet, Profile, Request,
-    RequestId, StagingRow, Subject, User, UserId,
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet,
+    Profile, Request, RequestId, StagingRow, Subject, User, UserId,
 };
 use jiff::Timestamp;
 use lanes::LaneClaim;
@@ -38,6 +38,7 @@ struct Kept {
     requests: BTreeMap<RequestId, Request>,
     staging: BTreeMap<(RequestId, u64), StagingRow>,
     log: BTreeMap<RequestId, Vec<LogEntry>>,
+    jobs: BTreeMap<JobId, Job>,
     audit: Vec<AuditRecord>,
     idempotency: BTreeMap<String, (Timestamp, serde_json::Value)>,
     epoch: u64,

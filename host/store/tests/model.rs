@@ -6,11 +6,11 @@ mod common;
 
 use common::*;
 use gatehouse_core::ports::{
-    AccountQuery, ChangeSet, Claim, ClaimLimits, Fence, RequestQuery, Sequence, Store, StoreError, Versioned,
+    AccountQuery, ChangeSet, Claim, ClaimLimits, Fence, JobQuery, RequestQuery, Sequence, Store, StoreError, Versioned,
 };
 use gatehouse_core::{
-    Account, AccountId, App, AppId, Digest, LinkState, Operation, Request, RequestId, Situation, State, Subject, User,
-    UserId,
+    Account, AccountId, App, AppId, Digest, JobId, JobState, LinkState, Operation, Request, RequestId, Situation,
+    State, Subject, User, UserId,
 };
 use gatehouse_store::{MemoryStore, RedbStore};
 use proptest::prelude::*;
@@ -69,6 +69,7 @@ enum Part {
     Staging(u64, u64),
     Truncate(u64, u64),
     Log(u64),
+    Job(u64, u64, usize, Expect),
     Audit,
     Idempotency(u8),
     Forget(u8, i64),
@@ -127,6 +128,7 @@ fn part() -> impl Strategy<Value = Part> {
         2 => (1..12_u64, 0..4_u64).prop_map(|(run, no)| Part::Staging(run, no)),
         1 => (1..12_u64, 0..4_u64).prop_map(|(run, from)| Part::Truncate(run, from)),
         2 => (1..12_u64).prop_map(Part::Log),
+        2 => (1..5_u64, 1..4_u64, 0..JobState::ALL.len(), expect()).prop_map(|(i, a, s, e)| Part::Job(i, a, s, e)),
         1 => Just(Part::Audit),
         1 => (0..4_u8).prop_map(Part::Idempotency),
         1 => (0..4_u8, 0..4_i64).prop_map(|(n, second)| Part::Forget(n, second)),
@@ -135,7 +137,8 @@ fn part() -> impl Strategy<Value = Part> {
 
 fn step() -> impl Strategy<Value = Step> {
     let parts = prop::collection::vec(part(), 1..5);
-    let sequence = prop::sample::select(vec![Sequence::User, Sequence::App, Sequence::Account, Sequence::Request]);
+    let sequence =
+        prop::sample::select(vec![Sequence::User, Sequence::App, Sequence::Account, Sequence::Request, Sequence::Job]);
     prop_oneof![
         12 => (parts, prop::option::weighted(0.4, 0..6_usize), prop::option::of(0..200_i64))
             .prop_map(|(parts, fence, keep)| Step::Commit(parts, fence, keep)),
@@ -207,6 +210,13 @@ async fn add(store: &dyn Store, part: &Part, changes: &mut ChangeSet) {
         Part::Staging(run, no) => changes.staging.push((RequestId(*run), row(*no))),
         Part::Truncate(run, from) => changes.truncate_staging.push((RequestId(*run), *from)),
         Part::Log(id) => changes.log.push((RequestId(*id), line(&format!("line {id}")))),
+        Part::Job(id, app, state, expect) => {
+            let there = store.job(JobId(*id)).await.unwrap();
+            // A job stays with its app.
+            let app = there.as_ref().map_or(*app, |job| job.app.0);
+            let job = job(*id, app, JobState::ALL[*state]);
+            changes.jobs.push(versioned(job, there.map(|job| job.version), *expect));
+        }
         Part::Audit => changes.audit.push(audit("something")),
         Part::Idempotency(n) => {
             changes.idempotency.push(remembered(&format!("k{n}"), i64::from(*n % 2), serde_json::json!({"n": n})));
@@ -282,6 +292,8 @@ async fn everything(store: &dyn Store) -> Vec<String> {
         store.tokens(),
         store.audit(None, 99),
         store.audit(None, 1),
+        store.jobs(&JobQuery { limit: 99, ..JobQuery::default() }),
+        store.jobs(&JobQuery { state: Some(JobState::Running), limit: 2, ..JobQuery::default() }),
         store.staged_runs(None, 99),
         store.staged_runs(Some(RequestId(4)), 2),
         store.answers_before(at(1), 99),
@@ -293,6 +305,8 @@ async fn everything(store: &dyn Store) -> Vec<String> {
     for n in 0..4_u64 {
         see!(store.app_by_name(&format!("app{n}")), store.idempotent(&format!("k{n}")));
         see!(store.oldest_unsettled(AppId(n)), store.review_count());
+        see!(store.lane(AppId(n), Subject::User(UserId(1))), store.lane(AppId(1), Subject::User(UserId(n))));
+        see!(store.jobs(&JobQuery { app: Some(AppId(n)), limit: 1, ..JobQuery::default() }), store.job(JobId(n)));
         see!(store.account_counts(AppId(n)), store.component(Digest([n as u8; 32])));
         let external_ids = ["x0", "x1", "x2", "x3"].map(str::to_owned);
         see!(store.accounts_by_external_id(AppId(n), &external_ids));

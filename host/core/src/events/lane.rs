@@ -14,12 +14,9 @@ pub struct Lane {
     pub open: Vec<Request>,
 }
 
-/// Whether nothing of a request that an event raised has been begun: then a later event may withdraw it.
+/// Whether nothing of a request has been begun: then a later event may withdraw it.
 pub fn is_unstarted(request: &Request) -> bool {
-    request.event.is_some()
-        && request.attempts.is_empty()
-        && request.steps_done == 0
-        && matches!(request.state, State::New | State::Requested)
+    request.attempts.is_empty() && request.steps_done == 0 && matches!(request.state, State::New | State::Requested)
 }
 
 impl Lane {

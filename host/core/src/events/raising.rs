@@ -3,7 +3,7 @@
 
 use super::lane::{Lane, is_gone};
 use super::table::{DirectoryEvent, row};
-use crate::{Account, App, Operation, RequestId, User};
+use crate::{Account, App, Operation, Request, RequestId, State, User};
 use gatehouse_schema::Status;
 use std::collections::BTreeSet;
 
@@ -72,14 +72,21 @@ struct Judge<'a> {
     usable: bool,
     /// Whether attributes changed that the app takes changes of.
     touched: bool,
+    /// Whether access is taken away, for the time being or for good.
+    takes: bool,
 }
 
 impl<'a> Judge<'a> {
     fn of(change: &'a Change<'a>) -> Self {
+        let had = change.before.is_some_and(|before| change.app_before.grants(before));
+        let has = change.app.grants(change.user);
+        let user = change.user;
+        let barred = |before: &User| (before.active && !user.active) || (!before.frozen && user.frozen);
         Self {
             change,
-            had: change.before.is_some_and(|before| change.app_before.grants(before)),
-            has: change.app.grants(change.user),
+            had,
+            has,
+            takes: (had && !has) || change.before.is_some_and(barred),
             usable: change.user.active && !change.user.frozen,
             touched: change.before.is_some_and(|before| touches(change.app, before, change.user)),
         }
@@ -87,8 +94,25 @@ impl<'a> Judge<'a> {
 
     /// Requests that are not begun and contradict what is wanted now, or that are to be sealed anew.
     fn unwanted(&self, lane: &Lane) -> Vec<(RequestId, String)> {
-        let unstarted = lane.unstarted();
-        unstarted.filter_map(|open| Some((open.id, self.why_not(open.operation)?.to_owned()))).collect()
+        let why = |open: &Request| match open.event {
+            Some(_) => self.why_not(open.operation),
+            None => self.why_not_by_hand(open),
+        };
+        let why = |open: &Request| self.why_behind(open).or_else(|| why(open));
+        lane.unstarted().filter_map(|open| Some((open.id, why(open)?.to_owned()))).collect()
+    }
+
+    /// What waits for a person must not hold up what takes access away: it is asked for anew, behind that.
+    fn why_behind(&self, open: &Request) -> Option<&'static str> {
+        let waits = open.state == State::New && open.operation == Operation::Update;
+        (waits && self.takes).then_some("what takes access away goes first")
+    }
+
+    /// What somebody asked for by hand is withdrawn only where it would let somebody in who may not.
+    fn why_not_by_hand(&self, open: &Request) -> Option<&'static str> {
+        let lets_in = matches!(open.operation, Operation::Create | Operation::Activate | Operation::Reactivate);
+        let may_not = !self.has || !self.usable;
+        if lets_in && may_not && self.takes { self.why_not(open.operation) } else { None }
     }
 
     fn why_not(&self, operation: Operation) -> Option<&'static str> {

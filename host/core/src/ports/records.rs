@@ -1,8 +1,9 @@
 //! What is handed to the store and what it gives: changes, claims, queries, and the few records that are its own.
 
 use crate::{
-    Account, AccountId, App, AppId, AuditRecord, AuthScheme, Connector, Digest, Group, LinkState, LogEntry, Operation,
-    Origin, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, State, Subject, User, UserId,
+    Account, AccountId, App, AppId, AuditRecord, AuthScheme, Connector, Digest, Group, Job, JobState, LinkState,
+    LogEntry, Operation, Origin, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, State, Subject,
+    User, UserId,
 };
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -102,6 +103,8 @@ pub struct ChangeSet {
     pub remove_accounts: Vec<AccountId>,
     /// Requests. Their `due` puts them into the queue, or takes them out of it.
     pub requests: Vec<Versioned<Request>>,
+    /// Jobs.
+    pub jobs: Vec<Versioned<Job>>,
     /// Staging rows, new or replaced.
     pub staging: Vec<(RequestId, StagingRow)>,
     /// Runs whose staging rows from this number on are to go (a collection that starts again: 0).
@@ -183,6 +186,8 @@ pub enum Sequence {
     Account,
     /// For requests.
     Request,
+    /// For jobs.
+    Job,
 }
 
 /// Part of a list, and how to go on.
@@ -214,6 +219,19 @@ pub struct AccountQuery {
     pub situation: Option<Situation>,
     /// Of this user.
     pub user: Option<UserId>,
+    /// From the `next` of an earlier page.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Which jobs. Filters that are none let everything through. Newest first.
+#[derive(Clone, Debug, Default)]
+pub struct JobQuery {
+    /// Of this app.
+    pub app: Option<AppId>,
+    /// In this state.
+    pub state: Option<JobState>,
     /// From the `next` of an earlier page.
     pub after: Option<String>,
     /// At most so many.

@@ -4,12 +4,12 @@
 //! (invariant 2), and every expected version is checked before anything is written.
 
 use super::records::{
-    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, ListPage, RequestFigures,
-    RequestQuery, Sequence, StagedRun, Token,
+    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
+    RequestFigures, RequestQuery, Sequence, StagedRun, Token,
 };
 use crate::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, LogEntry, PermissionSet, Profile, Request,
-    RequestId, Situation, StagingRow, User, UserId,
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet,
+    Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserId,
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -190,6 +190,8 @@ pub trait Store: Send + Sync {
     async fn request(&self, id: RequestId) -> Result<Option<Request>, StoreError>;
     /// Requests.
     async fn requests(&self, query: &RequestQuery) -> Result<ListPage<Request>, StoreError>;
+    /// The unsettled requests of an app about a subject, in the order of their numbers: that in which they run.
+    async fn lane(&self, app: AppId, subject: Subject) -> Result<Vec<Request>, StoreError>;
     /// The lowest number of an unsettled request of an app.
     async fn oldest_unsettled(&self, app: AppId) -> Result<Option<RequestId>, StoreError>;
     /// How many requests are in review: as `requests` with `needs_review` lists them, and cheap.
@@ -207,6 +209,11 @@ pub trait Store: Send + Sync {
     async fn staging(&self, run: RequestId, from: u64, limit: usize) -> Result<Vec<StagingRow>, StoreError>;
     /// Runs that have staging rows, by number, after this one, without looking at the rows in between.
     async fn staged_runs(&self, after: Option<RequestId>, limit: usize) -> Result<Vec<StagedRun>, StoreError>;
+
+    /// One job.
+    async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
+    /// Jobs.
+    async fn jobs(&self, query: &JobQuery) -> Result<ListPage<Job>, StoreError>;
 
     /// The audit trail, newest first.
     async fn audit(&self, after: Option<&str>, limit: usize) -> Result<ListPage<AuditRecord>, StoreError>;

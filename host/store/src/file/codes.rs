@@ -2,7 +2,7 @@
 //! none is ever reused.
 
 use super::tables::Lane;
-use gatehouse_core::{AppId, LinkState, Operation, Situation, State, Subject};
+use gatehouse_core::{AppId, JobState, LinkState, Operation, Situation, State, Subject};
 
 pub(super) fn situation(situation: Situation) -> u8 {
     match situation {
@@ -38,6 +38,16 @@ pub(super) fn state(state: State) -> u8 {
         State::Retried => 10,
         State::ManuallyCompleted => 11,
         State::Cancelled => 12,
+    }
+}
+
+pub(super) fn job_state(state: JobState) -> u8 {
+    match state {
+        JobState::Counting => 1,
+        JobState::Held => 2,
+        JobState::Running => 3,
+        JobState::Completed => 4,
+        JobState::Cancelled => 5,
     }
 }
 
@@ -86,6 +96,7 @@ mod tests {
         distinct(Situation::ALL.into_iter().map(situation).collect());
         distinct(State::ALL.into_iter().map(state).chain([IN_REVIEW]).collect());
         distinct(Operation::ALL.into_iter().map(operation).collect());
+        distinct(JobState::ALL.into_iter().map(job_state).collect());
     }
 
     #[test]

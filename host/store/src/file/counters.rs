@@ -9,12 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The numbers to hand out next.
 #[derive(Debug)]
-pub(super) struct Counters([AtomicU64; 4]);
+pub(super) struct Counters([AtomicU64; SEQUENCES.len()]);
 
 impl Counters {
     pub fn load(db: &Database) -> Outcome<Self> {
         let meta = db.begin_read()?.open_table(META)?;
-        let mut next = [1; 4];
+        let mut next = [1; SEQUENCES.len()];
         for (next, sequence) in next.iter_mut().zip(SEQUENCES) {
             *next = number(&meta, counter(sequence))?.max(1);
         }
@@ -50,6 +50,7 @@ impl Counters {
             Sequence::App => &self.0[1],
             Sequence::Account => &self.0[2],
             Sequence::Request => &self.0[3],
+            Sequence::Job => &self.0[4],
         }
     }
 }

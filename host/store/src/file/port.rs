@@ -1,17 +1,17 @@
 //! The store's trait on the embedded file: every call handed to where it is done. It never holds any logic itself.
 
-use super::job::Job;
+use super::task::Task;
 use super::telemetry::Passages;
 use super::transaction::ClaimCall;
-use super::{RedbStore, accounts, credentials, directory, groups, ledger, queue, registry, request_lists};
+use super::{RedbStore, accounts, credentials, directory, groups, jobs, ledger, queue, registry, request_lists};
 use async_trait::async_trait;
 use gatehouse_core::ports::{
-    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, ListPage, RequestFigures,
-    RequestQuery, Sequence, StagedRun, Store, StoreError, Token,
+    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
+    RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token,
 };
 use gatehouse_core::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, LogEntry, PermissionSet, Profile, Request,
-    RequestId, Situation, StagingRow, User, UserId,
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet,
+    Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserId,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ type Answer<T> = Result<T, StoreError>;
 impl Store for RedbStore {
     async fn commit(&self, changes: ChangeSet) -> Answer<()> {
         let passages = Passages::of(&changes);
-        self.write(|reply| Job::Commit(Box::new(changes), reply)).await?;
+        self.write(|reply| Task::Commit(Box::new(changes), reply)).await?;
         passages.count();
         Ok(())
     }
@@ -47,11 +47,11 @@ impl Store for RedbStore {
             return Ok(Vec::new());
         }
         let call = ClaimCall { now, lease, incarnation: incarnation.to_owned(), limits: limits.clone() };
-        self.write(|reply| Job::Claim(call, reply)).await
+        self.write(|reply| Task::Claim(call, reply)).await
     }
 
     async fn release(&self, fence: Fence) -> Answer<()> {
-        self.write(|reply| Job::Release(fence, reply)).await
+        self.write(|reply| Task::Release(fence, reply)).await
     }
 
     async fn next_due(&self) -> Answer<Option<Timestamp>> {
@@ -194,6 +194,10 @@ impl Store for RedbStore {
         self.list(move |txn| request_lists::requests(txn, &query)).await
     }
 
+    async fn lane(&self, app: AppId, subject: Subject) -> Answer<Vec<Request>> {
+        self.look_up(|txn| request_lists::lane(txn, app, subject))
+    }
+
     async fn oldest_unsettled(&self, app: AppId) -> Answer<Option<RequestId>> {
         self.look_up(|txn| request_lists::oldest_unsettled(txn, app))
     }
@@ -217,6 +221,15 @@ impl Store for RedbStore {
 
     async fn staged_runs(&self, after: Option<RequestId>, limit: usize) -> Answer<Vec<StagedRun>> {
         self.list(move |txn| request_lists::staged_runs(txn, after, limit)).await
+    }
+
+    async fn job(&self, id: JobId) -> Answer<Option<Job>> {
+        self.look_up(|txn| jobs::job(txn, id))
+    }
+
+    async fn jobs(&self, query: &JobQuery) -> Answer<ListPage<Job>> {
+        let query = query.clone();
+        self.list(move |txn| jobs::jobs(txn, &query)).await
     }
 
     async fn audit(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<AuditRecord>> {

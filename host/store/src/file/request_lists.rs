@@ -6,7 +6,7 @@ use super::merge::Merge;
 use super::record::{decode, fetch, fetch_indexed};
 use super::registry::app_ids;
 use super::tables::{
-    APPS, READY, REQUEST_COUNTS, REQUEST_LOG, REQUESTS, REQUESTS_BY_RUN, REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT,
+    APPS, LANES, READY, REQUEST_COUNTS, REQUEST_LOG, REQUESTS, REQUESTS_BY_RUN, REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT,
     REQUESTS_IN_REVIEW, Record, STAGING,
 };
 use crate::cursor::List;
@@ -111,6 +111,14 @@ fn page(
             && (!query.needs_review || request.is_in_review())
     });
     List::Requests.page(matching.map(|request| request.map(|request| (request.id.0, request))), query.limit)
+}
+
+/// The unsettled requests of a lane, in order.
+pub(super) fn lane(txn: &ReadTransaction, app: AppId, subject: Subject) -> Outcome<Vec<Request>> {
+    let (app, kind, number) = codes::lane(app, subject);
+    let (lanes, requests) = (txn.open_table(LANES)?, txn.open_table(REQUESTS)?);
+    let open = lanes.range((app, kind, number, 0)..=(app, kind, number, u64::MAX))?;
+    open.map(|entry| fetch_indexed(&requests, entry?.0.value().3)).collect()
 }
 
 /// The lowest number of an unsettled request: the first of each state and operation is looked at.

@@ -112,6 +112,10 @@ tables! {
     /// The claim on each lane.
     CLAIMS: (u64, u8, u64) => Record;
 
+    JOBS: u64 => Record;
+    /// App, state, job.
+    JOBS_BY_STATE: (u64, u8, u64) => ();
+
     AUDIT: u64 => Record;
     IDEMPOTENCY: &'static str => Record;
     /// When an answer was remembered, in nanoseconds since 1970, and its key.

@@ -6,6 +6,7 @@ use super::credentials::Credentials;
 use super::directory::{Directory, DirectoryChanges, DirectoryPart};
 use super::fault::{Fault, Outcome};
 use super::groups::{GroupChanges, Groups};
+use super::jobs::{JobChanges, Jobs};
 use super::ledger::{EPOCH, FENCE, Ledger};
 use super::registry::{Registry, RegistryChanges};
 use super::requests::{RequestChanges, Requests, Rows};
@@ -29,6 +30,7 @@ pub(super) struct Tables<'t> {
     credentials: Credentials<'t>,
     accounts: Accounts<'t>,
     requests: Requests<'t>,
+    jobs: Jobs<'t>,
     ledger: Ledger<'t>,
 }
 
@@ -41,6 +43,7 @@ struct Checked {
     credentials: (Vec<(CredentialRecord, SecretString)>, Vec<String>),
     accounts: AccountChanges,
     requests: RequestChanges,
+    jobs: JobChanges,
     remove_apps: Vec<AppId>,
     audit: Vec<AuditRecord>,
     idempotency: Vec<RememberedAnswer>,
@@ -71,6 +74,7 @@ impl<'t> Tables<'t> {
             credentials: Credentials::open(txn)?,
             accounts: Accounts::open(txn)?,
             requests: Requests::open(txn)?,
+            jobs: Jobs::open(txn)?,
             ledger: Ledger::open(txn)?,
         })
     }
@@ -83,6 +87,7 @@ impl<'t> Tables<'t> {
             (Sequence::App, checked.registry.highest_app()),
             (Sequence::Account, checked.accounts.highest()),
             (Sequence::Request, checked.requests.highest()),
+            (Sequence::Job, checked.jobs.highest()),
         ];
         let used: Vec<_> = used.into_iter().filter_map(|(sequence, highest)| Some((sequence, highest?))).collect();
         used.iter().try_for_each(|(sequence, number)| self.ledger.used(*sequence, *number))?;
@@ -108,7 +113,8 @@ impl<'t> Tables<'t> {
         let accounts = self.accounts.check(changes.accounts, &changes.remove_accounts)?;
         let rows = Rows { staging: changes.staging, truncate_staging: changes.truncate_staging, log: changes.log };
         let requests = self.requests.check(changes.requests, rows, release, gone)?.extending(extend);
-        let apps: BTreeSet<AppId> = accounts.apps().chain(requests.apps()).collect();
+        let jobs = self.jobs.check(changes.jobs)?;
+        let apps: BTreeSet<AppId> = accounts.apps().chain(requests.apps()).chain(jobs.apps()).collect();
         for app in apps {
             if !registry.writes_app(app) && !self.registry.has_app(app)? {
                 return Err(invalid(format!("app {app} is not there")).into());
@@ -122,6 +128,7 @@ impl<'t> Tables<'t> {
             credentials: (changes.credentials, changes.remove_credentials),
             accounts,
             requests,
+            jobs,
             remove_apps: changes.remove_apps,
             audit: changes.audit,
             idempotency: changes.idempotency,
@@ -140,9 +147,11 @@ impl<'t> Tables<'t> {
         self.credentials.apply(key, checked.credentials.0, checked.credentials.1)?;
         self.accounts.apply(&checked.accounts)?;
         self.requests.apply(checked.requests)?;
+        self.jobs.apply(&checked.jobs)?;
         for app in checked.remove_apps {
             self.accounts.remove_app(app)?;
             self.requests.remove_app(app)?;
+            self.jobs.remove_app(app)?;
         }
         self.ledger.forget(checked.forget_answers)?;
         self.ledger.apply(checked.audit, checked.idempotency)

@@ -5,7 +5,6 @@ use super::compact::{self, Compacted};
 use super::counters::Counters;
 use super::credentials::no_randomness;
 use super::fault::{Fault, Outcome, disk};
-use super::job::{Done, Job};
 use super::ledger::{FENCE, number};
 use super::open::{DATA_KEY, OpenOptions, open_again, open_existing};
 use super::place::{self, rename};
@@ -13,6 +12,7 @@ use super::recovery::Recovery;
 use super::restore::go_on_from;
 use super::shared::{Condition, Shared, guarded};
 use super::tables::META;
+use super::task::{Done, Task};
 use super::telemetry;
 use super::transaction::Tables;
 use crate::vault::{DataKey, MasterKey};
@@ -62,7 +62,7 @@ impl Writer {
     }
 
     /// Works until every sender is gone.
-    pub fn run(mut self, jobs: &Receiver<Job>) {
+    pub fn run(mut self, jobs: &Receiver<Task>) {
         loop {
             let first = match self.recovery.wait() {
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -84,19 +84,19 @@ impl Writer {
             return;
         }
         let fences = std::mem::take(&mut self.unknown);
-        self.group(fences.iter().map(|fence| Job::Release(*fence, oneshot::channel().0)).collect());
+        self.group(fences.iter().map(|fence| Task::Release(*fence, oneshot::channel().0)).collect());
         if !self.shared.is_well() {
             self.unknown.extend(fences);
         }
     }
 
     /// Does this, and what has queued up behind it.
-    fn take(&mut self, first: Job, jobs: &Receiver<Job>) {
+    fn take(&mut self, first: Task, jobs: &Receiver<Task>) {
         let mut group = Vec::new();
         let mut next = Some(first);
         while let Some(job) = next {
             match job {
-                Job::Commit(..) | Job::Claim(..) | Job::Release(..) => group.push(job),
+                Task::Commit(..) | Task::Claim(..) | Task::Release(..) => group.push(job),
                 alone => {
                     self.group(std::mem::take(&mut group));
                     self.alone(alone);
@@ -108,23 +108,23 @@ impl Writer {
     }
 
     /// What shares its transaction with nothing.
-    fn alone(&mut self, job: Job) {
+    fn alone(&mut self, job: Task) {
         match job {
             // It replaces the key that commits seal with.
-            Job::Rotate(master, reply) => {
+            Task::Rotate(master, reply) => {
                 let rotated = self.if_well(|writer| guarded(|| writer.rotate(&master)));
                 drop(reply.send(rotated.map_err(StoreError::from)));
             }
-            Job::Adopt(staged, reply) => {
+            Task::Adopt(staged, reply) => {
                 let adopted = guarded(|| self.adopt(&staged));
                 drop(reply.send(adopted.map_err(StoreError::from)));
             }
-            Job::Compact(whole, reply) => {
+            Task::Compact(whole, reply) => {
                 let compacted = self.if_well(|writer| guarded(|| writer.compact()));
                 drop(whole);
                 drop(reply.send(compacted.map_err(StoreError::from)));
             }
-            Job::Recover if !self.shared.is_well() => self.recover(),
+            Task::Recover if !self.shared.is_well() => self.recover(),
             _ => {}
         }
     }
@@ -151,7 +151,7 @@ impl Writer {
         self.recovery.begin(&self.shared);
     }
 
-    fn group(&mut self, jobs: Vec<Job>) {
+    fn group(&mut self, jobs: Vec<Task>) {
         if jobs.is_empty() {
             return;
         }
@@ -170,7 +170,7 @@ impl Writer {
         jobs.for_each(|job| job.fail(&text));
     }
 
-    fn transact(&mut self, jobs: &mut impl Iterator<Item = Job>, done: &mut Vec<Done>) -> Outcome<()> {
+    fn transact(&mut self, jobs: &mut impl Iterator<Item = Task>, done: &mut Vec<Done>) -> Outcome<()> {
         let begun = std::time::Instant::now();
         let db = self.shared.db()?;
         let mut txn = db.begin_write()?;
@@ -178,7 +178,7 @@ impl Writer {
         let mut tables = Tables::open(&txn)?;
         let mut released = Vec::new();
         for job in jobs {
-            if let Job::Release(fence, _) = &job {
+            if let Task::Release(fence, _) = &job {
                 released.push((fence.request, *fence));
             }
             let (answer, broken) = self.perform(&mut tables, job, &mut progress);
@@ -210,9 +210,9 @@ impl Writer {
         Ok(())
     }
 
-    fn perform(&mut self, tables: &mut Tables<'_>, job: Job, progress: &mut Progress) -> (Done, Option<Fault>) {
+    fn perform(&mut self, tables: &mut Tables<'_>, job: Task, progress: &mut Progress) -> (Done, Option<Fault>) {
         match job {
-            Job::Commit(changes, reply) => {
+            Task::Commit(changes, reply) => {
                 let key = self.key.read().unwrap_or_else(PoisonError::into_inner);
                 let (used, broken) = split(tables.commit(*changes, &key));
                 let result = used.map(|used| {
@@ -221,7 +221,7 @@ impl Writer {
                 });
                 (Done::Nothing(reply, result), broken)
             }
-            Job::Claim(call, reply) => {
+            Task::Claim(call, reply) => {
                 let (claimed, broken) = split(tables.claim(&call, &mut self.next_token));
                 let result = claimed.map(|claimed| {
                     progress.wrote |= !claimed.claims.is_empty();
@@ -230,13 +230,13 @@ impl Writer {
                 });
                 (Done::Claims(reply, result), broken)
             }
-            Job::Release(fence, reply) => {
+            Task::Release(fence, reply) => {
                 let (released, broken) = split(tables.release(fence));
                 (Done::Nothing(reply, released.map(|released| progress.wrote |= released)), broken)
             }
-            Job::Rotate(_, reply) => (Done::Nothing(reply, Ok(())), None),
-            Job::Adopt(_, reply) => (Done::Nothing(reply, Ok(())), None),
-            Job::Compact(..) | Job::Recover => (Done::Nobody, None),
+            Task::Rotate(_, reply) => (Done::Nothing(reply, Ok(())), None),
+            Task::Adopt(_, reply) => (Done::Nothing(reply, Ok(())), None),
+            Task::Compact(..) | Task::Recover => (Done::Nobody, None),
         }
     }
 

@@ -4,7 +4,7 @@ use super::Kept;
 use crate::change::{Kept as Record, in_use, invalid, replacement, sound, username_key};
 use gatehouse_core::ports::Token;
 use gatehouse_core::ports::{ChangeSet, Sequence, StoreError, Versioned};
-use gatehouse_core::{Account, App, AppId, Group, PermissionSet, Profile, Request, RequestId, User, UserId};
+use gatehouse_core::{Account, App, AppId, Group, Job, PermissionSet, Profile, Request, RequestId, User, UserId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Records that have been checked, with their new versions.
@@ -17,6 +17,7 @@ struct Checked {
     tokens: Vec<Token>,
     accounts: Vec<Account>,
     requests: Vec<Request>,
+    jobs: Vec<Job>,
 }
 
 impl Kept {
@@ -58,14 +59,16 @@ impl Kept {
         let requests = versions(std::mem::take(&mut changes.requests), |request| self.requests.get(&request.id))?;
         self.check_requests(&requests, changes)?;
         let there = |app: &AppId| self.apps.contains_key(app) || apps.iter().any(|new| new.id == *app);
+        let jobs = versions(std::mem::take(&mut changes.jobs), |job| self.jobs.get(&job.id))?;
         let written = accounts.iter().map(|account| account.app).chain(requests.iter().map(|request| request.app));
+        let written = written.chain(jobs.iter().map(|job| job.app));
         if let Some(app) = written.into_iter().find(|app| !there(app)) {
             return Err(invalid(format!("app {app} is not there")));
         }
         if let Some(answer) = changes.idempotency.iter().find(|answer| self.idempotency.contains_key(&answer.key)) {
             return Err(StoreError::Duplicate { what: format!("the answer for idempotency key `{}`", answer.key) });
         }
-        Ok(Checked { users, profiles, permission_sets, groups, apps, tokens, accounts, requests })
+        Ok(Checked { users, profiles, permission_sets, groups, apps, tokens, accounts, requests, jobs })
     }
 
     /// What users have once the change is made is not to be removed.
@@ -128,6 +131,7 @@ impl Kept {
             (None, _) => {}
         }
         self.requests.extend(checked.requests.into_iter().map(|request| (request.id, request)));
+        self.jobs.extend(checked.jobs.into_iter().map(|job| (job.id, job)));
         for (run, from) in changes.truncate_staging {
             self.staging.retain(|(of, no), _| *of != run || *no < from);
         }
@@ -151,6 +155,7 @@ impl Kept {
             (Sequence::App, checked.apps.iter().map(|app| app.id.0).max()),
             (Sequence::Account, checked.accounts.iter().map(|account| account.id.0).max()),
             (Sequence::Request, checked.requests.iter().map(|request| request.id.0).max()),
+            (Sequence::Job, checked.jobs.iter().map(|job| job.id.0).max()),
         ];
         for (sequence, number) in highest.into_iter().filter_map(|(sequence, number)| Some((sequence, number?))) {
             let last = self.numbers.entry(sequence).or_default();
@@ -162,6 +167,7 @@ impl Kept {
         self.apps.remove(&app);
         self.accounts.retain(|_, account| account.app != app);
         self.requests.retain(|_, request| request.app != app);
+        self.jobs.retain(|_, job| job.app != app);
         let requests = &self.requests;
         self.staging.retain(|(run, _), _| requests.contains_key(run));
         self.log.retain(|request, _| requests.contains_key(request));

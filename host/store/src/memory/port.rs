@@ -5,12 +5,12 @@ use crate::change::{sort_connectors, username_key};
 use crate::cursor::List;
 use async_trait::async_trait;
 use gatehouse_core::ports::{
-    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, ListPage, RequestFigures,
-    RequestQuery, Sequence, StagedRun, Store, StoreError, Token,
+    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
+    RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token,
 };
 use gatehouse_core::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, LogEntry, PermissionSet, Profile, Request,
-    RequestId, Situation, StagingRow, State, User, UserId,
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet,
+    Profile, Request, RequestId, Situation, StagingRow, State, Subject, User, UserId,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -248,6 +248,11 @@ impl Store for MemoryStore {
         descending(List::Requests, query.after.as_deref(), query.limit, numbered)
     }
 
+    async fn lane(&self, app: AppId, subject: Subject) -> Answer<Vec<Request>> {
+        let of_lane = |r: &&Request| r.app == app && r.subject == subject && !r.state.is_settled();
+        Ok(self.kept().requests.values().filter(of_lane).cloned().collect())
+    }
+
     async fn oldest_unsettled(&self, app: AppId) -> Answer<Option<RequestId>> {
         let kept = self.kept();
         Ok(kept.requests.values().find(|request| request.app == app && !request.state.is_settled()).map(|r| r.id))
@@ -289,6 +294,18 @@ impl Store for MemoryStore {
             runs.insert(*run, no + 1);
         }
         Ok(runs.into_iter().take(limit).map(|(run, rows)| StagedRun { run, rows }).collect())
+    }
+
+    async fn job(&self, id: JobId) -> Answer<Option<Job>> {
+        Ok(self.kept().jobs.get(&id).cloned())
+    }
+
+    async fn jobs(&self, query: &JobQuery) -> Answer<ListPage<Job>> {
+        let kept = self.kept();
+        let jobs = kept.jobs.values().rev().filter(|job| {
+            query.app.is_none_or(|app| app == job.app) && query.state.is_none_or(|state| state == job.state)
+        });
+        descending(List::Jobs, query.after.as_deref(), query.limit, jobs.map(|job| (job.id.0, job.clone())))
     }
 
     async fn audit(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<AuditRecord>> {

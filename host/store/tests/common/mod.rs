@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used, dead_code)]
 
+use gatehouse_core::job::{Origin, Task, held_job};
 use gatehouse_core::ports::{
     ChangeSet, Claim, ClaimLimits, CredentialRecord, RememberedAnswer, Store, StoreError, Token, Versioned,
 };
 use gatehouse_core::{
     Account, AccountId, Actor, App, AppId, Approval, AuditRecord, AuthScheme, Change, Connector, ConnectorRef,
-    Description, Digest, Group, Level, LogEntry, Operation, PermissionSet, Profile, ProvisioningConfig, Request,
-    RequestId, RequestObject, Sealed, Situation, StagingRow, StagingSource, State, Subject, User, UserId,
+    Description, Digest, Group, Job, JobId, JobState, Level, LogEntry, Operation, PermissionSet, Profile,
+    ProvisioningConfig, Request, RequestId, RequestObject, Sealed, Situation, StagingRow, StagingSource, State,
+    Subject, User, UserId,
 };
 use gatehouse_store::{MasterKey, OpenOptions, RedbStore};
 use jiff::{SignedDuration, Timestamp};
@@ -226,6 +228,12 @@ pub fn line(message: &str) -> LogEntry {
 
 pub fn audit(subject: &str) -> AuditRecord {
     AuditRecord::new(at(0), &Actor::host(), "test", subject).with("fact", 1)
+}
+
+pub fn job(id: u64, app: u64, state: JobState) -> Job {
+    let (by, now) = (Actor("admin".to_owned()), at(0));
+    let origin = Origin { id: JobId(id), by, correlation: None, now };
+    Job { state, ..held_job(AppId(app), Task::Release, "", origin) }
 }
 
 /// The answer to a call with this key, remembered at this second.

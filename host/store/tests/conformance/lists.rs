@@ -1,9 +1,9 @@
 //! Lists: filters, order, pages, cursors.
 
 use crate::common::*;
-use gatehouse_core::ports::{AccountQuery, ChangeSet, RequestQuery, StagedRun, Store, StoreError};
+use gatehouse_core::ports::{AccountQuery, ChangeSet, JobQuery, RequestQuery, StagedRun, Store, StoreError, Versioned};
 use gatehouse_core::{
-    Account, AppId, LinkState, Operation, Request, RequestId, Situation, State, Subject, User, UserId,
+    Account, AppId, JobId, JobState, LinkState, Operation, Request, RequestId, Situation, State, Subject, User, UserId,
 };
 
 conformance! {
@@ -20,6 +20,8 @@ conformance! {
     logs_come_in_order_and_audit_newest_first,
     staging_rows_are_replaced_and_truncated,
     runs_with_rows_are_found_by_their_numbers,
+    jobs_are_filtered_by_app_and_state_newest_first,
+    a_lane_holds_its_unsettled_requests_in_order,
     a_cursor_of_another_list_is_refused,
     lists_by_name_are_sorted,
 }
@@ -36,6 +38,40 @@ async fn runs_with_rows_are_found_by_their_numbers(store: &dyn Store) {
     store.commit(ChangeSet { truncate_staging, ..ChangeSet::default() }).await.unwrap();
     assert_eq!(runs(store.staged_runs(None, 9).await.unwrap()), [(1, 1), (9, 1)]);
     assert_eq!(runs(store.staged_runs(Some(RequestId(9)), 9).await.unwrap()), []);
+}
+
+async fn jobs_are_filtered_by_app_and_state_newest_first(store: &dyn Store) {
+    with_apps(store).await;
+    let states = [JobState::Running, JobState::Held, JobState::Running, JobState::Completed, JobState::Running];
+    let jobs = (1..).zip(states).map(|(id, state)| job(id, 1 + id % 2, state));
+    store.commit(ChangeSet { jobs: new(jobs), ..ChangeSet::default() }).await.unwrap();
+    let ids = async |app: Option<u64>, state: Option<JobState>, after: Option<String>, limit| {
+        let query = JobQuery { app: app.map(AppId), state, after, limit };
+        let page = store.jobs(&query).await.unwrap();
+        (page.items.iter().map(|job| job.id.0).collect::<Vec<_>>(), page.next)
+    };
+    assert_eq!(ids(None, None, None, 9).await.0, [5, 4, 3, 2, 1]);
+    assert_eq!(ids(Some(2), None, None, 9).await.0, [5, 3, 1]);
+    assert_eq!(ids(None, Some(JobState::Running), None, 9).await.0, [5, 3, 1]);
+    let (first, next) = ids(Some(2), Some(JobState::Running), None, 2).await;
+    assert_eq!((first, ids(Some(2), Some(JobState::Running), next, 2).await), (vec![5, 3], (vec![1], None)));
+    let done = vec![Versioned::replacing(1, job(5, 2, JobState::Completed))];
+    store.commit(ChangeSet { jobs: done, ..ChangeSet::default() }).await.unwrap();
+    assert_eq!(ids(None, Some(JobState::Running), None, 9).await.0, [3, 1]);
+    store.commit(ChangeSet { remove_apps: vec![AppId(2)], ..ChangeSet::default() }).await.unwrap();
+    assert_eq!(ids(None, None, None, 9).await.0, [4, 2]);
+    assert_eq!(store.job(JobId(1)).await.unwrap(), None);
+}
+
+async fn a_lane_holds_its_unsettled_requests_in_order(store: &dyn Store) {
+    with_apps(store).await;
+    let waiting = Request { state: State::New, ..request(3, 1, 1, None) };
+    let settled = Request { state: State::Completed, ..request(4, 1, 1, None) };
+    let requests = [request(5, 1, 1, Some(0)), waiting, settled, request(6, 1, 2, Some(0)), request(7, 2, 1, Some(0))];
+    add_requests(store, requests).await;
+    let lane = store.lane(AppId(1), Subject::User(UserId(1))).await.unwrap();
+    assert_eq!(lane.iter().map(|request| request.id.0).collect::<Vec<_>>(), [3, 5]);
+    assert_eq!(store.lane(AppId(3), Subject::User(UserId(1))).await.unwrap(), []);
 }
 
 async fn users_come_by_number_in_pages(store: &dyn Store) {

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedMutexGuard, oneshot};
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// Something to write.
-pub(super) enum Job {
+pub(super) enum Task {
     Commit(Box<ChangeSet>, Reply<()>),
     Claim(ClaimCall, Reply<Vec<Claim>>),
     Release(Fence, Reply<()>),
@@ -49,7 +49,7 @@ impl Done {
     }
 }
 
-impl Job {
+impl Task {
     pub fn fail(self, text: &str) {
         let unavailable = StoreError::Unavailable(text.to_owned());
         match self {
