@@ -112,7 +112,8 @@ pub fn plan_change(
     let planner = Planner { operation, user, app, schema: description.schema()? };
     planner.possible(description)?;
     // What an open Create will make has no id yet.
-    let account = account.filter(|account| account.external_id.is_some() || account.is_linked());
+    let account =
+        account.filter(|account| account.external_id.is_some() || account.situation.link_state() == LinkState::Linked);
     match operation {
         Operation::Create => planner.create(account, description),
         Operation::Reconcile | Operation::Linking => Err(Refused::NotOfAccount(operation)),

@@ -7,6 +7,7 @@ use crate::{
     App, AuthScheme, CredentialSlot, Description, Operation, Origin, ProvisioningConfig, SettingDefinition,
     SettingType, linking, mapping,
 };
+use gatehouse_schema::is_attribute_name;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
@@ -159,6 +160,9 @@ pub fn validate_config(config: &ProvisioningConfig, description: &Description) -
         let connector = format!("connector {} {}", description.name, description.version);
         problems.push(Problem::new("operations", format!("{connector} cannot do {operation:?}")));
     }
+    for name in config.update_on.iter().flatten().filter(|name| !is_attribute_name(name)) {
+        problems.push(Problem::new("update_on", format!("`{name}` is no attribute of a user")));
+    }
     for operation in config.approval_required.difference(&config.operations) {
         problems.push(Problem::new("approval_required", format!("{operation:?} is none of the operations")));
     }
@@ -179,6 +183,8 @@ fn range_problems(config: &ProvisioningConfig) -> Vec<Problem> {
         ("retry.base_seconds", retry.base_seconds, 0..=3600),
         ("retry.max_seconds", retry.max_seconds, retry.base_seconds.min(3600)..=86_400),
         ("retry.settle_seconds", retry.settle_seconds, 0..=3600),
+        ("guard.max_percent", u32::from(config.guard.max_percent), 0..=100),
+        ("guard.window_minutes", config.guard.window_minutes, 1..=10_080),
     ];
     let outside = ranges.into_iter().filter(|(_, value, range)| !range.contains(value));
     outside

@@ -11,7 +11,7 @@ use gatehouse_core::planning::not_to_be_made;
 use gatehouse_core::ports::{CallReport, ChangeSet, CommitCommand, Sequence, StoreError};
 use gatehouse_core::schema::Account as RemoteAccount;
 use gatehouse_core::{
-    AccountId, App, CallFailure, Capability, Change, CommitStep, FailureKind, Level, SentWrite, Subject,
+    AccountId, Actor, App, CallFailure, Capability, Change, CommitStep, FailureKind, Level, SentWrite, Subject,
 };
 use gatehouse_failpoints::fail_point;
 
@@ -24,6 +24,10 @@ pub(crate) async fn call(job: &mut Job, around: &Surroundings) -> Worked {
         return job.commit(&around.app, Event::Fail { why }).await;
     }
     let found = known(&job.shell, &job.request, None).await?.account;
+    if !has_account(job, found.as_ref()) {
+        let why = "the account that it was to change was never made".to_owned();
+        return job.commit(&around.app, Event::Cancel { by: Actor::host(), why }).await;
+    }
     fail_point!("attempt.before_commit");
     job.commit_and_keep(&around.app, Event::AttemptStarted).await?;
     fail_point!("attempt.after_commit");
@@ -44,6 +48,14 @@ pub(crate) async fn call(job: &mut Job, around: &Surroundings) -> Worked {
     };
     let result = result.map(|(account, applied)| (account.map(|account| around.narrowed(account)), applied));
     finish(job, around, Outcome { result, write_left, writes, refreshed }).await
+}
+
+/// Whether there is an account that the next step could change, where it makes none: a step asked for behind a Create
+/// that failed has none.
+fn has_account(job: &Job, found: Option<&gatehouse_core::Account>) -> bool {
+    let makes_one = matches!(job.request.change.content.step(job.request.steps_done), Some(CommitStep::Create(_)));
+    let sealed = matches!(&job.request.change.content, Change::Account { external_id: Some(_), .. });
+    makes_one || sealed || found.is_some_and(|account| account.external_id.is_some())
 }
 
 /// Why the account that is to be made is not to be made any more; none where the next step makes none.

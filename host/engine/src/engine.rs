@@ -1,6 +1,7 @@
 //! The engine's outside: made once, run until told to stop, woken when there is work.
 
 use crate::config::{ConfigError, EngineConfig};
+use crate::jobs;
 use crate::loading::{NotReady, Surroundings};
 use crate::noted::Notes;
 use crate::retention::{self, Removed};
@@ -45,6 +46,7 @@ impl Engine {
     /// Tells the engine that there may be work which is due now. Never waits.
     pub fn wake(&self) {
         self.shell.wake.notify_one();
+        self.shell.jobs.notify_one();
     }
 
     /// Has the spans of requests become part of the traces in which they were asked for. Once.
@@ -72,6 +74,7 @@ impl Engine {
         let mut schedule = Schedule::new(self.shell.clone());
         let mut shutdown = std::pin::pin!(shutdown);
         let mut tidying = std::pin::pin!(retention::tidy(self.shell.clone()));
+        let mut jobs = std::pin::pin!(jobs::work(self.shell.clone()));
         let _turning = Turning(&self.shell);
         loop {
             self.shell.turn(true);
@@ -85,6 +88,7 @@ impl Engine {
                 () = schedule.ended() => {}
                 () = self.shell.wake.notified() => {}
                 () = &mut tidying => {}
+                () = &mut jobs => {}
                 () = tokio::time::sleep(pause) => {}
             }
         }

@@ -198,7 +198,7 @@ impl Job {
         let mut after = transition.request.record.clone();
         after.version = version;
         let mut changes = transition.into_changes(Some(self.hold.fence));
-        join(&mut changes, more);
+        changes.append(more);
         changes.keep_claim = keeps.then(|| Hold::lease_from_now(&self.shell));
         let id = self.request.id;
         let raised = changes.requests.iter().filter(|request| request.record.id != id);
@@ -308,17 +308,4 @@ impl Job {
             tracing::error!(%trouble, "nor could that be written down");
         }
     }
-}
-
-/// Adds what another change set holds, made under the first one's claim.
-pub(crate) fn join(one: &mut ChangeSet, mut other: ChangeSet) {
-    one.users.append(&mut other.users);
-    one.apps.append(&mut other.apps);
-    one.accounts.append(&mut other.accounts);
-    one.remove_accounts.append(&mut other.remove_accounts);
-    one.requests.append(&mut other.requests);
-    one.staging.append(&mut other.staging);
-    one.truncate_staging.append(&mut other.truncate_staging);
-    one.log.append(&mut other.log);
-    one.audit.append(&mut other.audit);
 }

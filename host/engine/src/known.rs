@@ -4,7 +4,7 @@
 use crate::shell::Shell;
 use gatehouse_core::ports::{AccountQuery, StoreError};
 use gatehouse_core::schema::Account as RemoteAccount;
-use gatehouse_core::{Account, AccountId, AppId, Change, Request, Situation, Subject, UserId};
+use gatehouse_core::{Account, AccountId, AppId, Change, Operation, Request, Situation, Subject, UserId};
 
 /// The record a request is about, and the places that it makes superfluous.
 #[derive(Debug, Default)]
@@ -24,12 +24,14 @@ pub(crate) async fn known(
         Subject::User(user) => places(shell, request.app, user).await?,
         _ => Vec::new(),
     };
-    let account = match by_external_id(shell, request, shown).await? {
-        Some(account) => Some(account),
-        None => match request.account {
-            Some(id) => shell.store.account(id).await?,
-            None => None,
-        },
+    let account = match (by_external_id(shell, request, shown).await?, request.account, request.subject) {
+        (Some(account), ..) => Some(account),
+        (None, Some(id), _) => shell.store.account(id).await?,
+        // It was asked for behind the Create that was to make the account.
+        (None, None, Subject::User(user)) if request.operation != Operation::Create => {
+            accounts_of(shell, request.app, user).await?.into_iter().find(|account| account.is_linked())
+        }
+        (None, None, _) => None,
     };
     let Some(account) = account else {
         return Ok(Known { account: places.into_iter().next(), superfluous: Vec::new() });

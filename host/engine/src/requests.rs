@@ -114,12 +114,26 @@ pub(crate) fn open_for(
     now: Timestamp,
 ) -> Result<Transition, NotOpened> {
     let change = plan_change(ask.operation, user, account, app, &connector.description)?;
+    Ok(open(new_request(store, app, ask, change, (user, account))?, now))
+}
+
+/// The request that makes a change of the account of a user, or of an account without one.
+///
+/// # Errors
+/// There is neither.
+pub(crate) fn new_request(
+    store: &dyn Store,
+    app: &App,
+    ask: Ask,
+    change: Change,
+    (user, account): (Option<&User>, Option<&Account>),
+) -> Result<NewRequest, NotOpened> {
     let subject = match (user, account) {
         (Some(user), _) => Subject::User(user.id),
         (None, Some(account)) => Subject::Account(account.id),
         (None, None) => return Err(NotOpened::NotThere("neither a user nor an account is named".to_owned())),
     };
-    let new = NewRequest {
+    Ok(NewRequest {
         id: RequestId(store.allocate(Sequence::Request, 1)),
         app: app.id,
         operation: ask.operation,
@@ -131,8 +145,7 @@ pub(crate) fn open_for(
         by: ask.by,
         reason: ask.reason,
         raised: ask.raised,
-    };
-    Ok(open(new, now))
+    })
 }
 
 /// What kind of thing an operation is about.
@@ -179,7 +192,12 @@ async fn parties(store: &dyn Store, app: &App, whose: Whose) -> Result<(Option<U
 pub(crate) async fn account_of(store: &dyn Store, app: &App, user: UserId) -> Result<Option<Account>, StoreError> {
     let query = AccountQuery { app: Some(app.id), user: Some(user), ..AccountQuery::default() };
     let accounts = all_accounts(store, query).await?;
-    Ok(accounts.into_iter().min_by_key(preference))
+    Ok(preferred(accounts))
+}
+
+/// Of a user's records in an app: the linked one, or else the place of the missing one, or else any.
+pub(crate) fn preferred(accounts: Vec<Account>) -> Option<Account> {
+    accounts.into_iter().min_by_key(preference)
 }
 
 fn preference(account: &Account) -> (u8, AccountId) {

@@ -20,6 +20,8 @@ pub(crate) struct Shell {
     pub config: EngineConfig,
     /// Somebody has made work.
     pub wake: Notify,
+    /// There is a job to do.
+    pub jobs: Notify,
     /// A run has come to its end: rows of earlier ones may go.
     pub run_ended: Notify,
     stopping: AtomicBool,
@@ -43,6 +45,7 @@ impl Shell {
             clock,
             config,
             wake: Notify::new(),
+            jobs: Notify::new(),
             run_ended: Notify::new(),
             stopping: AtomicBool::new(false),
             turned: AtomicI64::new(0),

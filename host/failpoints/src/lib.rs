@@ -95,6 +95,8 @@ pub const FAILPOINTS: &[Failpoint] = &[
     point("seal.after_commit", "the plan is durably sealed"),
     point("rows.before_commit", "a batch of rows is to be committed, child requests and all; nothing of it is durable"),
     point("rows.after_commit", "accounts, links and child requests of the batch are durable"),
+    point("job.before_commit", "a piece of a job is to be committed, requests and all; nothing of it is durable"),
+    point("job.after_commit", "the piece is durable, with the place where to go on"),
     point("store.before_commit", "the store's transaction is made; it is not committed"),
     point("store.after_commit", "the transaction is committed; nobody has been told"),
     point("compact.before_commit", "the compacted copy of the store is written; it is not durable"),

@@ -250,7 +250,7 @@ fn supplied_accounts_start_a_run_at_analyzing_if_they_are_sound() {
 #[test]
 fn a_request_says_why_it_is_not_to_be_had() {
     let host = Host::start().with_app();
-    host.post("/users", &json!({"username": "ada", "email": "ada@example.com", "profile": "staff"}));
+    host.post("/users", &json!({"username": "ada", "email": "ada@example.com"}));
     let ask = |operation: &str, user: &str| {
         host.post("/requests", &json!({"app": "hr", "operation": operation, "user": user}))
     };

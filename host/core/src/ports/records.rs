@@ -119,6 +119,43 @@ pub struct ChangeSet {
     pub forget_answers: Vec<(Timestamp, String)>,
 }
 
+impl ChangeSet {
+    /// Adds what another change set holds, made under this one's claim.
+    pub fn append(&mut self, mut other: Self) {
+        macro_rules! append {
+            ($($list:ident),* $(,)?) => {
+                $(self.$list.append(&mut other.$list);)*
+            };
+        }
+        append!(
+            users,
+            profiles,
+            remove_profiles,
+            permission_sets,
+            remove_permission_sets,
+            groups,
+            remove_groups,
+            connectors,
+            remove_connectors,
+            apps,
+            remove_apps,
+            credentials,
+            remove_credentials,
+            tokens,
+            accounts,
+            remove_accounts,
+            requests,
+            jobs,
+            staging,
+            truncate_staging,
+            log,
+            audit,
+            idempotency,
+            forget_answers,
+        );
+    }
+}
+
 /// The answer to a call with an Idempotency-Key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RememberedAnswer {

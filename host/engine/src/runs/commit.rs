@@ -193,7 +193,7 @@ impl Batch {
             Ok(transition) => {
                 self.raised += 1;
                 let transition = transition.correlated(job.request.correlation.as_ref());
-                crate::job::join(&mut self.changes, transition.into_changes(None));
+                self.changes.append(transition.into_changes(None));
                 Ok(())
             }
             Err(NotOpened::Store(error)) => Err(error),

@@ -11,6 +11,7 @@ mod credentials;
 mod document;
 mod events;
 mod health;
+mod jobs;
 mod observe;
 mod problem;
 mod repeat;
@@ -97,6 +98,12 @@ fn protected() -> OpenApiRouter<Api> {
         .routes(routes!(apps::pause))
         .routes(routes!(apps::resume))
         .routes(routes!(apps::reconcile))
+        .routes(routes!(jobs::release))
+        .routes(routes!(jobs::withdraw))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::show))
+        .routes(routes!(jobs::approve))
+        .routes(routes!(jobs::cancel))
         .routes(routes!(users::profiles, users::create_profile))
         .routes(routes!(users::show_profile))
         .routes(routes!(users::list, users::create))

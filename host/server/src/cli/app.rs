@@ -2,7 +2,7 @@
 
 use super::client::escape;
 use super::render::{facts, line, table, text, time};
-use super::{Outcome, Session, plan, values, wait};
+use super::{Outcome, Session, job, plan, values, wait};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use gatehouse_core::Origin;
@@ -40,6 +40,22 @@ pub(super) enum Verb {
     Configure(Box<Configure>),
     /// Collects the app's accounts and compares them with what is known; changes nothing before it is committed
     Reconcile(Reconcile),
+    /// Lets an app's requests go on that the guard against mass changes holds
+    Release {
+        /// The app
+        name: String,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Withdraws an app's requests that the guard against mass changes holds
+    Withdraw {
+        /// The app
+        name: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
     /// Deletes an app with its accounts, requests and logs; the target is not touched
     Delete {
         /// The app
@@ -152,6 +168,8 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
         }
         Verb::Configure(configure) => self::configure(session, &configure)?,
         Verb::Reconcile(reconcile) => return self::reconcile(session, reconcile),
+        Verb::Release { name, reason } => return job::decide_held(session, &name, "release", reason),
+        Verb::Withdraw { name, reason } => return job::decide_held(session, &name, "withdraw", Some(reason)),
         Verb::Delete { name, yes } => {
             if !yes {
                 bail!(
@@ -247,6 +265,10 @@ fn configure(session: &Session, configure: &Configure) -> Result<()> {
     }
     let changed = session.client.patch(&path, body.into(), app["version"].as_u64())?;
     session.out.show(&changed, show);
+    let access = |app: &Json| (app["profiles"].clone(), app["permission_sets"].clone());
+    if access(&app) != access(&changed) {
+        job::tell_of(session, &configure.name)?;
+    }
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod connector;
 mod credential;
 mod import;
 mod import_file;
+mod job;
 mod plan;
 mod profile;
 mod render;
@@ -109,6 +110,9 @@ enum Noun {
     /// Provisioning requests: the work that is, was or is to be done
     #[command(subcommand)]
     Request(request::Verb),
+    /// Jobs: what is done for many users, piece by piece
+    #[command(subcommand)]
+    Job(job::Verb),
     /// Tokens for this API
     #[command(subcommand)]
     Token(token::Verb),
@@ -195,6 +199,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Noun::Profile(verb) => profile::run(verb, &session()?),
         Noun::Account(verb) => account::run(verb, &session()?),
         Noun::Request(verb) => request::run(verb, &session()?),
+        Noun::Job(verb) => job::run(verb, &session()?),
         Noun::Token(verb) => token::run(verb, &session()?),
         Noun::Audit(verb) => audit::run(verb, &session()?),
         Noun::Backup(args) => backup::backup(&args, &session()?),

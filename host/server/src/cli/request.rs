@@ -301,6 +301,12 @@ fn message(entry: &Json) -> String {
     if fields.is_empty() { message } else { format!("{message} ({})", fields.join(", ")) }
 }
 
+/// What raised it, if nobody asked for it by itself.
+fn raised_by(request: &Json) -> String {
+    let parts = ["raised_by", "event", "job"].map(|name| text(&request[name]));
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
 fn details(request: &Json) {
     let run = &request["run"];
     facts(&[
@@ -308,7 +314,7 @@ fn details(request: &Json) {
         ("asked by", format!("{} at {}", text(&request["created_by"]), time(&request["created_at"]))),
         ("reason", text(&request["reason"])),
         ("takes up", text(&request["parent"])),
-        ("raised by", text(&request["raised_by"])),
+        ("raised by", raised_by(request)),
         ("due", time(&request["due"])),
     ]);
     if run.is_object() {

@@ -92,6 +92,25 @@ pub(super) fn until_rest(session: &Session, asked: &Json) -> Result<(Json, Outco
     Ok((request, outcome))
 }
 
+/// Waits until a job has come to its end, or waits for consent.
+pub(super) fn until_job_rests(session: &Session, asked: &Json) -> Result<Json> {
+    let progress = Progress::new();
+    let path = format!("/api/v1/jobs/{}", escape(&text(&asked["id"])));
+    let mut job = asked.clone();
+    let (mut pause, most) = LOOK;
+    loop {
+        let (state, done, total) = (text(&job["state"]), job["done"].as_u64().unwrap_or(0), job["total"].as_u64());
+        progress.count(&format!("{} requests", text(&job["requests"])), done, total);
+        progress.step(format!("{} {state}, {done} of {} looked at", text(&job["id"]), total.unwrap_or(0)));
+        if !["Counting", "Running"].contains(&state.as_str()) {
+            progress.end();
+            return Ok(job);
+        }
+        pause = rest(pause, most);
+        job = session.client.get(&path)?;
+    }
+}
+
 /// Waits for the requests that a run has raised.
 pub(super) fn until_children_rest(session: &Session, run: &Json) -> Result<(Json, Outcome)> {
     let progress = Progress::new();
@@ -184,6 +203,7 @@ pub(super) fn tell(request: &Json) {
         ("account", text(&request["account"])),
         ("state", text(&request["state"])),
         ("approval", approval(request)),
+        ("held", text(&request["held"])),
         ("error", text(&request["error"])),
         ("needs review", if request["needs_review"] == true { "yes".to_owned() } else { String::new() }),
         ("next", next(request)),
@@ -201,7 +221,9 @@ fn approval(request: &Json) -> String {
 fn next(request: &Json) -> String {
     let id = text(&request["id"]);
     let waits = request["approval"] == "Required";
+    let app = text(&request["app"]);
     match text(&request["state"]).as_str() {
+        "New" if !request["held"].is_null() => format!("gatehouse app release {app}, or withdraw"),
         "New" | "Analyzed" if waits => format!("gatehouse request approve {id}, or deny"),
         "Analyzed" => format!("gatehouse request commit {id}"),
         "Failed" if request["needs_review"] == true => format!("gatehouse request show {id}; then settle {id}"),

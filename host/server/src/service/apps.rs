@@ -2,6 +2,7 @@
 
 use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{AppChange, AppView, ConnectorRefView, FindingView, NewApp, Page, ProbeReport, ReconcileMarkView};
+use gatehouse_core::job::{Access, access_job};
 use gatehouse_core::ports::{ChangeSet, Sequence, Versioned};
 use gatehouse_core::validation::{
     effective_grants, suggested_config, validate_config, validate_credentials, validate_settings,
@@ -172,11 +173,10 @@ impl Services {
         let before = self.find_app(name).await?;
         caller.has_seen(format!("app {name}"), before.version)?;
         let app = App { paused, ..before.clone() };
-        let answer = self.save_app(caller, if paused { "app.pause" } else { "app.resume" }, before, app).await?;
-        self.background.wake();
-        Ok(answer)
+        self.save_app(caller, if paused { "app.pause" } else { "app.resume" }, before, app).await
     }
 
+    /// Saves a change of an app. What was given or taken raises requests by a job, which is part of the same commit.
     async fn save_app(&self, caller: &Caller, action: &str, before: App, mut app: App) -> Result<Answer, ServiceError> {
         if app == before {
             return Ok(Answer::done(app.version, &self.app_view(&app).await?));
@@ -185,9 +185,16 @@ impl Services {
         app.version = before.version + 1;
         let answer = Answer::done(app.version, &self.app_view(&app).await?);
         let mut changes = ChangeSet { audit: vec![self.app_audit(caller, action, &app)], ..ChangeSet::default() };
+        if Access::of(&before) != Access::of(&app)
+            && let Some(job) = access_job(&before, &app, self.job_origin(caller))
+        {
+            changes.audit.push(job.record(&caller.actor, "job.create", self.now()));
+            changes.jobs.push(Versioned::new(job));
+        }
         changes.apps.push(Versioned::replacing(before.version, app));
         caller.remember(&mut changes, &answer);
         self.store.commit(changes).await?;
+        self.background.wake();
         Ok(answer)
     }
 
@@ -291,7 +298,7 @@ fn written_as_objects(config: &serde_json::Map<String, Json>) -> Result<(), Serv
     };
     for (name, value) in config {
         match (name.as_str(), value) {
-            ("reconcile" | "retry", value) => check(name.clone(), value),
+            ("reconcile" | "retry" | "guard", value) => check(name.clone(), value),
             ("mapping" | "linking", Json::Array(items)) => {
                 items.iter().enumerate().for_each(|(at, item)| check(format!("{name}[{at}]"), item));
             }

@@ -1,6 +1,7 @@
 //! Imports of users: rows make users or change them, by username. A user whom no row names is left alone: absence
 //! never means a leaver.
 
+use super::follow::UserEvent;
 use super::import_rows::{Format, Read, Row, read};
 use super::users::apply;
 use super::{Caller, ServiceError, Services};
@@ -188,17 +189,18 @@ impl Services {
     async fn write_import(&self, caller: &Caller, planned: Vec<Planned>, size: usize) -> Result<(), ServiceError> {
         let mut planned = planned.into_iter().peekable();
         while planned.peek().is_some() {
-            let mut changes = ChangeSet::default();
+            let (mut changes, mut events) = (ChangeSet::default(), Vec::new());
             for plan in planned.by_ref().take(size) {
                 let action = if plan.before.is_some() { "user.change" } else { "user.create" };
                 let subject = format!("user {}", plan.after.username);
                 changes.audit.push(self.audit(&caller.actor, action, subject).with("by", "import"));
-                changes.users.push(match plan.before {
-                    Some(before) => Versioned::replacing(before.version, User { updated_at: self.now(), ..plan.after }),
-                    None => Versioned::new(plan.after),
-                });
+                let expected = plan.before.as_ref().map(|before| before.version);
+                let updated_at = if expected.is_some() { self.now() } else { plan.after.updated_at };
+                let after = User { updated_at, ..plan.after };
+                changes.users.push(Versioned { record: after.clone(), expected });
+                events.push(UserEvent { before: plan.before, after, reactivated: false });
             }
-            self.store.commit(changes).await?;
+            self.commit_events(caller, changes, &events).await?;
         }
         Ok(())
     }

@@ -8,8 +8,11 @@ mod caller;
 mod connectors;
 mod credentials;
 mod error;
+mod follow;
+mod guard;
 mod import;
 mod import_rows;
+mod jobs;
 mod lists;
 mod reconcile;
 mod requests;
@@ -25,6 +28,7 @@ pub use caller::{Answer, AnswerKey, Caller};
 pub use error::ServiceError;
 pub use import::{ImportMode, ImportOptions};
 pub use import_rows::Format;
+pub use jobs::{Consent, JobFilter};
 pub use lists::Paging;
 pub use requests::{Decision, RequestFilter};
 pub use tokens::{FIRST_TOKEN, hash_of};
@@ -70,6 +74,8 @@ pub struct Services {
     /// Held where two callers must not see the same state and both act on it (one active reconciliation per app,
     /// no app on a connector that is being uninstalled). One process serves a store, so a lock in it is enough.
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// What events have raised lately, for the guard against mass changes. Held over the commits of events.
+    lately: Arc<tokio::sync::Mutex<guard::Lately>>,
 }
 
 impl Services {
@@ -80,7 +86,7 @@ impl Services {
         clock: Arc<dyn Clock>,
         background: Arc<dyn Background>,
     ) -> Self {
-        Self { store, connectors, clock, background, safekeeping: None, turn: Arc::default() }
+        Self { store, connectors, clock, background, safekeeping: None, turn: Arc::default(), lately: Arc::default() }
     }
 
     /// With something that keeps copies of the store.

@@ -1,5 +1,6 @@
 //! Users and profiles.
 
+use super::follow::UserEvent;
 use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{NewProfile, NewUser, Page, ProfileView, UserChange, UserView};
 use gatehouse_core::ports::{ChangeSet, Sequence, Versioned};
@@ -90,11 +91,12 @@ impl Services {
         let answer = Answer::created(format!("/api/v1/users/{}", user.id), 1, &view);
         let mut changes = ChangeSet {
             audit: vec![self.audit(&caller.actor, "user.create", format!("user {}", user.username))],
-            users: vec![Versioned::new(user)],
+            users: vec![Versioned::new(user.clone())],
             ..ChangeSet::default()
         };
         caller.remember(&mut changes, &answer);
-        self.store.commit(changes).await?;
+        let event = UserEvent { before: None, after: user, reactivated: false };
+        self.commit_events(caller, changes, &[event]).await?;
         Ok(answer)
     }
 
@@ -132,7 +134,8 @@ impl Services {
         before: User,
         mut user: User,
     ) -> Result<Answer, ServiceError> {
-        if user == before {
+        let reactivated = action == "user.reactivate";
+        if user == before && !reactivated {
             return Ok(Answer::done(user.version, &self.views().user(&user).await?));
         }
         user.updated_at = self.now();
@@ -140,11 +143,12 @@ impl Services {
         let answer = Answer::done(user.version, &self.views().user(&user).await?);
         let mut changes = ChangeSet {
             audit: vec![self.audit(&caller.actor, action, format!("user {}", user.username))],
-            users: vec![Versioned::replacing(before.version, user)],
+            users: vec![Versioned::replacing(before.version, user.clone())],
             ..ChangeSet::default()
         };
         caller.remember(&mut changes, &answer);
-        self.store.commit(changes).await?;
+        let event = UserEvent { before: Some(before), after: user, reactivated };
+        self.commit_events(caller, changes, &[event]).await?;
         Ok(answer)
     }
 

@@ -167,6 +167,10 @@ pub struct ProvisioningConfigView {
     pub protected: BTreeSet<String>,
     /// Which accounts to collect, in the target's own language; all if null.
     pub collect_filter: Option<String>,
+    /// Attributes of a user whose change raises an Update, of those that the mapping uses; all of them if null.
+    pub update_on: Option<BTreeSet<String>>,
+    /// When a mass of changes by events waits for consent.
+    pub guard: GuardPolicyView,
     /// Accounts asked for per page, 1 to 1000.
     pub page_size: u32,
     /// Calls to the target at the same time, 1 to 64.
@@ -239,6 +243,22 @@ pub struct ReconcilePolicyView {
     pub max_vanished_percent: u8,
 }
 
+/// When a mass of changes by events waits for consent. On by default.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GuardPolicy)]
+pub struct GuardPolicyView {
+    /// Whether there is a guard at all.
+    pub enabled: bool,
+    /// Accounts that may be deactivated without regard to their share of the app.
+    pub always_allowed: u64,
+    /// The most accounts that one job, or all events within the window, may make or deactivate.
+    pub max_changes: u64,
+    /// The largest share of the app's linked accounts, in percent, that may be deactivated so.
+    pub max_percent: u8,
+    /// The window for events, in minutes.
+    pub window_minutes: u32,
+}
+
 /// When and how often to try again inside one request.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = RetryPolicy)]
@@ -276,6 +296,7 @@ mod tests {
         assert_eq!(documented::<ProvisioningConfigView>(), real(&config));
         assert_eq!(documented::<ReconcilePolicyView>(), real(&config.reconcile));
         assert_eq!(documented::<RetryPolicyView>(), real(&config.retry));
+        assert_eq!(documented::<GuardPolicyView>(), real(&config.guard));
         let rule = MappingRule {
             attribute: "emails".to_owned(),
             value: "{email}".parse().unwrap(),

@@ -5,6 +5,7 @@
 mod accounts;
 mod apps;
 mod connectors;
+mod jobs;
 mod object;
 mod people;
 mod requests;
@@ -13,13 +14,14 @@ mod system;
 
 pub use accounts::{AccountSummary, AccountView, LinkBody, StagedAccount, StagingRowView, ValueView, VerdictView};
 pub use apps::{
-    AppChange, AppView, LinkRuleView, MappingRuleView, NewApp, NormalisationView, ProbeReport, ProvisioningConfigView,
-    ReconcileBody, ReconcileMarkView, ReconcilePolicyView, RetryPolicyView,
+    AppChange, AppView, GuardPolicyView, LinkRuleView, MappingRuleView, NewApp, NormalisationView, ProbeReport,
+    ProvisioningConfigView, ReconcileBody, ReconcileMarkView, ReconcilePolicyView, RetryPolicyView,
 };
 pub use connectors::{
     AttributeView, CheckReport, ConnectorRefView, ConnectorView, CredentialSlotView, DescriptionView, FindingView,
     SettingView,
 };
+pub use jobs::{ConsentBody, JobView, RefusalBody};
 pub(crate) use object::Object;
 pub use people::{ImportError, ImportReport, NewProfile, NewUser, ProfileView, UserChange, UserView};
 pub use requests::{
@@ -27,8 +29,8 @@ pub use requests::{
     ReadingView, RequestView, RunView, SettleBody, SettledAs, WriteView,
 };
 pub use spelling::{
-    ApprovalSpelling, AuthSchemeSpelling, LevelSpelling, LinkStateSpelling, ObjectSpelling, OperationSpelling,
-    SituationSpelling, StateSpelling, StatusSpelling, parse, spelled,
+    ApprovalSpelling, AuthSchemeSpelling, EventSpelling, JobStateSpelling, LevelSpelling, LinkStateSpelling,
+    ObjectSpelling, OperationSpelling, SituationSpelling, StateSpelling, StatusSpelling, parse, spelled,
 };
 pub use system::{
     AuditView, CompactedView, CredentialBody, CredentialView, NewToken, NewTokenView, RestoredView, TokenView,

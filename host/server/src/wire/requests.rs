@@ -1,11 +1,13 @@
 //! User provisioning requests.
 
 use super::{
-    ApprovalSpelling, LevelSpelling, ObjectSpelling, OperationSpelling, StateSpelling, StatusSpelling, spelled,
+    ApprovalSpelling, EventSpelling, LevelSpelling, ObjectSpelling, OperationSpelling, StateSpelling, StatusSpelling,
+    spelled,
 };
+use gatehouse_core::events::DirectoryEvent;
 use gatehouse_core::{
-    AccountId, Actor, Approval, Attempt, AttemptOutcome, Candidate, Completeness, Digest, Level, LogEntry, Operation,
-    Reading, RequestId, RequestObject, Run, SentWrite, State, UserId, schema::Status,
+    AccountId, Actor, Approval, Attempt, AttemptOutcome, Candidate, Completeness, Digest, JobId, Level, LogEntry,
+    Operation, Reading, RequestId, RequestObject, Run, SentWrite, State, UserId, schema::Status,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -66,6 +68,14 @@ pub struct RequestView {
     /// The reconciliation that raised it.
     #[schema(value_type = Option<String>, example = "UPR-000001")]
     pub raised_by: Option<RequestId>,
+    /// The event of the directory that raised it.
+    #[schema(value_type = Option<EventSpelling>)]
+    pub event: Option<DirectoryEvent>,
+    /// The job through which the event did.
+    #[schema(value_type = Option<String>, example = "JOB-000001")]
+    pub job: Option<JobId>,
+    /// Why the guard against mass changes holds it; null if it does not.
+    pub held: Option<String>,
     /// How often it has been taken up again.
     pub retry_count: u32,
     /// Who asked for it.

@@ -2,7 +2,7 @@
 //! answers cannot differ.
 
 use gatehouse_core::{
-    Approval, AuthScheme, Level, LinkState, Operation, RequestObject, Situation, State, schema::Status,
+    Approval, AuthScheme, JobState, Level, LinkState, Operation, RequestObject, Situation, State, schema::Status,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -52,6 +52,15 @@ spelling!(
 spelling!(
     /// Where a request is in its life.
     StateSpelling, "State", "Where a request is in its life.", State::ALL
+);
+spelling!(
+    /// Where a job is in its life.
+    JobStateSpelling, "JobState", "Where a job is in its life.", JobState::ALL
+);
+spelling!(
+    /// Which event of the directory raised a request.
+    EventSpelling, "DirectoryEvent", "Which event of the directory raised a request.",
+    gatehouse_core::events::TABLE.map(|row| row.event)
 );
 spelling!(
     /// Whether and how an account is tied to a user.
