@@ -2,7 +2,7 @@
 
 use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{AccountSummary, AccountView, Page, spelled};
-use gatehouse_core::lifecycle::{NewRequest, open};
+use gatehouse_core::lifecycle::{NewRequest, Raised, open};
 use gatehouse_core::ports::{AccountQuery, Sequence};
 use gatehouse_core::{
     Account, AccountId, Change, LinkChange, LinkState, Operation, RequestId, RequestObject, Situation, Subject, UserId,

@@ -8,13 +8,18 @@ mod caller;
 mod connectors;
 mod credentials;
 mod error;
+mod groups;
 mod import;
 mod import_rows;
 mod lists;
+mod named;
+mod permission_sets;
+mod profiles;
 mod reconcile;
 mod requests;
 mod review;
 mod tokens;
+mod user_attributes;
 mod users;
 mod views;
 
@@ -28,7 +33,7 @@ pub use import_rows::Format;
 pub use lists::Paging;
 pub use requests::{Decision, RequestFilter};
 pub use tokens::{FIRST_TOKEN, hash_of};
-pub use users::Flag;
+pub use users::{Flag, UserFilter};
 pub use views::Views;
 
 use async_trait::async_trait;
@@ -70,6 +75,9 @@ pub struct Services {
     /// Held where two callers must not see the same state and both act on it (one active reconciliation per app,
     /// no app on a connector that is being uninstalled). One process serves a store, so a lock in it is enough.
     turn: Arc<tokio::sync::Mutex<()>>,
+    /// Shared by whoever writes what users have and what apps are granted to; held alone by whoever takes away what
+    /// those may name, or says what is allowed of them.
+    people: Arc<tokio::sync::RwLock<()>>,
 }
 
 impl Services {
@@ -80,7 +88,7 @@ impl Services {
         clock: Arc<dyn Clock>,
         background: Arc<dyn Background>,
     ) -> Self {
-        Self { store, connectors, clock, background, safekeeping: None, turn: Arc::default() }
+        Self { store, connectors, clock, background, safekeeping: None, turn: Arc::default(), people: Arc::default() }
     }
 
     /// With something that keeps copies of the store.

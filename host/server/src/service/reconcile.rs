@@ -3,7 +3,7 @@
 
 use super::{Answer, Caller, ServiceError, Services};
 use crate::wire::{ReconcileBody, StagedAccount};
-use gatehouse_core::lifecycle::{Event, Moment, NewRequest, Transition, open, open_supplied, step};
+use gatehouse_core::lifecycle::{Event, Moment, NewRequest, Raised, Transition, open, open_supplied, step};
 use gatehouse_core::ports::{RequestQuery, Sequence};
 use gatehouse_core::schema::{Account as RemoteAccount, Schema, Value, canonical_text};
 use gatehouse_core::{

@@ -2,7 +2,7 @@
 
 use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{LogEntryView, NewRequestBody, Page, RequestView, StagingRowView};
-use gatehouse_core::lifecycle::{Event, Moment, Transition, step};
+use gatehouse_core::lifecycle::{Event, Moment, Raised, Transition, step};
 use gatehouse_core::ports::{ChangeSet, RequestQuery, Sequence};
 use gatehouse_core::{Actor, App, Digest, Operation, Request, RequestId, State, Subject};
 use gatehouse_engine::requests::{Ask, NotOpened, Whose, prepare_account_request};

@@ -2,6 +2,7 @@
 //! themselves where their JSON is what callers should see; everything with a secret or a hash has a shape of its own.
 //! It never decides anything.
 
+mod access;
 mod accounts;
 mod apps;
 mod connectors;
@@ -11,6 +12,10 @@ mod requests;
 mod spelling;
 mod system;
 
+pub use access::{
+    GroupChange, GroupView, MemberView, MembersBody, NewGroup, NewPermissionSet, NewProfile, NewUserAttribute,
+    PermissionSetChange, PermissionSetView, ProfileChange, ProfileView, UserAttributeChange, UserAttributeView,
+};
 pub use accounts::{AccountSummary, AccountView, LinkBody, StagedAccount, StagingRowView, ValueView, VerdictView};
 pub use apps::{
     AppChange, AppView, LinkRuleView, MappingRuleView, NewApp, NormalisationView, ProbeReport, ProvisioningConfigView,
@@ -21,14 +26,15 @@ pub use connectors::{
     SettingView,
 };
 pub(crate) use object::Object;
-pub use people::{ImportError, ImportReport, NewProfile, NewUser, ProfileView, UserChange, UserView};
+pub use people::{ImportError, ImportReport, NewUser, RowOutcome, RowResult, UserChange, UserView};
 pub use requests::{
     ApproveBody, AttemptView, CancelBody, CandidateView, CompleteBody, DenyBody, LogEntryView, NewRequestBody,
     ReadingView, RequestView, RunView, SettleBody, SettledAs, WriteView,
 };
 pub use spelling::{
     ApprovalSpelling, AuthSchemeSpelling, LevelSpelling, LinkStateSpelling, ObjectSpelling, OperationSpelling,
-    SituationSpelling, StateSpelling, StatusSpelling, parse, spelled,
+    SituationSpelling, StateSpelling, StatusSpelling, SystemPermissionSpelling, UserAttributeTypeSpelling, parse,
+    spelled,
 };
 pub use system::{
     AuditView, CompactedView, CredentialBody, CredentialView, NewToken, NewTokenView, RestoredView, TokenView,
