@@ -25,6 +25,7 @@ pub mod retention;
 #[cfg(test)]
 mod testing;
 mod user;
+mod user_attribute;
 pub mod validation;
 
 pub use account::{Account, LinkState, Situation, fingerprint};
@@ -48,6 +49,7 @@ pub use request::{
     StagedAction, StagingRow, StagingSource, State, Subject, Verdict,
 };
 pub use user::{Group, PermissionSet, Profile, SystemPermission, User};
+pub use user_attribute::{UserAttribute, UserAttributeType, canonicalise};
 
 /// Re-exported, so that host crates name one version.
 pub use gatehouse_schema as schema;

@@ -2,7 +2,7 @@
 //! itself. It never reads or writes a store; both stores ask it, so that they refuse alike.
 
 use gatehouse_core::ports::{ChangeSet, StoreError, Token, Versioned};
-use gatehouse_core::{Account, App, Connector, Group, Job, PermissionSet, Profile, Request, User};
+use gatehouse_core::{Account, App, Connector, Group, Job, PermissionSet, Profile, Request, User, UserAttribute};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
@@ -36,6 +36,7 @@ kept! {
     Profile: profile => format!("profile `{}`", profile.name);
     PermissionSet: set => format!("permission set `{}`", set.name);
     Group: group => format!("group `{}`", group.name);
+    UserAttribute: attribute => format!("attribute `{}`", attribute.name);
     App: app => format!("app {}", app.id);
     Token: token => format!("token `{}`", token.name);
     Account: account => format!("account {}", account.id);
@@ -88,6 +89,8 @@ pub(crate) fn sound(changes: &ChangeSet) -> Result<(), StoreError> {
     once(sets.chain(&changes.remove_permission_sets).map(named), "permission set")?;
     let groups = changes.groups.iter().map(|v| &v.record.name);
     once(groups.chain(&changes.remove_groups).map(named), "group")?;
+    let attributes = changes.user_attributes.iter().map(|v| &v.record.name);
+    once(attributes.chain(&changes.remove_user_attributes).map(named), "attribute")?;
     once(changes.connectors.iter().map(|(connector, _)| connector.digest), "connector")?;
     once(changes.apps.iter().map(|v| v.record.id).chain(changes.remove_apps.iter().copied()), "app")?;
     let credentials = changes.credentials.iter().map(|(record, _)| &record.name);

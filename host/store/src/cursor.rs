@@ -6,6 +6,8 @@ use gatehouse_core::ports::{ListPage, StoreError};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum List {
     Users,
+    /// Users by what they are, in the order of their numbers.
+    FoundUsers,
     ProfileUsers,
     PermissionSetUsers,
     Accounts,
@@ -20,6 +22,7 @@ impl List {
     fn prefix(self) -> String {
         match self {
             Self::Users => "u".to_owned(),
+            Self::FoundUsers => "f".to_owned(),
             Self::ProfileUsers => "p".to_owned(),
             Self::PermissionSetUsers => "s".to_owned(),
             Self::Accounts => "a".to_owned(),
@@ -48,18 +51,44 @@ impl List {
 
     /// A page of at most `limit` items (at least one), made of the numbered items that follow its start.
     pub fn page<T, E>(self, items: impl Iterator<Item = Result<(u64, T), E>>, limit: usize) -> Result<ListPage<T>, E> {
-        let limit = limit.max(1);
-        let mut page = Vec::new();
-        let mut last = 0;
-        for item in items {
-            let (number, item) = item?;
-            if page.len() == limit {
-                return Ok(ListPage { items: page, next: Some(self.cursor(last)) });
-            }
-            page.push(item);
-            last = number;
+        page_by(items, limit, |number| self.cursor(*number))
+    }
+}
+
+/// A page of at most `limit` items (at least one), and the cursor of its last one.
+pub(crate) fn page_by<K, T, E>(
+    items: impl Iterator<Item = Result<(K, T), E>>,
+    limit: usize,
+    cursor: impl Fn(&K) -> String,
+) -> Result<ListPage<T>, E> {
+    let limit = limit.max(1);
+    let mut page = Vec::new();
+    let mut last = None;
+    for item in items {
+        let (key, item) = item?;
+        if page.len() == limit {
+            return Ok(ListPage { items: page, next: last.as_ref().map(cursor) });
         }
-        Ok(ListPage { items: page, next: None })
+        page.push(item);
+        last = Some(key);
+    }
+    Ok(ListPage { items: page, next: None })
+}
+
+/// The cursor behind the user whose name is kept so, in the list by username.
+pub(crate) fn name_cursor(name: &str) -> String {
+    name.bytes().fold("n".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// The name that a cursor of the list by username stands behind; none at the start.
+pub(crate) fn name_after(after: Option<&str>) -> Result<Option<String>, StoreError> {
+    let Some(text) = after else { return Ok(None) };
+    let digits = text.strip_prefix('n').unwrap_or_default().as_bytes();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let name = digits.chunks(2).map(byte).collect::<Option<Vec<u8>>>().and_then(|name| String::from_utf8(name).ok());
+    match name.filter(|name| !name.is_empty() && name_cursor(name) == text) {
+        Some(name) => Ok(Some(name)),
+        None => Err(StoreError::BadCursor(text.to_owned())),
     }
 }
 
@@ -75,6 +104,8 @@ mod tests {
             assert_eq!(list.position(Some(&list.cursor(0x2a))).unwrap(), Some(0x2a), "{list:?}");
         }
         assert_eq!(List::Users.position(None).unwrap(), None);
+        assert_eq!(name_after(Some(&name_cursor("zoë"))).unwrap().as_deref(), Some("zoë"));
+        assert_eq!(name_after(None).unwrap(), None);
     }
 
     #[test]
@@ -83,6 +114,9 @@ mod tests {
         let of_another_log = List::Log(8).cursor(1);
         for text in ["", "u", "u1", "u+00000000000000a", "u00000000000000A1", "17", &of_another, &of_another_log] {
             assert!(matches!(List::Users.position(Some(text)), Err(StoreError::BadCursor(_))), "{text}");
+        }
+        for text in ["", "n", "n6", "n6A", "n+1", "nff", "zoë", "n6é", &List::Users.cursor(1)] {
+            assert!(matches!(name_after(Some(text)), Err(StoreError::BadCursor(_))), "{text}");
         }
         assert!(matches!(List::Log(7).position(Some(&of_another_log)), Err(StoreError::BadCursor(_))));
     }

@@ -15,6 +15,7 @@ mod jobs;
 mod ledger;
 mod merge;
 mod open;
+mod people;
 mod place;
 mod port;
 mod queue;

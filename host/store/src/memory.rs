@@ -4,12 +4,13 @@
 
 mod commit;
 mod lanes;
+mod people;
 mod port;
 
 use gatehouse_core::ports::{CredentialRecord, Sequence, Token};
 use gatehouse_core::{
     Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet,
-    Profile, Request, RequestId, StagingRow, Subject, User, UserId,
+    Profile, Request, RequestId, StagingRow, Subject, User, UserAttribute, UserId,
 };
 use jiff::Timestamp;
 use lanes::LaneClaim;
@@ -30,6 +31,7 @@ struct Kept {
     profiles: BTreeMap<String, Profile>,
     permission_sets: BTreeMap<String, PermissionSet>,
     groups: BTreeMap<String, Group>,
+    user_attributes: BTreeMap<String, UserAttribute>,
     connectors: BTreeMap<Digest, (Connector, Vec<u8>)>,
     apps: BTreeMap<AppId, App>,
     credentials: BTreeMap<String, (CredentialRecord, SecretString)>,

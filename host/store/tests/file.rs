@@ -6,7 +6,7 @@
 mod common;
 
 use common::*;
-use gatehouse_core::ports::{AccountQuery, ChangeSet, RequestQuery, Sequence, Store, StoreError, Versioned};
+use gatehouse_core::ports::{AccountQuery, ChangeSet, RequestQuery, Sequence, Store, StoreError, UserQuery, Versioned};
 use gatehouse_core::{AppId, Digest, Request, RequestId, Situation, State, User, UserId};
 use gatehouse_store::{MasterKey, OpenOptions, RedbStore};
 use redb::{Database, TableDefinition};
@@ -342,6 +342,25 @@ async fn a_file_from_before_there_was_a_review_queue_gets_one() {
     txn.commit().unwrap();
     drop(db);
     assert_eq!(folder.open().review_count().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn users_of_a_file_that_did_not_index_them_by_what_they_are_are_found() {
+    let folder = Folder::new();
+    let boss = User { frozen: true, ..user(1, "boss") };
+    add_users(&folder.open(), [boss, User { manager: Some(UserId(1)), ..user(2, "jane") }]).await;
+    let db = Database::open(folder.path("store")).unwrap();
+    let txn = db.begin_write().unwrap();
+    assert!(txn.delete_table(TableDefinition::<(u64, u64), ()>::new("USERS_BY_MANAGER")).unwrap());
+    assert!(txn.delete_table(TableDefinition::<(u8, u64), ()>::new("USERS_BY_STATUS")).unwrap());
+    txn.commit().unwrap();
+    drop(db);
+    let store = folder.open();
+    let all = UserQuery { limit: 9, ..UserQuery::default() };
+    let frozen = store.find_users(&UserQuery { frozen: Some(true), ..all.clone() }).await.unwrap().items;
+    let reports = store.find_users(&UserQuery { manager: Some(UserId(1)), ..all }).await.unwrap().items;
+    let ids = |users: Vec<User>| users.iter().map(|user| user.id.0).collect::<Vec<_>>();
+    assert_eq!((ids(frozen), ids(reports)), (vec![1], vec![2]));
 }
 
 #[tokio::test]

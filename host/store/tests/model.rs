@@ -6,11 +6,12 @@ mod common;
 
 use common::*;
 use gatehouse_core::ports::{
-    AccountQuery, ChangeSet, Claim, ClaimLimits, Fence, JobQuery, RequestQuery, Sequence, Store, StoreError, Versioned,
+    AccountQuery, ChangeSet, Claim, ClaimLimits, Fence, JobQuery, RequestQuery, Sequence, Store, StoreError, UserOrder,
+    UserQuery, Versioned,
 };
 use gatehouse_core::{
     Account, AccountId, App, AppId, Digest, JobId, JobState, LinkState, Operation, Request, RequestId, Situation,
-    State, Subject, User, UserId,
+    State, Subject, User, UserAttributeType, UserId,
 };
 use gatehouse_store::{MemoryStore, RedbStore};
 use proptest::prelude::*;
@@ -32,14 +33,16 @@ enum Expect {
 /// One record of a change set. Numbers and names are few, so that they collide.
 #[derive(Clone, Debug)]
 enum Part {
-    /// Number, name, profile, permission set.
-    User(u64, u8, Option<bool>, bool, Expect),
+    /// Number, name, profile, permission set, manager, active, frozen.
+    User(u64, u8, Option<bool>, bool, (Option<u64>, bool, bool), Expect),
     Profile(bool, Expect),
     RemoveProfile,
     PermissionSet(Expect),
     RemovePermissionSet,
     Group(Vec<u64>, Expect),
     RemoveGroup,
+    UserAttribute(bool, Expect),
+    RemoveUserAttribute,
     App(u64, u8, Expect),
     RemoveApp(u64),
     Token(u8, u8, Expect),
@@ -100,15 +103,18 @@ fn expect() -> impl Strategy<Value = Expect> {
 fn part() -> impl Strategy<Value = Part> {
     let account = (1..9_u64, 1..4_u64, prop::option::weighted(0.8, 0..4_u8), prop::option::of(1..4_u64), 0..4_usize);
     let request = (1..12_u64, 1..4_u64, 1..4_u64, 0..4_usize, 0..3_usize, prop::option::weighted(0.8, 0..50_i64));
+    let standing = (prop::option::of(1..4_u64), any::<bool>(), any::<bool>());
     prop_oneof![
-        3 => (1..5_u64, 0..5_u8, any::<Option<bool>>(), any::<bool>(), expect())
-            .prop_map(|(i, n, p, s, e)| Part::User(i, n, p, s, e)),
+        3 => (1..5_u64, 0..5_u8, any::<Option<bool>>(), any::<bool>(), standing, expect())
+            .prop_map(|(i, n, p, s, m, e)| Part::User(i, n, p, s, m, e)),
         1 => (any::<bool>(), expect()).prop_map(|(n, e)| Part::Profile(n, e)),
         1 => Just(Part::RemoveProfile),
         1 => expect().prop_map(Part::PermissionSet),
         1 => Just(Part::RemovePermissionSet),
         1 => (prop::collection::vec(1..5_u64, 0..3), expect()).prop_map(|(m, e)| Part::Group(m, e)),
         1 => Just(Part::RemoveGroup),
+        1 => (any::<bool>(), expect()).prop_map(|(n, e)| Part::UserAttribute(n, e)),
+        1 => Just(Part::RemoveUserAttribute),
         3 => (1..4_u64, 0..4_u8, expect()).prop_map(|(i, n, e)| Part::App(i, n, e)),
         1 => (1..4_u64).prop_map(Part::RemoveApp),
         1 => (0..3_u8, 0..3_u8, expect()).prop_map(|(h, n, e)| Part::Token(h, n, e)),
@@ -168,12 +174,14 @@ fn versioned<T>(record: T, present: Option<u64>, expect: Expect) -> Versioned<T>
 
 async fn add(store: &dyn Store, part: &Part, changes: &mut ChangeSet) {
     match part {
-        Part::User(id, name, profile, set, expect) => {
+        Part::User(id, name, profile, set, (manager, active, frozen), expect) => {
             let present = store.user(UserId(*id)).await.unwrap().map(|user| user.version);
             let profile = profile.map(|staff| if staff { "staff" } else { "guests" }.to_owned());
             let name = ["Ada", "ada", "Bob", "eve", "Eve"][*name as usize];
             let permission_sets = set.then(|| "vpn".to_owned()).into_iter().collect();
-            changes.users.push(versioned(User { profile, permission_sets, ..user(*id, name) }, present, *expect));
+            let (manager, active, frozen) = (manager.map(UserId), *active, *frozen);
+            let user = User { profile, permission_sets, manager, active, frozen, ..user(*id, name) };
+            changes.users.push(versioned(user, present, *expect));
         }
         Part::Profile(staff, expect) => {
             let name = if *staff { "staff" } else { "guests" };
@@ -188,6 +196,14 @@ async fn add(store: &dyn Store, part: &Part, changes: &mut ChangeSet) {
             let present = store.group("board").await.unwrap().map(|group| group.version);
             changes.groups.push(versioned(group("board", members.iter().copied()), present, *expect));
         }
+        Part::UserAttribute(desk, expect) => {
+            let name = if *desk { "desk" } else { "team" };
+            let defined = store.user_attributes().await.unwrap();
+            let present = defined.iter().find(|of| of.name == name).map(|of| of.version);
+            let attribute = attribute(name, UserAttributeType::Text);
+            changes.user_attributes.push(versioned(attribute, present, *expect));
+        }
+        Part::RemoveUserAttribute => changes.remove_user_attributes.push("desk".to_owned()),
         Part::RemoveProfile => changes.remove_profiles.push("staff".to_owned()),
         Part::RemovePermissionSet => changes.remove_permission_sets.push("vpn".to_owned()),
         Part::RemoveGroup => changes.remove_groups.push("board".to_owned()),
@@ -286,6 +302,7 @@ async fn everything(store: &dyn Store) -> Vec<String> {
         store.groups(),
         store.groups_of_user(UserId(1)),
         store.groups_of_user(UserId(2)),
+        store.user_attributes(),
         store.connectors(),
         store.apps(),
         store.credentials(),
@@ -317,8 +334,25 @@ async fn everything(store: &dyn Store) -> Vec<String> {
     for n in 1..12 {
         see!(store.request_log(RequestId(n), None, 99), store.staging(RequestId(n), 1, 99));
     }
+    people(store, &mut seen).await;
     accounts_and_requests(store, &mut seen).await;
     seen
+}
+
+async fn people(store: &dyn Store, seen: &mut Vec<String>) {
+    let all = UserQuery { limit: 2, ..UserQuery::default() };
+    let staff = || Some("staff".to_owned());
+    for query in [
+        all.clone(),
+        UserQuery { order: UserOrder::Username, ..all.clone() },
+        UserQuery { username_prefix: Some("E".to_owned()), ..all.clone() },
+        UserQuery { manager: Some(UserId(1)), ..all.clone() },
+        UserQuery { manager: Some(UserId(2)), active: Some(true), profile: staff(), ..all.clone() },
+        UserQuery { frozen: Some(true), permission_set: Some("vpn".to_owned()), ..all.clone() },
+        UserQuery { active: Some(false), username_prefix: Some("a".to_owned()), ..all.clone() },
+    ] {
+        seen.push(format!("{query:?} = {:?}", store.find_users(&query).await.unwrap()));
+    }
 }
 
 async fn accounts_and_requests(store: &dyn Store, seen: &mut Vec<String>) {

@@ -3,7 +3,7 @@
 use crate::{
     Account, AccountId, App, AppId, AuditRecord, AuthScheme, Connector, Digest, Group, Job, JobState, LinkState,
     LogEntry, Operation, Origin, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, State, Subject,
-    User, UserId,
+    User, UserAttribute, UserId,
 };
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -83,6 +83,10 @@ pub struct ChangeSet {
     pub groups: Vec<Versioned<Group>>,
     /// Groups to remove, by name.
     pub remove_groups: Vec<String>,
+    /// Definitions of users' attributes.
+    pub user_attributes: Vec<Versioned<UserAttribute>>,
+    /// Definitions to remove, by the attribute's name. What users have of it stays, as free texts.
+    pub remove_user_attributes: Vec<String>,
     /// Connectors to add, with their components. Adding one that is there is an error of kind Duplicate.
     pub connectors: Vec<(Connector, Vec<u8>)>,
     /// Connectors to remove, by digest.
@@ -243,6 +247,39 @@ pub struct StagedRun {
     pub run: RequestId,
     /// One more than the number of its last row.
     pub rows: u64,
+}
+
+/// Which users. Filters that are none let everything through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserQuery {
+    /// Of this profile.
+    pub profile: Option<String>,
+    /// Who have this permission set.
+    pub permission_set: Option<String>,
+    /// Who report to this user.
+    pub manager: Option<UserId>,
+    /// Who work here, or do not.
+    pub active: Option<bool>,
+    /// Who are frozen, or are not.
+    pub frozen: Option<bool>,
+    /// Whose username begins so, ignoring case. By username alone.
+    pub username_prefix: Option<String>,
+    /// In which order.
+    pub order: UserOrder,
+    /// From the `next` of an earlier page.
+    pub after: Option<String>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// The order of a list of users.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UserOrder {
+    /// By number: as they were made. Those of a prefix come by username all the same.
+    #[default]
+    Number,
+    /// By username in small letters.
+    Username,
 }
 
 /// Which accounts. Filters that are none let everything through. Ordered by number.

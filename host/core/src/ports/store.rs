@@ -5,11 +5,11 @@
 
 use super::records::{
     AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
-    RequestFigures, RequestQuery, Sequence, StagedRun, Token,
+    RequestFigures, RequestQuery, Sequence, StagedRun, Token, UserQuery,
 };
 use crate::{
     Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet,
-    Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserId,
+    Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId,
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -113,6 +113,8 @@ pub trait Store: Send + Sync {
     async fn user_by_username(&self, username: &str) -> Result<Option<User>, StoreError>;
     /// All users, by number.
     async fn users(&self, after: Option<&str>, limit: usize) -> Result<ListPage<User>, StoreError>;
+    /// Users by everything they can be found by, without looking at those in between.
+    async fn find_users(&self, query: &UserQuery) -> Result<ListPage<User>, StoreError>;
     /// The users of a profile, by number.
     async fn users_of_profile(
         &self,
@@ -144,6 +146,9 @@ pub trait Store: Send + Sync {
     async fn groups(&self) -> Result<Vec<Group>, StoreError>;
     /// The groups that a user belongs to, by name.
     async fn groups_of_user(&self, user: UserId) -> Result<Vec<Group>, StoreError>;
+
+    /// All definitions of users' attributes, by name.
+    async fn user_attributes(&self) -> Result<Vec<UserAttribute>, StoreError>;
 
     /// One connector by digest.
     async fn connector(&self, digest: Digest) -> Result<Option<Connector>, StoreError>;

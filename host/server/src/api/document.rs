@@ -26,8 +26,8 @@ const TOKEN: &str = "token";
     tags(
         (name = "connectors", description = "Installed connectors."),
         (name = "apps", description = "Connected apps: a connector, its settings, and how to provision."),
-        (name = "users", description = "People, and the profiles that give them access."),
         (name = "jobs", description = "What is done for many users, piece by piece."),
+        (name = "users", description = "People, their attributes, and what gives them access: profiles, permission sets, groups."),
         (name = "accounts", description = "What ties users to accounts in apps."),
         (name = "requests", description = "User provisioning requests: the one unit of work."),
         (name = "credentials", description = "Secrets the host adds to connectors' requests. They never come out."),

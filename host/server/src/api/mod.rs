@@ -10,14 +10,18 @@ mod connectors;
 mod credentials;
 mod document;
 mod events;
+mod groups;
 mod health;
 mod jobs;
 mod observe;
+mod permission_sets;
 mod problem;
+mod profiles;
 mod repeat;
 mod requests;
 mod system;
 mod unread;
+mod user_attributes;
 mod users;
 
 pub(crate) use body::json_reason;
@@ -104,14 +108,23 @@ fn protected() -> OpenApiRouter<Api> {
         .routes(routes!(jobs::show))
         .routes(routes!(jobs::approve))
         .routes(routes!(jobs::cancel))
-        .routes(routes!(users::profiles, users::create_profile))
-        .routes(routes!(users::show_profile))
+        .routes(routes!(profiles::list, profiles::create))
+        .routes(routes!(profiles::show, profiles::change, profiles::delete))
+        .routes(routes!(permission_sets::list, permission_sets::create))
+        .routes(routes!(permission_sets::show, permission_sets::change, permission_sets::delete))
+        .routes(routes!(groups::list, groups::create))
+        .routes(routes!(groups::show, groups::change, groups::delete))
+        .routes(routes!(groups::members, groups::change_members))
+        .routes(routes!(user_attributes::list, user_attributes::create))
+        .routes(routes!(user_attributes::show, user_attributes::change, user_attributes::delete))
         .routes(routes!(users::list, users::create))
         .routes(routes!(users::show, users::change))
         .routes(routes!(users::freeze))
         .routes(routes!(users::unfreeze))
         .routes(routes!(users::disable))
         .routes(routes!(users::enable))
+        .routes(routes!(users::reactivate))
+        .routes(routes!(users::assign, users::unassign))
         .routes(routes!(accounts::list))
         .routes(routes!(accounts::summary))
         .routes(routes!(accounts::show))

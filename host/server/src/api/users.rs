@@ -1,10 +1,10 @@
-//! `/users` and `/profiles`.
+//! `/users`.
 
 use super::body::{Body, Params, Path, whole};
 use super::problem::Failures;
-use super::{Api, PageQuery, Problem};
-use crate::service::{Answer, Caller, Flag, Format, ImportMode, ImportOptions, Paging};
-use crate::wire::{ImportReport, NewProfile, NewUser, Page, ProfileView, UserChange, UserView};
+use super::{Api, Problem};
+use crate::service::{Answer, Caller, Flag, Format, ImportMode, ImportOptions, Paging, UserFilter};
+use crate::wire::{ImportReport, NewUser, Page, UserChange, UserView};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
@@ -20,6 +20,19 @@ use utoipa::IntoParams;
 pub(super) struct UserQuery {
     /// Of this profile.
     profile: Option<String>,
+    /// Who have this permission set.
+    permission_set: Option<String>,
+    /// Who report to this user: username or number.
+    manager: Option<String>,
+    /// Who work here, or do not.
+    active: Option<bool>,
+    /// Who are frozen, or are not.
+    frozen: Option<bool>,
+    /// Whose username begins so, ignoring case.
+    username_prefix: Option<String>,
+    /// In the order of `id` or `username`. With `username_prefix` it is `username`, with other filters alone `id`;
+    /// `id` if left out.
+    sort: Option<String>,
     /// The `next` of an earlier page.
     after: Option<String>,
     /// At most so many items: 1 to 1000, 100 if left out.
@@ -36,9 +49,12 @@ pub(super) struct ImportQuery {
     /// Only say what would be done.
     #[serde(default)]
     dry_run: bool,
+    /// Report what came of every row, and not only of those that were not imported.
+    #[serde(default)]
+    outcomes: bool,
 }
 
-/// Lists users, in the order in which they were made.
+/// Lists users by what they are.
 #[utoipa::path(get, path = "/api/v1/users", tag = "users", params(UserQuery),
     responses((status = 200, body = Page<UserView>), Failures))]
 pub(super) async fn list(
@@ -46,7 +62,16 @@ pub(super) async fn list(
     Params(query): Params<UserQuery>,
 ) -> Result<Json<Page<UserView>>, Problem> {
     let paging = Paging { after: query.after, limit: query.limit };
-    Ok(Json(api.services.list_users(query.profile.as_deref(), &paging).await?))
+    let filter = UserFilter {
+        profile: query.profile,
+        permission_set: query.permission_set,
+        manager: query.manager,
+        active: query.active,
+        frozen: query.frozen,
+        username_prefix: query.username_prefix,
+        sort: query.sort,
+    };
+    Ok(Json(api.services.list_users(&filter, &paging).await?))
 }
 
 /// Makes a user.
@@ -130,11 +155,50 @@ pub(super) async fn enable(
     Ok(api.services.flag_user(&caller, &user, Flag::Active(true)).await?)
 }
 
+/// Marks a user as working here again, and has every account of theirs follow, also where nothing has changed.
+#[utoipa::path(post, path = "/api/v1/users/{user}/reactivate", tag = "users",
+    params(("user" = String, Path, description = "The username, or the number.")),
+    responses((status = 200, body = UserView), Failures))]
+pub(super) async fn reactivate(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(user): Path<String>,
+) -> Result<Answer, Problem> {
+    Ok(api.services.flag_user(&caller, &user, Flag::Reactivated).await?)
+}
+
+/// Gives a user a permission set. Accounts follow by requests.
+#[utoipa::path(post, path = "/api/v1/users/{user}/permission-sets/{name}", tag = "users",
+    params(("user" = String, Path, description = "The username, or the number."),
+        ("name" = String, Path, description = "The permission set's name.")),
+    responses((status = 200, body = UserView), Failures))]
+pub(super) async fn assign(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path((user, name)): Path<(String, String)>,
+) -> Result<Answer, Problem> {
+    Ok(api.services.assign_permission_set(&caller, &user, &name).await?)
+}
+
+/// Takes a permission set from a user. Accounts follow by requests.
+#[utoipa::path(delete, path = "/api/v1/users/{user}/permission-sets/{name}", tag = "users",
+    params(("user" = String, Path, description = "The username, or the number."),
+        ("name" = String, Path, description = "The permission set's name.")),
+    responses((status = 200, body = UserView), Failures))]
+pub(super) async fn unassign(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path((user, name)): Path<(String, String)>,
+) -> Result<Answer, Problem> {
+    Ok(api.services.unassign_permission_set(&caller, &user, &name).await?)
+}
+
 /// Imports users: rows make them or change them, by username. A user whom no row names is left alone.
 ///
-/// CSV: a header names the columns `username`, `email`, `first_name`, `last_name`, `profile`, `manager`, `active` and
-/// `attr.<name>` for free attributes, in any order, `username` at least; an empty field clears. JSON lines: objects
-/// as for changing a user, with `username`.
+/// CSV: a header names the columns `username`, `email`, `first_name`, `last_name`, `profile`, `permission_sets`
+/// (between `;`), `manager`, `active`, `frozen` and `attr.<name>` for free attributes (several values between `;`
+/// where one is defined to have several), in any order, `username` at least; an empty field clears. JSON lines:
+/// objects as for changing a user, with `username`.
 #[utoipa::path(post, path = "/api/v1/users/import", tag = "users", params(ImportQuery),
     request_body(content((String = "text/csv"), (String = "application/jsonl")), description = "The rows."),
     responses((status = 200, body = ImportReport), Failures))]
@@ -153,7 +217,7 @@ pub(super) async fn import(
             return Err(Problem::new(StatusCode::BAD_REQUEST, "bad-parameter", "A query parameter is wrong", detail));
         }
     };
-    let options = ImportOptions { format: format(&headers)?, mode, dry_run: query.dry_run };
+    let options = ImportOptions { format: format(&headers)?, mode, dry_run: query.dry_run, outcomes: query.outcomes };
     Ok(Json(api.services.import_users(&caller, options, &whole(rows)?).await?))
 }
 
@@ -167,34 +231,4 @@ fn format(headers: &HeaderMap) -> Result<Format, Problem> {
             Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Wrong media type", detail))
         }
     }
-}
-
-/// Lists profiles, by name.
-#[utoipa::path(get, path = "/api/v1/profiles", tag = "users", params(PageQuery),
-    responses((status = 200, body = Page<ProfileView>), Failures))]
-pub(super) async fn profiles(
-    State(api): State<Api>,
-    Params(page): Params<PageQuery>,
-) -> Result<Json<Page<ProfileView>>, Problem> {
-    Ok(Json(api.services.list_profiles(&page.into()).await?))
-}
-
-/// Makes a profile.
-#[utoipa::path(post, path = "/api/v1/profiles", tag = "users", request_body = NewProfile,
-    responses((status = 201, body = ProfileView), Failures))]
-pub(super) async fn create_profile(
-    State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
-    Body(new): Body<NewProfile>,
-) -> Result<Answer, Problem> {
-    Ok(api.services.create_profile(&caller, new).await?)
-}
-
-/// Shows a profile.
-#[utoipa::path(get, path = "/api/v1/profiles/{name}", tag = "users",
-    params(("name" = String, Path, description = "The profile's name.")),
-    responses((status = 200, body = ProfileView), Failures))]
-pub(super) async fn show_profile(State(api): State<Api>, Path(name): Path<String>) -> Result<Answer, Problem> {
-    let profile = api.services.show_profile(&name).await?;
-    Ok(Answer::done(profile.version, &profile))
 }

@@ -4,9 +4,11 @@
 use super::import_file::{Rows, read};
 use super::render::{line, table, text};
 use super::{Outcome, Session, wait};
-use crate::wire::{ImportError, ImportReport};
+use crate::wire::{ImportError, ImportReport, RowOutcome, RowResult};
 use anyhow::{Context, Result};
-use std::path::Path;
+use serde_json::json;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 /// Rows in a part.
 const PART: usize = 500;
@@ -17,18 +19,31 @@ const SHOWN: usize = 50;
 /// Characters of a value that are shown where it is complained about.
 const VALUE: usize = 60;
 
-pub(super) fn run(session: &Session, file: &Path, all_or_nothing: bool, dry_run: bool) -> Result<Outcome> {
+/// How to import.
+pub(super) struct How {
+    pub(super) all_or_nothing: bool,
+    pub(super) dry_run: bool,
+    /// Where what came of each row is to be written.
+    pub(super) report: Option<PathBuf>,
+}
+
+pub(super) fn run(session: &Session, file: &Path, how: &How) -> Result<Outcome> {
+    let How { all_or_nothing, dry_run, report: to } = how;
     let rows = read(file)?;
-    let report = if all_or_nothing || dry_run {
+    let mut report = if *all_or_nothing || *dry_run {
         // Only the host can say of all rows at once whether they are good.
         let all: Vec<_> = rows.rows.iter().collect();
-        send(session, &rows, &all, if all_or_nothing { "all_or_nothing" } else { "each" }, dry_run)?
+        send(session, &rows, &all, if *all_or_nothing { "all_or_nothing" } else { "each" }, *dry_run)?
     } else {
         in_parts(session, &rows)?
     };
     let failed = report.failed > 0;
+    let outcomes = std::mem::take(&mut report.outcomes);
+    if let Some(to) = to {
+        write_report(to, &outcomes, &report.errors).with_context(|| format!("the report {}", to.display()))?;
+    }
     let json = serde_json::to_value(&report).context("the report")?;
-    session.out.show(&json, |_| tell(&report, file, all_or_nothing, dry_run));
+    session.out.show(&json, |_| tell(&report, file, *all_or_nothing, *dry_run));
     if !failed {
         return Ok(Outcome::Done);
     }
@@ -80,7 +95,25 @@ fn in_parts(session: &Session, rows: &Rows) -> Result<ImportReport> {
     progress.end();
     total.errors.sort_by_key(|error| error.row);
     total.failed = total.errors.len() as u64;
+    total.outcomes.retain(|outcome| outcome.result != RowResult::Failed);
     Ok(total)
+}
+
+/// A line for each row: what came of it, and what was wrong with it.
+fn write_report(to: &Path, outcomes: &[RowOutcome], errors: &[ImportError]) -> Result<()> {
+    let good = outcomes.iter().filter(|outcome| outcome.result != RowResult::Failed);
+    let good = good.map(|of| (of.row, json!({"row": of.row, "result": of.result, "username": of.username})));
+    let bad = errors.iter().map(|error| {
+        let line = json!({"row": error.row, "result": RowResult::Failed, "column": error.column, "why": error.why});
+        (error.row, line)
+    });
+    let mut lines: Vec<_> = good.chain(bad).collect();
+    lines.sort_by_key(|(row, _)| *row);
+    let mut text = String::new();
+    for (_, line) in lines {
+        writeln!(text, "{line}")?;
+    }
+    Ok(std::fs::write(to, text)?)
 }
 
 /// What has been done when an import comes to no end: up to which row, and what to do.
@@ -102,6 +135,7 @@ fn add(total: &mut ImportReport, part: &ImportReport, errors: Vec<ImportError>) 
     total.updated += part.updated;
     total.unchanged += part.unchanged;
     total.nothing_written &= part.nothing_written;
+    total.outcomes.extend(part.outcomes.iter().cloned());
     total.errors.extend(errors);
 }
 
@@ -112,12 +146,16 @@ fn send(session: &Session, rows: &Rows, part: &[&(u64, Vec<u8>)], mode: &str, dr
         body.extend_from_slice(row);
         body.push(b'\n');
     }
-    let path = format!("/api/v1/users/import?mode={mode}&dry_run={dry_run}");
+    let path = format!("/api/v1/users/import?mode={mode}&dry_run={dry_run}&outcomes=true");
     let answer = session.client.upload(&path, rows.kind, body)?;
     let mut report: ImportReport = serde_json::from_value(answer).context("the host's report")?;
+    let in_file = |row: u64| {
+        let at = row.checked_sub(rows.first).and_then(|at| usize::try_from(at).ok());
+        at.and_then(|at| part.get(at)).map_or(row, |(no, _)| *no)
+    };
+    report.outcomes.iter_mut().for_each(|outcome| outcome.row = in_file(outcome.row));
     for error in &mut report.errors {
-        let at = error.row.checked_sub(rows.first).and_then(|at| usize::try_from(at).ok());
-        error.row = at.and_then(|at| part.get(at)).map_or(error.row, |(no, _)| *no);
+        error.row = in_file(error.row);
         // The host tells of another row by its own count.
         if error.column.as_deref() == Some("username")
             && let Some(twice) = rows.twice(error.row)

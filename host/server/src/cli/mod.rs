@@ -8,9 +8,11 @@ mod backup;
 mod client;
 mod connector;
 mod credential;
+mod group;
 mod import;
 mod import_file;
 mod job;
+mod permission_set;
 mod plan;
 mod profile;
 mod render;
@@ -19,6 +21,7 @@ mod review;
 mod skeleton;
 mod token;
 mod user;
+mod user_attribute;
 mod values;
 mod wait;
 
@@ -104,6 +107,15 @@ enum Noun {
     /// Profiles: what gives people access to apps
     #[command(subcommand)]
     Profile(profile::Verb),
+    /// Permission sets: what gives people access besides their profile
+    #[command(subcommand)]
+    PermissionSet(permission_set::Verb),
+    /// Groups: named lists of people
+    #[command(subcommand)]
+    Group(group::Verb),
+    /// Definitions of people's free attributes
+    #[command(subcommand)]
+    UserAttribute(user_attribute::Verb),
     /// Accounts: what ties people to accounts in apps
     #[command(subcommand)]
     Account(account::Verb),
@@ -197,6 +209,9 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Noun::App(verb) => app::run(verb, &session()?),
         Noun::User(verb) => user::run(verb, &session()?),
         Noun::Profile(verb) => profile::run(verb, &session()?),
+        Noun::PermissionSet(verb) => permission_set::run(verb, &session()?),
+        Noun::Group(verb) => group::run(verb, &session()?),
+        Noun::UserAttribute(verb) => user_attribute::run(verb, &session()?),
         Noun::Account(verb) => account::run(verb, &session()?),
         Noun::Request(verb) => request::run(verb, &session()?),
         Noun::Job(verb) => job::run(verb, &session()?),

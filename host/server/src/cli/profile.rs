@@ -5,7 +5,7 @@ use super::render::{facts, text};
 use super::{Outcome, Session, values};
 use anyhow::Result;
 use clap::Subcommand;
-use serde_json::{Value as Json, json};
+use serde_json::{Map, Value as Json, json};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -16,6 +16,10 @@ pub(super) enum Verb {
         /// One line about it
         #[arg(long, default_value = "")]
         description: String,
+        /// What its users may do in Gatehouse: view_setup, manage_users, customize_application, modify_all_data,
+        /// manage_connected_apps or download_packages (repeat for more)
+        #[arg(long, value_name = "PERMISSION")]
+        permission: Vec<String>,
     },
     /// Lists profiles
     List(values::Limit),
@@ -24,24 +28,62 @@ pub(super) enum Verb {
         /// What it is called
         name: String,
     },
+    /// Changes a profile; what is not named stays
+    Change {
+        /// What it is called
+        name: String,
+        /// One line about it
+        #[arg(long)]
+        description: Option<String>,
+        /// All that its users may do in Gatehouse (repeat for more)
+        #[arg(long, value_name = "PERMISSION", conflicts_with = "no_permissions")]
+        permission: Vec<String>,
+        /// Its users may do nothing in Gatehouse
+        #[arg(long)]
+        no_permissions: bool,
+    },
+    /// Deletes a profile that no user has and no app is granted to
+    Delete {
+        /// What it is called
+        name: String,
+    },
 }
 
 pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
     let out = session.out;
+    let path = |name: &str| format!("/api/v1/profiles/{}", escape(name));
     match verb {
-        Verb::Create { name, description } => {
-            let made = session.client.post("/api/v1/profiles", json!({"name": name, "description": description}))?;
+        Verb::Create { name, description, permission } => {
+            let body = json!({"name": name, "description": description, "permissions": permission});
+            let made = session.client.post("/api/v1/profiles", body)?;
             out.say(&made, &format!("Made profile {name}."));
         }
         Verb::List(limit) => {
             let list = session.client.list("/api/v1/profiles", limit.most())?;
-            let row = |p: &Json| vec![text(&p["name"]), text(&p["description"])];
-            out.list(&list, &["NAME", "DESCRIPTION"], row);
+            let row = |of: &Json| vec![text(&of["name"]), text(&of["permissions"]), text(&of["description"])];
+            out.list(&list, &["NAME", "PERMISSIONS", "DESCRIPTION"], row);
         }
-        Verb::Show { name } => {
-            let shown = session.client.get(&format!("/api/v1/profiles/{}", escape(&name)))?;
-            out.show(&shown, |p| facts(&[("name", text(&p["name"])), ("description", text(&p["description"]))]));
+        Verb::Show { name } => out.show(&session.client.get(&path(&name))?, show),
+        Verb::Change { name, description, permission, no_permissions } => {
+            let mut body = Map::new();
+            description.map(|description| body.insert("description".to_owned(), json!(description)));
+            if no_permissions || !permission.is_empty() {
+                body.insert("permissions".to_owned(), json!(permission));
+            }
+            out.show(&session.client.patch(&path(&name), body.into(), None)?, show);
+        }
+        Verb::Delete { name } => {
+            session.client.delete(&path(&name))?;
+            out.say(&json!({"deleted": name}), &format!("Deleted profile {name}."));
         }
     }
     Ok(Outcome::Done)
+}
+
+fn show(of: &Json) {
+    facts(&[
+        ("name", text(&of["name"])),
+        ("description", text(&of["description"])),
+        ("permissions", text(&of["permissions"])),
+    ]);
 }

@@ -27,7 +27,8 @@ pub(super) enum Verb {
         /// A new username
         #[arg(long, value_name = "NAME")]
         rename: Option<String>,
-        /// A field to empty: email, first-name, last-name, profile, manager or a free attribute's name (repeat for more)
+        /// A field to empty: email, first-name, last-name, profile, permission-sets, manager or a free attribute's name
+        /// (repeat for more)
         #[arg(long, value_name = "FIELD")]
         clear: Vec<String>,
     },
@@ -41,6 +42,24 @@ pub(super) enum Verb {
         /// Of this profile
         #[arg(long)]
         profile: Option<String>,
+        /// Who have this permission set
+        #[arg(long, value_name = "NAME")]
+        permission_set: Option<String>,
+        /// Who report to this user: username or number
+        #[arg(long, value_name = "USER")]
+        manager: Option<String>,
+        /// Who work here (true), or do not (false)
+        #[arg(long, value_name = "BOOL")]
+        active: Option<bool>,
+        /// Who are frozen (true), or are not (false)
+        #[arg(long, value_name = "BOOL")]
+        frozen: Option<bool>,
+        /// Whose username begins so
+        #[arg(long, value_name = "TEXT")]
+        prefix: Option<String>,
+        /// In the order of `id` or `username`
+        #[arg(long, value_name = "FIELD")]
+        sort: Option<String>,
         #[command(flatten)]
         limit: values::Limit,
     },
@@ -64,10 +83,16 @@ pub(super) enum Verb {
         /// Username or number
         user: String,
     },
+    /// Marks a user as working here again; every account of theirs follows, also where nothing has changed
+    Reactivate {
+        /// Username or number
+        user: String,
+    },
     /// Makes and changes users from a file; a user whom no row names is left alone
     #[command(after_help = "CSV: a header names the columns, in any order: username, email, first_name, last_name, \
-        profile, manager (a username), active (true or false), and attr.NAME for free attributes. An empty field \
-        clears. JSON lines: objects with the same names, and `attributes`.")]
+        profile, permission_sets (between `;`), manager (a username), active and frozen (true or false), and \
+        attr.NAME for free attributes (several values between `;` where one is defined to have several). An empty \
+        field clears. JSON lines: objects with the same names, and `attributes`.")]
     Import {
         /// FILE.csv or FILE.jsonl
         file: PathBuf,
@@ -77,6 +102,9 @@ pub(super) enum Verb {
         /// Only say what would be done
         #[arg(long)]
         dry_run: bool,
+        /// Writes what came of each row into a file, as JSON lines
+        #[arg(long, value_name = "FILE")]
+        report: Option<PathBuf>,
     },
 }
 
@@ -94,6 +122,9 @@ pub(super) struct Fields {
     /// The profile: what gives access to apps
     #[arg(long)]
     profile: Option<String>,
+    /// A permission set; all they are to have (repeat for more)
+    #[arg(long, value_name = "NAME")]
+    permission_set: Vec<String>,
     /// The manager's username
     #[arg(long, value_name = "USERNAME")]
     manager: Option<String>,
@@ -114,6 +145,9 @@ impl Fields {
         ];
         let mut members: Map<_, _> =
             plain.into_iter().filter_map(|(name, value)| Some((name.to_owned(), json!(value?)))).collect();
+        if !self.permission_set.is_empty() {
+            members.insert("permission_sets".to_owned(), json!(self.permission_set));
+        }
         let mut attributes: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (name, value) in self.attribute {
             attributes.entry(name).or_default().push(value);
@@ -145,8 +179,16 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             session.out.show(&session.client.patch(&path(&user), body, None)?, show);
         }
         Verb::Show { user } => session.out.show(&session.client.get(&path(&user))?, show),
-        Verb::List { profile, limit } => {
-            let filter = query(&[("profile", profile)]);
+        Verb::List { profile, permission_set, manager, active, frozen, prefix, sort, limit } => {
+            let filter = query(&[
+                ("profile", profile),
+                ("permission_set", permission_set),
+                ("manager", manager),
+                ("active", active.map(|active| active.to_string())),
+                ("frozen", frozen.map(|frozen| frozen.to_string())),
+                ("username_prefix", prefix),
+                ("sort", sort),
+            ]);
             let list = session.client.list(&format!("/api/v1/users{filter}"), limit.most())?;
             let headers = ["ID", "USERNAME", "NAME", "EMAIL", "PROFILE", "ACTIVE", "FROZEN"];
             session.out.list(&list, &headers, row);
@@ -155,13 +197,17 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
         Verb::Unfreeze { user } => flag(&user, "unfreeze")?,
         Verb::Disable { user } => flag(&user, "disable")?,
         Verb::Enable { user } => flag(&user, "enable")?,
-        Verb::Import { file, all_or_nothing, dry_run } => return import::run(session, &file, all_or_nothing, dry_run),
+        Verb::Reactivate { user } => flag(&user, "reactivate")?,
+        Verb::Import { file, all_or_nothing, dry_run, report } => {
+            let how = import::How { all_or_nothing, dry_run, report };
+            return import::run(session, &file, &how);
+        }
     }
     Ok(Outcome::Done)
 }
 
 /// Fields of every user, as flags spell them.
-const OWN: [&str; 5] = ["email", "first-name", "last-name", "profile", "manager"];
+const OWN: [&str; 6] = ["email", "first-name", "last-name", "profile", "permission-sets", "manager"];
 
 /// Refuses to clear what is no field, nor a free attribute that the user has: it may be misspelt.
 fn can_be_cleared(session: &Session, user: &str, clear: &[String]) -> Result<()> {
@@ -188,6 +234,7 @@ fn change(fields: Fields, rename: Option<String>, clear: Vec<String>) -> Json {
     for field in clear {
         match field.replace('-', "_").as_str() {
             own @ ("email" | "first_name" | "last_name" | "profile" | "manager") => body[own] = Json::Null,
+            "permission_sets" => body["permission_sets"] = json!([]),
             _ => body["attributes"][field.strip_prefix("attr.").unwrap_or(&field)] = Json::Null,
         }
     }
@@ -215,6 +262,7 @@ fn show(user: &Json) {
         ("first name", text(&user["first_name"])),
         ("last name", text(&user["last_name"])),
         ("profile", text(&user["profile"])),
+        ("permission sets", text(&user["permission_sets"])),
         ("manager", text(&user["manager"])),
         ("active", text(&user["active"])),
         ("frozen", text(&user["frozen"])),

@@ -89,8 +89,9 @@ impl Services {
     /// # Errors
     /// The name is taken, the connector not installed, or anything of its configuration wrong: all of it is named.
     pub async fn create_app(&self, caller: &Caller, new: NewApp) -> Result<Answer, ServiceError> {
-        // So that the connector is not uninstalled meanwhile.
+        // So that the connector is not uninstalled meanwhile, nor what it is granted to deleted.
         let _turn = self.turn.lock().await;
+        let _people = self.people.read().await;
         check_name(&new.name)?;
         if self.store.app_by_name(&new.name).await?.is_some() {
             let text = format!("there is an app `{0}` already; change it with `gatehouse app configure {0}`", new.name);
@@ -132,6 +133,7 @@ impl Services {
     /// # Errors
     /// As for making one; or the app has changed meanwhile.
     pub async fn change_app(&self, caller: &Caller, name: &str, change: AppChange) -> Result<Answer, ServiceError> {
+        let _people = self.people.read().await;
         let before = self.find_app(name).await?;
         caller.has_seen(format!("app {name}"), before.version)?;
         let description = self.connector_of(&before).await?.description;

@@ -2,12 +2,12 @@
 //! never means a leaver.
 
 use super::follow::UserEvent;
-use super::import_rows::{Format, Read, Row, read};
+use super::import_rows::{Format, Read, Row, parts, read};
 use super::users::apply;
 use super::{Caller, ServiceError, Services};
-use crate::wire::{ImportError, ImportReport};
+use crate::wire::{ImportError, ImportReport, RowOutcome, RowResult, UserChange};
 use gatehouse_core::ports::{ChangeSet, Sequence, Versioned};
-use gatehouse_core::{User, UserId};
+use gatehouse_core::{User, UserAttribute, UserId};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
@@ -33,6 +33,8 @@ pub struct ImportOptions {
     pub mode: ImportMode,
     /// Only say what would be done.
     pub dry_run: bool,
+    /// Report every row, and not only those that were not imported.
+    pub outcomes: bool,
 }
 
 /// A row that can be imported, but perhaps for its manager.
@@ -42,6 +44,70 @@ struct Planned {
     after: User,
     /// By name, where the row says.
     manager: Option<Option<String>>,
+}
+
+impl Planned {
+    fn outcome(&self) -> RowResult {
+        match &self.before {
+            None => RowResult::Created,
+            Some(before) if *before == self.after => RowResult::Unchanged,
+            Some(_) => RowResult::Updated,
+        }
+    }
+}
+
+/// What is wrong with the profiles and permission sets that rows name: each is looked up once.
+#[derive(Default)]
+struct Known {
+    profiles: HashMap<String, Option<String>>,
+    permission_sets: HashMap<String, Option<String>>,
+}
+
+impl Known {
+    async fn problem(
+        &mut self,
+        services: &Services,
+        change: &UserChange,
+    ) -> Result<Option<(&'static str, String)>, ServiceError> {
+        if let Some(Some(profile)) = &change.profile {
+            if !self.profiles.contains_key(profile) {
+                self.profiles.insert(profile.clone(), services.profile_problem(profile).await?);
+            }
+            if let Some(Some(why)) = self.profiles.get(profile) {
+                return Ok(Some(("profile", why.clone())));
+            }
+        }
+        for set in change.permission_sets.iter().flatten() {
+            if !self.permission_sets.contains_key(set) {
+                self.permission_sets.insert(set.clone(), services.permission_set_problem(set).await?);
+            }
+            if let Some(Some(why)) = self.permission_sets.get(set) {
+                return Ok(Some(("permission_sets", why.clone())));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Several values in a field of CSV: only where the attribute can have several, since free texts have semicolons.
+fn separate(change: &mut UserChange, definitions: &[UserAttribute]) {
+    for definition in definitions.iter().filter(|definition| definition.multi_valued) {
+        if let Some(Some(values)) = change.attributes.get_mut(&definition.name) {
+            *values = values.iter().flat_map(|value| parts(value)).collect();
+        }
+    }
+}
+
+fn outcomes(planned: &[Planned], errors: &[ImportError]) -> Vec<RowOutcome> {
+    let good = planned.iter().map(|plan| RowOutcome {
+        row: plan.row,
+        username: Some(plan.after.username.clone()),
+        result: plan.outcome(),
+    });
+    let bad = errors.iter().map(|error| RowOutcome { row: error.row, username: None, result: RowResult::Failed });
+    let mut all: Vec<RowOutcome> = good.chain(bad).collect();
+    all.sort_by_key(|outcome| outcome.row);
+    all
 }
 
 impl Services {
@@ -55,6 +121,7 @@ impl Services {
         options: ImportOptions,
         bytes: &[u8],
     ) -> Result<ImportReport, ServiceError> {
+        let _people = self.people.read().await;
         let mut report = ImportReport { nothing_written: true, ..ImportReport::default() };
         let rows = match read(options.format, bytes) {
             Ok(rows) => rows,
@@ -65,12 +132,15 @@ impl Services {
             }
         };
         report.rows = rows.len() as u64;
-        let planned = self.plan_import(rows, &mut report.errors).await?;
+        let planned = self.plan_import(options.format, rows, &mut report).await?;
         let mut planned = self.with_managers(planned, &mut report.errors).await?;
         report.errors.sort_by_key(|error| error.row);
         report.failed = report.errors.len() as u64;
+        if options.outcomes {
+            report.outcomes = outcomes(&planned, &report.errors);
+        }
         planned.retain(|plan| {
-            let unchanged = plan.before.as_ref() == Some(&plan.after);
+            let unchanged = plan.outcome() == RowResult::Unchanged;
             report.unchanged += u64::from(unchanged);
             !unchanged
         });
@@ -88,48 +158,56 @@ impl Services {
     }
 
     /// Everything about the rows but their managers.
-    async fn plan_import(&self, rows: Vec<Read>, errors: &mut Vec<ImportError>) -> Result<Vec<Planned>, ServiceError> {
-        let mut profiles: HashMap<String, Option<String>> = HashMap::new();
+    async fn plan_import(
+        &self,
+        format: Format,
+        rows: Vec<Read>,
+        report: &mut ImportReport,
+    ) -> Result<Vec<Planned>, ServiceError> {
+        let definitions = self.store.user_attributes().await?;
+        let mut known = Known::default();
         let mut first_of: HashMap<String, u64> = HashMap::new();
         let mut planned = Vec::with_capacity(rows.len());
         for row in rows {
-            let row = match row {
+            let mut row = match row {
                 Ok(row) => row,
                 Err(error) => {
-                    errors.push(error);
+                    report.errors.push(error);
                     continue;
                 }
             };
             let error = |column: &str, why: String| ImportError { row: row.no, column: Some(column.to_owned()), why };
             if let Some(first) = first_of.insert(row.username.to_lowercase(), row.no) {
-                errors.push(error("username", format!("`{}` is in row {first} already", row.username)));
+                report.errors.push(error("username", format!("`{}` is in row {first} already", row.username)));
                 continue;
             }
-            if let Some(Some(profile)) = &row.change.profile {
-                if !profiles.contains_key(profile) {
-                    profiles.insert(profile.clone(), self.profile_problem(profile).await?);
-                }
-                if let Some(Some(why)) = profiles.get(profile) {
-                    errors.push(error("profile", why.clone()));
-                    continue;
-                }
+            if let Some((column, why)) = known.problem(self, &row.change).await? {
+                report.errors.push(error(column, why));
+                continue;
             }
-            match self.plan_row(row).await? {
+            if format == Format::Csv {
+                separate(&mut row.change, &definitions);
+            }
+            match self.plan_row(row, &definitions).await? {
                 Ok(plan) => planned.push(plan),
-                Err(error) => errors.push(error),
+                Err(error) => report.errors.push(error),
             }
         }
         Ok(planned)
     }
 
-    async fn plan_row(&self, row: Row) -> Result<Result<Planned, ImportError>, ServiceError> {
+    async fn plan_row(
+        &self,
+        row: Row,
+        definitions: &[UserAttribute],
+    ) -> Result<Result<Planned, ImportError>, ServiceError> {
         let before = self.store.user_by_username(&row.username).await?;
         let mut change = row.change;
         let manager = change.manager.take();
         // An existing user keeps the spelling of their name.
         change.username = before.is_none().then(|| row.username.clone());
         let mut after = before.clone().unwrap_or_else(|| self.blank_user(&row.username));
-        let problems = apply(&mut after, change);
+        let problems = apply(&mut after, change, definitions);
         if let Some(problem) = problems.into_iter().next() {
             let column =
                 problem.at.strip_prefix("attributes.").map_or(problem.at.clone(), |free| format!("attr.{free}"));

@@ -28,7 +28,8 @@ pub(super) struct Row {
 pub(super) type Read = Result<Row, ImportError>;
 
 /// Columns with a meaning of their own; free attributes are `attr.<name>`.
-const COLUMNS: [&str; 7] = ["username", "email", "first_name", "last_name", "profile", "manager", "active"];
+const COLUMNS: [&str; 9] =
+    ["username", "email", "first_name", "last_name", "profile", "permission_sets", "manager", "active", "frozen"];
 
 /// What free attributes' columns begin with.
 const FREE: &str = "attr.";
@@ -109,13 +110,20 @@ fn put(row: &mut Row, column: &str, cell: &str) -> Result<(), String> {
         "last_name" => row.change.last_name = Some(text),
         "profile" => row.change.profile = Some(text),
         "manager" => row.change.manager = Some(text),
+        "permission_sets" => row.change.permission_sets = Some(parts(cell).collect()),
         "active" => row.change.active = truth(cell)?,
+        "frozen" => row.change.frozen = truth(cell)?,
         free => {
             let name = free.strip_prefix(FREE).unwrap_or(free).to_owned();
             row.change.attributes.insert(name, text.map(|text| vec![text]));
         }
     }
     Ok(())
+}
+
+/// The several values of one field.
+pub(super) fn parts(cell: &str) -> impl Iterator<Item = String> {
+    cell.split(';').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned)
 }
 
 fn truth(cell: &str) -> Result<Option<bool>, String> {
@@ -203,6 +211,16 @@ mod tests {
         assert_eq!(row.change.email, Some(None));
         assert_eq!(row.change.first_name, None);
         assert_eq!(row.change.attributes["desk"], None);
+    }
+
+    #[test]
+    fn permission_sets_stand_in_one_field_and_an_empty_one_takes_them_all() {
+        let csv = "username,permission_sets,frozen\nann,vpn; mail ;,true\nbob,,\n";
+        let rows = read(Format::Csv, csv.as_bytes()).unwrap();
+        let of = |at: usize| rows[at].as_ref().unwrap().change.clone();
+        let sets = |names: &[&str]| Some(names.iter().map(|name| (*name).to_owned()).collect());
+        assert_eq!((of(0).permission_sets, of(0).frozen), (sets(&["mail", "vpn"]), Some(true)));
+        assert_eq!((of(1).permission_sets, of(1).frozen), (sets(&[]), None));
     }
 
     #[test]

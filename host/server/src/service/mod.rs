@@ -10,14 +10,19 @@ mod credentials;
 mod error;
 mod follow;
 mod guard;
+mod groups;
 mod import;
 mod import_rows;
 mod jobs;
 mod lists;
+mod named;
+mod permission_sets;
+mod profiles;
 mod reconcile;
 mod requests;
 mod review;
 mod tokens;
+mod user_attributes;
 mod users;
 mod views;
 
@@ -32,7 +37,7 @@ pub use jobs::{Consent, JobFilter};
 pub use lists::Paging;
 pub use requests::{Decision, RequestFilter};
 pub use tokens::{FIRST_TOKEN, hash_of};
-pub use users::Flag;
+pub use users::{Flag, UserFilter};
 pub use views::Views;
 
 use async_trait::async_trait;
@@ -76,6 +81,9 @@ pub struct Services {
     turn: Arc<tokio::sync::Mutex<()>>,
     /// What events have raised lately, for the guard against mass changes. Held over the commits of events.
     lately: Arc<tokio::sync::Mutex<guard::Lately>>,
+    /// Shared by whoever writes what users have and what apps are granted to; held alone by whoever takes away what
+    /// those may name, or says what is allowed of them.
+    people: Arc<tokio::sync::RwLock<()>>,
 }
 
 impl Services {
@@ -86,7 +94,16 @@ impl Services {
         clock: Arc<dyn Clock>,
         background: Arc<dyn Background>,
     ) -> Self {
-        Self { store, connectors, clock, background, safekeeping: None, turn: Arc::default(), lately: Arc::default() }
+        Self {
+            store,
+            connectors,
+            clock,
+            background,
+            safekeeping: None,
+            turn: Arc::default(),
+            lately: Arc::default(),
+            people: Arc::default(),
+        }
     }
 
     /// With something that keeps copies of the store.

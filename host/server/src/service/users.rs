@@ -1,10 +1,10 @@
-//! Users and profiles.
+//! Users: made, changed, listed by what they are. What follows for accounts is decided by the core.
 
 use super::follow::UserEvent;
 use super::{Answer, Caller, Paging, ServiceError, Services};
-use crate::wire::{NewProfile, NewUser, Page, ProfileView, UserChange, UserView};
-use gatehouse_core::ports::{ChangeSet, Sequence, Versioned};
-use gatehouse_core::{Problem, Profile, User, UserId, nearest};
+use crate::wire::{NewUser, Page, UserChange, UserView};
+use gatehouse_core::ports::{ChangeSet, Sequence, UserOrder, UserQuery, Versioned};
+use gatehouse_core::{Problem, User, UserAttribute, UserId, canonicalise};
 
 /// A flag of a user that has verbs of its own.
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +13,46 @@ pub enum Flag {
     Frozen(bool),
     /// Works here.
     Active(bool),
+    /// Works here again, and has everything that a user of the directory gives an account.
+    Reactivated,
+}
+
+/// Which users. Filters that are none let everything through.
+#[derive(Clone, Debug, Default)]
+pub struct UserFilter {
+    /// Of this profile.
+    pub profile: Option<String>,
+    /// Who have this permission set.
+    pub permission_set: Option<String>,
+    /// Who report to this user: username or number.
+    pub manager: Option<String>,
+    /// Who work here, or do not.
+    pub active: Option<bool>,
+    /// Who are frozen, or are not.
+    pub frozen: Option<bool>,
+    /// Whose username begins so.
+    pub username_prefix: Option<String>,
+    /// `id` or `username`.
+    pub sort: Option<String>,
+}
+
+impl UserFilter {
+    /// The order asked for: by number, and by username where a prefix is.
+    fn order(&self) -> Result<UserOrder, ServiceError> {
+        let others = [&self.profile, &self.permission_set, &self.manager].iter().any(|filter| filter.is_some());
+        let filtered = others || self.active.is_some() || self.frozen.is_some();
+        match (self.sort.as_deref(), &self.username_prefix) {
+            (None | Some("username"), Some(_)) => Ok(UserOrder::Username),
+            (None | Some("id"), None) => Ok(UserOrder::Number),
+            (Some("username"), None) if !filtered => Ok(UserOrder::Username),
+            (Some("username"), None) => {
+                let why = "a list with these filters comes by `id`; give `username_prefix` to have it by `username`";
+                Err(ServiceError::invalid("sort", why))
+            }
+            (Some("id"), Some(_)) => Err(ServiceError::invalid("sort", "the users of a prefix come by `username`")),
+            (Some(other), _) => Err(ServiceError::invalid("sort", format!("`{other}` is neither `id` nor `username`"))),
+        }
+    }
 }
 
 impl Flag {
@@ -22,6 +62,7 @@ impl Flag {
             Self::Frozen(false) => "user.unfreeze",
             Self::Active(true) => "user.enable",
             Self::Active(false) => "user.disable",
+            Self::Reactivated => "user.reactivate",
         }
     }
 }
@@ -44,16 +85,27 @@ impl Services {
         })
     }
 
-    /// All users, or those of a profile.
+    /// Users by what they are.
     ///
     /// # Errors
-    /// The cursor is none of this list.
-    pub async fn list_users(&self, profile: Option<&str>, paging: &Paging) -> Result<Page<UserView>, ServiceError> {
-        let (after, size) = (paging.after.as_deref(), paging.size()?);
-        let page = match profile {
-            Some(profile) => self.store.users_of_profile(profile, after, size).await?,
-            None => self.store.users(after, size).await?,
+    /// The cursor is none of this list, the manager nobody, the order none that the filters have.
+    pub async fn list_users(&self, filter: &UserFilter, paging: &Paging) -> Result<Page<UserView>, ServiceError> {
+        let manager = match &filter.manager {
+            Some(named) => Some(self.find_user(named).await?.id),
+            None => None,
         };
+        let query = UserQuery {
+            profile: filter.profile.clone(),
+            permission_set: filter.permission_set.clone(),
+            manager,
+            active: filter.active,
+            frozen: filter.frozen,
+            username_prefix: filter.username_prefix.clone(),
+            order: filter.order()?,
+            after: paging.after.clone(),
+            limit: paging.size()?,
+        };
+        let page = self.store.find_users(&query).await?;
         let mut views = self.views();
         let mut items = Vec::with_capacity(page.items.len());
         for user in &page.items {
@@ -67,6 +119,7 @@ impl Services {
     /// # Errors
     /// The username is taken, the profile or manager unknown, a value malformed.
     pub async fn create_user(&self, caller: &Caller, new: NewUser) -> Result<Answer, ServiceError> {
+        let _people = self.people.read().await;
         let change = UserChange {
             username: None,
             email: Some(new.email),
@@ -74,7 +127,9 @@ impl Services {
             last_name: Some(new.last_name),
             manager: Some(new.manager),
             profile: Some(new.profile),
+            permission_sets: Some(new.permission_sets),
             active: new.active,
+            frozen: new.frozen,
             attributes: new.attributes.into_iter().map(|(name, values)| (name, Some(values))).collect(),
         };
         if self.store.user_by_username(new.username.trim()).await?.is_some() {
@@ -105,6 +160,7 @@ impl Services {
     /// # Errors
     /// As for making one; or the user has changed meanwhile.
     pub async fn change_user(&self, caller: &Caller, named: &str, change: UserChange) -> Result<Answer, ServiceError> {
+        let _people = self.people.read().await;
         let before = self.find_user(named).await?;
         caller.has_seen(format!("user {}", before.username), before.version)?;
         let mut user = before.clone();
@@ -123,11 +179,12 @@ impl Services {
         match flag {
             Flag::Frozen(frozen) => user.frozen = frozen,
             Flag::Active(active) => user.active = active,
+            Flag::Reactivated => user.active = true,
         }
         self.save_user(caller, flag.action(), before, user).await
     }
 
-    async fn save_user(
+    pub(super) async fn save_user(
         &self,
         caller: &Caller,
         action: &str,
@@ -188,86 +245,16 @@ impl Services {
         if let Some(Some(profile)) = &change.profile {
             problems.extend(self.profile_problem(profile).await?.map(|why| Problem::new("profile", why)));
         }
-        problems.extend(apply(user, change));
+        for set in change.permission_sets.iter().flatten() {
+            problems.extend(self.permission_set_problem(set).await?.map(|why| Problem::new("permission_sets", why)));
+        }
+        problems.extend(apply(user, change, &self.store.user_attributes().await?));
         ServiceError::unless_empty(problems)
-    }
-
-    /// What is wrong with naming this profile.
-    pub(super) async fn profile_problem(&self, name: &str) -> Result<Option<String>, ServiceError> {
-        if self.store.profile(name).await?.is_some() {
-            return Ok(None);
-        }
-        let all = self.store.profiles().await?;
-        let near = nearest(name, all.iter().map(|profile| profile.name.as_str()));
-        let hint = match near.first() {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("make it with `gatehouse profile create {name}`"),
-        };
-        Ok(Some(format!("there is no profile `{name}`; {hint}")))
-    }
-
-    /// What is wrong with naming this permission set.
-    pub(super) async fn permission_set_problem(&self, name: &str) -> Result<Option<String>, ServiceError> {
-        if self.store.permission_set(name).await?.is_some() {
-            return Ok(None);
-        }
-        let all = self.store.permission_sets().await?;
-        let near = nearest(name, all.iter().map(|set| set.name.as_str()));
-        let hint = match near.first() {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => format!("make it with `gatehouse permission-set create {name}`"),
-        };
-        Ok(Some(format!("there is no permission set `{name}`; {hint}")))
-    }
-
-    /// All profiles.
-    ///
-    /// # Errors
-    /// The store is unavailable.
-    pub async fn list_profiles(&self, paging: &Paging) -> Result<Page<ProfileView>, ServiceError> {
-        let all = self.store.profiles().await?.iter().map(ProfileView::from).collect();
-        paging.cut(all, |profile: &ProfileView| profile.name.clone())
-    }
-
-    /// One profile.
-    ///
-    /// # Errors
-    /// There is none of that name.
-    pub async fn show_profile(&self, name: &str) -> Result<ProfileView, ServiceError> {
-        match self.store.profile(name).await? {
-            Some(profile) => Ok(ProfileView::from(&profile)),
-            None => Err(ServiceError::NotFound(self.profile_problem(name).await?.unwrap_or_default())),
-        }
-    }
-
-    /// Makes a profile.
-    ///
-    /// # Errors
-    /// The name is taken or malformed.
-    pub async fn create_profile(&self, caller: &Caller, new: NewProfile) -> Result<Answer, ServiceError> {
-        let name = new.name.trim().to_owned();
-        if name.is_empty() || name.len() > 128 || name.chars().any(|c| c.is_control() || c == '/') {
-            let why = "a profile's name has 1 to 128 characters, and no `/` among them";
-            return Err(ServiceError::invalid("name", why));
-        }
-        if self.store.profile(&name).await?.is_some() {
-            return Err(ServiceError::Conflict(format!("there is a profile `{name}` already")));
-        }
-        let profile = Profile { name, description: new.description, permissions: Default::default(), version: 1 };
-        let answer = Answer::created(format!("/api/v1/profiles/{}", profile.name), 1, &ProfileView::from(&profile));
-        let mut changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, "profile.create", format!("profile {}", profile.name))],
-            profiles: vec![Versioned::new(profile)],
-            ..ChangeSet::default()
-        };
-        caller.remember(&mut changes, &answer);
-        self.store.commit(changes).await?;
-        Ok(answer)
     }
 }
 
-/// Applies everything of a change that needs no look-up; profile and manager have been looked at.
-pub(super) fn apply(user: &mut User, change: UserChange) -> Vec<Problem> {
+/// Applies everything of a change that needs no look-up; profile, permission sets and manager have been looked at.
+pub(super) fn apply(user: &mut User, change: UserChange, definitions: &[UserAttribute]) -> Vec<Problem> {
     let mut problems = Vec::new();
     if let Some(username) = change.username {
         let username = username.trim().to_owned();
@@ -290,7 +277,11 @@ pub(super) fn apply(user: &mut User, change: UserChange) -> Vec<Problem> {
     if let Some(profile) = change.profile {
         user.profile = filled(profile);
     }
+    if let Some(sets) = change.permission_sets {
+        user.permission_sets = sets;
+    }
     user.active = change.active.unwrap_or(user.active);
+    user.frozen = change.frozen.unwrap_or(user.frozen);
     for (name, values) in change.attributes {
         if let Err(why) = free_name(&name) {
             problems.push(Problem::new(format!("attributes.{name}"), why));
@@ -300,6 +291,7 @@ pub(super) fn apply(user: &mut User, change: UserChange) -> Vec<Problem> {
             _ => drop(user.attributes.remove(&name)),
         }
     }
+    problems.extend(canonicalise(definitions, &mut user.attributes));
     problems
 }
 
@@ -340,7 +332,7 @@ const OWN: [&str; 11] = [
     "version",
 ];
 
-fn free_name(name: &str) -> Result<(), String> {
+pub(super) fn free_name(name: &str) -> Result<(), String> {
     if OWN.contains(&name) {
         return Err(format!("`{name}` is a field of every user, not a free attribute"));
     }

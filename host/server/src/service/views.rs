@@ -18,6 +18,8 @@ pub struct Views<'a> {
     services: &'a Services,
     apps: HashMap<AppId, Known>,
     users: HashMap<UserId, Option<String>>,
+    /// Sensitive attributes of users, once they are looked up.
+    hidden: Option<BTreeSet<String>>,
 }
 
 #[derive(Clone, Default)]
@@ -29,7 +31,7 @@ struct Known {
 impl Services {
     /// For one answer.
     pub fn views(&self) -> Views<'_> {
-        Views { services: self, apps: HashMap::new(), users: HashMap::new() }
+        Views { services: self, apps: HashMap::new(), users: HashMap::new(), hidden: None }
     }
 }
 
@@ -40,6 +42,11 @@ impl Views<'_> {
     /// The store is unavailable.
     pub async fn user(&mut self, user: &User) -> Result<UserView, ServiceError> {
         let manager = self.username(user.manager).await?;
+        let hidden = self.hidden().await?;
+        let shown = |(name, values): (&String, &Vec<String>)| {
+            let mask = |value: &String| if hidden.contains(name) { MASK.to_owned() } else { value.clone() };
+            (name.clone(), values.iter().map(mask).collect())
+        };
         Ok(UserView {
             id: user.id,
             username: user.username.clone(),
@@ -48,9 +55,10 @@ impl Views<'_> {
             last_name: user.last_name.clone(),
             manager,
             profile: user.profile.clone(),
+            permission_sets: user.permission_sets.clone(),
             active: user.active,
             frozen: user.frozen,
-            attributes: user.attributes.clone(),
+            attributes: user.attributes.iter().map(shown).collect(),
             version: user.version,
             created_at: user.created_at,
             updated_at: user.updated_at,
@@ -194,6 +202,17 @@ impl Views<'_> {
         let connector = self.services.store.connector(app.connector.digest).await?;
         let attributes = connector.into_iter().flat_map(|c| c.description.attributes);
         Ok(attributes.filter(|a| a.sensitive).map(|a| a.name).collect())
+    }
+
+    /// The sensitive ones of users' attributes.
+    async fn hidden(&mut self) -> Result<BTreeSet<String>, ServiceError> {
+        if let Some(hidden) = &self.hidden {
+            return Ok(hidden.clone());
+        }
+        let defined = self.services.store.user_attributes().await?;
+        let hidden: BTreeSet<String> = defined.into_iter().filter(|of| of.sensitive).map(|of| of.name).collect();
+        self.hidden = Some(hidden.clone());
+        Ok(hidden)
     }
 
     async fn username(&mut self, id: Option<UserId>) -> Result<Option<String>, ServiceError> {

@@ -2,6 +2,7 @@
 //! themselves where their JSON is what callers should see; everything with a secret or a hash has a shape of its own.
 //! It never decides anything.
 
+mod access;
 mod accounts;
 mod apps;
 mod connectors;
@@ -12,6 +13,10 @@ mod requests;
 mod spelling;
 mod system;
 
+pub use access::{
+    GroupChange, GroupView, MemberView, MembersBody, NewGroup, NewPermissionSet, NewProfile, NewUserAttribute,
+    PermissionSetChange, PermissionSetView, ProfileChange, ProfileView, UserAttributeChange, UserAttributeView,
+};
 pub use accounts::{AccountSummary, AccountView, LinkBody, StagedAccount, StagingRowView, ValueView, VerdictView};
 pub use apps::{
     AppChange, AppView, GuardPolicyView, LinkRuleView, MappingRuleView, NewApp, NormalisationView, ProbeReport,
@@ -23,14 +28,15 @@ pub use connectors::{
 };
 pub use jobs::{ConsentBody, JobView, RefusalBody};
 pub(crate) use object::Object;
-pub use people::{ImportError, ImportReport, NewProfile, NewUser, ProfileView, UserChange, UserView};
+pub use people::{ImportError, ImportReport, NewUser, RowOutcome, RowResult, UserChange, UserView};
 pub use requests::{
     ApproveBody, AttemptView, CancelBody, CandidateView, CompleteBody, DenyBody, LogEntryView, NewRequestBody,
     ReadingView, RequestView, RunView, SettleBody, SettledAs, WriteView,
 };
 pub use spelling::{
     ApprovalSpelling, AuthSchemeSpelling, EventSpelling, JobStateSpelling, LevelSpelling, LinkStateSpelling,
-    ObjectSpelling, OperationSpelling, SituationSpelling, StateSpelling, StatusSpelling, parse, spelled,
+    ObjectSpelling, OperationSpelling, SituationSpelling, StateSpelling, StatusSpelling, SystemPermissionSpelling, UserAttributeTypeSpelling, parse,
+    spelled,
 };
 pub use system::{
     AuditView, CompactedView, CredentialBody, CredentialView, NewToken, NewTokenView, RestoredView, TokenView,

@@ -1,10 +1,10 @@
-//! Users, profiles and the report of an import.
+//! Users, and the report of an import.
 
 use super::clearable;
-use gatehouse_core::{Profile, UserId};
+use gatehouse_core::UserId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use utoipa::ToSchema;
 
 /// A person in the directory.
@@ -26,11 +26,13 @@ pub struct UserView {
     pub manager: Option<String>,
     /// The profile: what gives access to apps.
     pub profile: Option<String>,
+    /// The permission sets: what gives access besides.
+    pub permission_sets: BTreeSet<String>,
     /// False once they have left.
     pub active: bool,
     /// True while they may not sign in anywhere.
     pub frozen: bool,
-    /// Free attributes by name, each with its values.
+    /// Free attributes by name, each with its values. Those of a sensitive attribute are masked.
     pub attributes: BTreeMap<String, Vec<String>>,
     /// Counts changes; the ETag.
     pub version: u64,
@@ -61,9 +63,15 @@ pub struct NewUser {
     /// The profile; it must exist.
     #[serde(default)]
     pub profile: Option<String>,
+    /// The permission sets; they must exist.
+    #[serde(default)]
+    pub permission_sets: BTreeSet<String>,
     /// Whether they work here; true if left out.
     #[serde(default)]
     pub active: Option<bool>,
+    /// Whether they may not sign in anywhere; false if left out.
+    #[serde(default)]
+    pub frozen: Option<bool>,
     /// Free attributes by name, each with its values.
     #[serde(default)]
     pub attributes: BTreeMap<String, Vec<String>>,
@@ -96,41 +104,18 @@ pub struct UserChange {
     #[serde(default, deserialize_with = "clearable", skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub profile: Option<Option<String>>,
+    /// All the permission sets they are to have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permission_sets: Option<BTreeSet<String>>,
     /// Whether they work here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub active: Option<bool>,
+    /// Whether they may not sign in anywhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<bool>,
     /// Free attributes to set, by name; null removes one. Those not named stay.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub attributes: BTreeMap<String, Option<Vec<String>>>,
-}
-
-/// What a user may be: carries access to apps.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = Profile)]
-pub struct ProfileView {
-    /// Unique name.
-    pub name: String,
-    /// One line for administrators.
-    pub description: String,
-    /// Counts changes.
-    pub version: u64,
-}
-
-impl From<&Profile> for ProfileView {
-    fn from(of: &Profile) -> Self {
-        Self { name: of.name.clone(), description: of.description.clone(), version: of.version }
-    }
-}
-
-/// A profile to make.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewProfile {
-    /// Unique name.
-    pub name: String,
-    /// One line for administrators.
-    #[serde(default)]
-    pub description: String,
 }
 
 /// What came of an import.
@@ -150,6 +135,34 @@ pub struct ImportReport {
     pub errors: Vec<ImportError>,
     /// Whether nothing was written: a dry run, or all-or-nothing with an error.
     pub nothing_written: bool,
+    /// What came of each row, if that was asked for; what would come of it, if nothing was written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outcomes: Vec<RowOutcome>,
+}
+
+/// What came of a row.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RowOutcome {
+    /// The row, as an editor counts.
+    pub row: u64,
+    /// Whom it is about; null where the row is wrong.
+    pub username: Option<String>,
+    /// What came of it.
+    pub result: RowResult,
+}
+
+/// What came of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RowResult {
+    /// It made a user.
+    Created,
+    /// It changed one.
+    Updated,
+    /// The user was as it says.
+    Unchanged,
+    /// It was not imported; why is among the errors.
+    Failed,
 }
 
 /// Why a row was not imported.

@@ -2,7 +2,8 @@
 //! answers cannot differ.
 
 use gatehouse_core::{
-    Approval, AuthScheme, JobState, Level, LinkState, Operation, RequestObject, Situation, State, schema::Status,
+    Approval, AuthScheme, JobState, Level, LinkState, Operation, RequestObject, Situation, State, SystemPermission,
+    UserAttributeType, schema::Status,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -103,6 +104,17 @@ spelling!(
     /// How much a log line matters.
     LevelSpelling, "Level", "How much a log line matters.",
     [Level::Debug, Level::Info, Level::Warn, Level::Error]
+);
+
+spelling!(
+    /// What somebody may do in Gatehouse itself.
+    SystemPermissionSpelling, "SystemPermission", "What somebody may do in Gatehouse itself.", SystemPermission::ALL
+);
+spelling!(
+    /// What the values of a user's attribute are.
+    UserAttributeTypeSpelling, "UserAttributeType",
+    "What the values of a user's attribute are: any text, a whole number, `true` or `false`, a day (RFC 3339).",
+    UserAttributeType::ALL
 );
 
 /// Reads a term as it is spelled in JSON, in any case.

@@ -51,6 +51,18 @@ pub(super) fn job_state(state: JobState) -> u8 {
     }
 }
 
+/// Whether somebody works here, and is frozen.
+pub(super) fn user_status(active: bool, frozen: bool) -> u8 {
+    u8::from(active) | u8::from(frozen) << 1
+}
+
+/// The statuses that a filter lets through.
+pub(super) fn user_statuses(active: Option<bool>, frozen: Option<bool>) -> Vec<u8> {
+    let all = [(false, false), (true, false), (false, true), (true, true)];
+    let wanted = |(a, f): &(bool, bool)| active.is_none_or(|x| x == *a) && frozen.is_none_or(|x| x == *f);
+    all.into_iter().filter(wanted).map(|(active, frozen)| user_status(active, frozen)).collect()
+}
+
 /// In [`super::tables::REQUEST_COUNTS`], beside the states.
 pub(super) const IN_REVIEW: u8 = 100;
 

@@ -1,16 +1,18 @@
-//! Users, profiles and permission sets in the file. It never looks at accounts: who has access to what is decided
+//! Users, profiles, permission sets and attributes' definitions in the file. It never looks at accounts: who has access to what is decided
 //! elsewhere.
 
+use super::codes;
 use super::fault::Outcome;
-use super::record::{encode, fetch, fetch_all, fetch_indexed};
+use super::record::{decode, encode, fetch, fetch_all, fetch_indexed};
 use super::tables::{
-    PERMISSION_SETS, PROFILES, Record, USERS, USERS_BY_NAME, USERS_BY_PERMISSION_SET, USERS_BY_PROFILE,
+    PERMISSION_SETS, PROFILES, Record, USER_ATTRIBUTES, USERS, USERS_BY_MANAGER, USERS_BY_NAME,
+    USERS_BY_PERMISSION_SET, USERS_BY_PROFILE, USERS_BY_STATUS,
 };
 use super::unique::unique;
 use crate::change::{Kept, Replacement, in_use, replacement, username_key};
 use crate::cursor::List;
 use gatehouse_core::ports::{ListPage, Versioned};
-use gatehouse_core::{PermissionSet, Profile, User, UserId};
+use gatehouse_core::{PermissionSet, Profile, User, UserAttribute, UserId};
 use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,8 +23,11 @@ pub(super) struct Directory<'t> {
     by_name: Table<'t, &'static str, u64>,
     by_profile: Table<'t, (&'static str, u64), ()>,
     by_permission_set: Table<'t, (&'static str, u64), ()>,
+    by_manager: Table<'t, (u64, u64), ()>,
+    by_status: Table<'t, (u8, u64), ()>,
     profiles: Table<'t, &'static str, Record>,
     permission_sets: Table<'t, &'static str, Record>,
+    attributes: Table<'t, &'static str, Record>,
 }
 
 /// Changes that have been checked.
@@ -30,6 +35,7 @@ pub(super) struct DirectoryChanges {
     users: Vec<Replacement<User>>,
     profiles: Named<Profile>,
     permission_sets: Named<PermissionSet>,
+    attributes: Named<UserAttribute>,
 }
 
 /// Records by name: those to write, and the names of those to remove.
@@ -43,11 +49,13 @@ pub(super) struct DirectoryPart {
     pub users: Vec<Versioned<User>>,
     pub profiles: (Vec<Versioned<Profile>>, Vec<String>),
     pub permission_sets: (Vec<Versioned<PermissionSet>>, Vec<String>),
+    pub attributes: (Vec<Versioned<UserAttribute>>, Vec<String>),
 }
 
 impl DirectoryChanges {
-    pub fn is_empty(&self) -> bool {
-        self.users.is_empty() && self.profiles.is_empty() && self.permission_sets.is_empty()
+    /// Whether they change who has what: a definition of an attribute does not.
+    pub fn is_about_people(&self) -> bool {
+        !(self.users.is_empty() && self.profiles.is_empty() && self.permission_sets.is_empty())
     }
 
     /// The highest number used.
@@ -93,8 +101,11 @@ impl<'t> Directory<'t> {
             by_name: txn.open_table(USERS_BY_NAME)?,
             by_profile: txn.open_table(USERS_BY_PROFILE)?,
             by_permission_set: txn.open_table(USERS_BY_PERMISSION_SET)?,
+            by_manager: txn.open_table(USERS_BY_MANAGER)?,
+            by_status: txn.open_table(USERS_BY_STATUS)?,
             profiles: txn.open_table(PROFILES)?,
             permission_sets: txn.open_table(PERMISSION_SETS)?,
+            attributes: txn.open_table(USER_ATTRIBUTES)?,
         })
     }
 
@@ -122,7 +133,8 @@ impl<'t> Directory<'t> {
             let kept = users.iter().any(|user| user.new.permission_sets.contains(name));
             unused(&self.by_permission_set, name, &touched, kept, "permission set")?;
         }
-        Ok(DirectoryChanges { users, profiles, permission_sets })
+        let attributes = Named::check(&self.attributes, |attribute: &UserAttribute| &attribute.name, part.attributes)?;
+        Ok(DirectoryChanges { users, profiles, permission_sets, attributes })
     }
 
     pub fn apply(&mut self, changes: &DirectoryChanges) -> Outcome<()> {
@@ -154,9 +166,42 @@ impl<'t> Directory<'t> {
             {
                 self.by_permission_set.insert((set.as_str(), new.id.0), ())?;
             }
+            self.follow(old, new)?;
         }
         changes.profiles.apply(&mut self.profiles, |profile| &profile.name)?;
-        changes.permission_sets.apply(&mut self.permission_sets, |set| &set.name)
+        changes.permission_sets.apply(&mut self.permission_sets, |set| &set.name)?;
+        changes.attributes.apply(&mut self.attributes, |attribute| &attribute.name)
+    }
+
+    /// Has the indexes by manager and by status follow a change.
+    fn follow(&mut self, old: Option<&User>, new: &User) -> Outcome<()> {
+        let manager = |user: &User| Some((user.manager?.0, user.id.0));
+        let status = |user: &User| (codes::user_status(user.active, user.frozen), user.id.0);
+        if let Some(old) = old.filter(|old| old.manager != new.manager) {
+            manager(old).map(|key| self.by_manager.remove(key)).transpose()?;
+        }
+        if let Some(key) = manager(new).filter(|_| old.is_none_or(|old| old.manager != new.manager)) {
+            self.by_manager.insert(key, ())?;
+        }
+        if let Some(key) = old.map(status).filter(|key| *key != status(new)) {
+            self.by_status.remove(key)?;
+        }
+        if old.map(status) != Some(status(new)) {
+            self.by_status.insert(status(new), ())?;
+        }
+        Ok(())
+    }
+
+    /// Builds the indexes by manager and by status of a file that was written before there were any.
+    pub fn index_people(&mut self) -> Outcome<()> {
+        for entry in self.users.iter()? {
+            let user: User = decode(entry?.1.value())?;
+            self.by_status.insert((codes::user_status(user.active, user.frozen), user.id.0), ())?;
+            if let Some(manager) = user.manager {
+                self.by_manager.insert((manager.0, user.id.0), ())?;
+            }
+        }
+        Ok(())
     }
 }
 

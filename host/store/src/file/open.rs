@@ -5,7 +5,7 @@ use super::credentials::no_randomness;
 use super::fault::{Fault, Outcome, damaged, disk};
 use super::ledger::number;
 use super::shared::guarded;
-use super::tables::{META, REQUESTS_IN_REVIEW, Record, create_all, is_ours};
+use super::tables::{META, REQUESTS_IN_REVIEW, Record, USERS_BY_STATUS, create_all, is_ours};
 use super::transaction::Tables;
 use crate::vault::{DataKey, MasterKey};
 use gatehouse_failpoints::fail_point;
@@ -281,6 +281,7 @@ fn says_it_is_a_store(txn: &ReadTransaction) -> Outcome<bool> {
 fn prepare(db: &Database, key: &DataKey, options: &OpenOptions) -> Outcome<Installation> {
     let mut txn = db.begin_write()?;
     let has_review = txn.list_tables()?.any(|table| table.name() == REQUESTS_IN_REVIEW.name());
+    let has_status = txn.list_tables()?.any(|table| table.name() == USERS_BY_STATUS.name());
     create_all(&txn)?;
     let counted = redb::ReadableTable::get(&txn.open_table(META)?, COUNTED_KEY)?.is_some();
     let is_new = redb::ReadableTable::get(&txn.open_table(META)?, IDENTITY_KEY)?.is_none();
@@ -301,6 +302,9 @@ fn prepare(db: &Database, key: &DataKey, options: &OpenOptions) -> Outcome<Insta
     }
     if !has_review && !is_new {
         tables.rebuild_review()?;
+    }
+    if !has_status && !is_new {
+        tables.index_people()?;
     }
     if !counted {
         tables.recount()?;

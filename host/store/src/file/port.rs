@@ -3,15 +3,17 @@
 use super::task::Task;
 use super::telemetry::Passages;
 use super::transaction::ClaimCall;
-use super::{RedbStore, accounts, credentials, directory, groups, jobs, ledger, queue, registry, request_lists};
+use super::{
+    RedbStore, accounts, credentials, directory, groups, jobs, ledger, people, queue, registry, request_lists,
+};
 use async_trait::async_trait;
 use gatehouse_core::ports::{
     AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
-    RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token,
+    RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
 };
 use gatehouse_core::{
     Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet,
-    Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserId,
+    Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -80,6 +82,11 @@ impl Store for RedbStore {
         self.list(move |txn| directory::users(txn, after.as_deref(), limit)).await
     }
 
+    async fn find_users(&self, query: &UserQuery) -> Answer<ListPage<User>> {
+        let query = query.clone();
+        self.list(move |txn| people::find(txn, &query)).await
+    }
+
     async fn users_of_profile(&self, profile: &str, after: Option<&str>, limit: usize) -> Answer<ListPage<User>> {
         let (profile, after) = (profile.to_owned(), after.map(str::to_owned));
         self.list(move |txn| directory::users_of_profile(txn, &profile, after.as_deref(), limit)).await
@@ -116,6 +123,10 @@ impl Store for RedbStore {
 
     async fn groups_of_user(&self, user: UserId) -> Answer<Vec<Group>> {
         self.look_up(|txn| groups::groups_of_user(txn, user))
+    }
+
+    async fn user_attributes(&self) -> Answer<Vec<UserAttribute>> {
+        self.look_up(people::attributes)
     }
 
     async fn connector(&self, digest: Digest) -> Answer<Option<Connector>> {

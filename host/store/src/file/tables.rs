@@ -65,6 +65,11 @@ tables! {
     PROFILES: &'static str => Record;
     PERMISSION_SETS: &'static str => Record;
     USERS_BY_PERMISSION_SET: (&'static str, u64) => ();
+    /// Manager, user.
+    USERS_BY_MANAGER: (u64, u64) => ();
+    /// Whether active and frozen (see [`super::codes::user_status`]), user.
+    USERS_BY_STATUS: (u8, u64) => ();
+    USER_ATTRIBUTES: &'static str => Record;
     GROUPS: &'static str => Record;
     /// User, group.
     GROUPS_BY_USER: (u64, &'static str) => ();

@@ -106,6 +106,7 @@ impl<'t> Tables<'t> {
             users: changes.users,
             profiles: (changes.profiles, changes.remove_profiles),
             permission_sets: (changes.permission_sets, changes.remove_permission_sets),
+            attributes: (changes.user_attributes, changes.remove_user_attributes),
         })?;
         let groups = self.groups.check(changes.groups, changes.remove_groups)?;
         let connectors = (changes.connectors, changes.remove_connectors);
@@ -138,7 +139,7 @@ impl<'t> Tables<'t> {
 
     /// Writes. Whatever fails here is the file's fault, and the transaction is given up.
     fn apply(&mut self, checked: Checked, key: &DataKey) -> Outcome<()> {
-        if !checked.directory.is_empty() {
+        if checked.directory.is_about_people() {
             self.ledger.set_number(EPOCH, self.ledger.number(EPOCH)? + 1)?;
         }
         self.directory.apply(&checked.directory)?;
@@ -189,6 +190,11 @@ impl<'t> Tables<'t> {
     /// Builds the review queue of a file that was written before there was one.
     pub fn rebuild_review(&mut self) -> Outcome<()> {
         self.requests.rebuild_review()
+    }
+
+    /// Builds the indexes of users of a file that was written before there were these.
+    pub fn index_people(&mut self) -> Outcome<()> {
+        self.directory.index_people()
     }
 
     /// Gives every claim back.

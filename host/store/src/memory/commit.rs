@@ -4,7 +4,9 @@ use super::Kept;
 use crate::change::{Kept as Record, in_use, invalid, replacement, sound, username_key};
 use gatehouse_core::ports::Token;
 use gatehouse_core::ports::{ChangeSet, Sequence, StoreError, Versioned};
-use gatehouse_core::{Account, App, AppId, Group, Job, PermissionSet, Profile, Request, RequestId, User, UserId};
+use gatehouse_core::{
+    Account, App, AppId, Group, Job, PermissionSet, Profile, Request, RequestId, User, UserAttribute, UserId,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Records that have been checked, with their new versions.
@@ -13,6 +15,7 @@ struct Checked {
     profiles: Vec<Profile>,
     permission_sets: Vec<PermissionSet>,
     groups: Vec<Group>,
+    user_attributes: Vec<UserAttribute>,
     apps: Vec<App>,
     tokens: Vec<Token>,
     accounts: Vec<Account>,
@@ -39,6 +42,8 @@ impl Kept {
         let sets = std::mem::take(&mut changes.permission_sets);
         let permission_sets = versions(sets, |set| self.permission_sets.get(&set.name))?;
         self.check_removed(&users, changes)?;
+        let attributes = std::mem::take(&mut changes.user_attributes);
+        let user_attributes = versions(attributes, |attribute| self.user_attributes.get(&attribute.name))?;
         let groups = versions(std::mem::take(&mut changes.groups), |group| self.groups.get(&group.name))?;
         for (connector, _) in &changes.connectors {
             let gone = changes.remove_connectors.contains(&connector.digest);
@@ -68,7 +73,18 @@ impl Kept {
         if let Some(answer) = changes.idempotency.iter().find(|answer| self.idempotency.contains_key(&answer.key)) {
             return Err(StoreError::Duplicate { what: format!("the answer for idempotency key `{}`", answer.key) });
         }
-        Ok(Checked { users, profiles, permission_sets, groups, apps, tokens, accounts, requests, jobs })
+        Ok(Checked {
+            users,
+            profiles,
+            permission_sets,
+            groups,
+            apps,
+            tokens,
+            accounts,
+            requests,
+            jobs,
+            user_attributes,
+        })
     }
 
     /// What users have once the change is made is not to be removed.
@@ -113,6 +129,7 @@ impl Kept {
         changes.remove_profiles.iter().for_each(|name| drop(self.profiles.remove(name)));
         changes.remove_permission_sets.iter().for_each(|name| drop(self.permission_sets.remove(name)));
         changes.remove_groups.iter().for_each(|name| drop(self.groups.remove(name)));
+        changes.remove_user_attributes.iter().for_each(|name| drop(self.user_attributes.remove(name)));
         changes.remove_connectors.iter().for_each(|digest| drop(self.connectors.remove(digest)));
         changes.remove_credentials.iter().for_each(|name| drop(self.credentials.remove(name)));
         changes.remove_accounts.iter().for_each(|id| drop(self.accounts.remove(id)));
@@ -120,6 +137,7 @@ impl Kept {
         self.profiles.extend(checked.profiles.into_iter().map(|profile| (profile.name.clone(), profile)));
         self.permission_sets.extend(checked.permission_sets.into_iter().map(|set| (set.name.clone(), set)));
         self.groups.extend(checked.groups.into_iter().map(|group| (group.name.clone(), group)));
+        self.user_attributes.extend(checked.user_attributes.into_iter().map(|of| (of.name.clone(), of)));
         self.connectors.extend(changes.connectors.into_iter().map(|(c, component)| (c.digest, (c, component))));
         self.apps.extend(checked.apps.into_iter().map(|app| (app.id, app)));
         self.credentials.extend(changes.credentials.into_iter().map(|(c, secret)| (c.name.clone(), (c, secret))));

@@ -6,11 +6,11 @@ use crate::cursor::List;
 use async_trait::async_trait;
 use gatehouse_core::ports::{
     AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
-    RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token,
+    RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
 };
 use gatehouse_core::{
     Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet,
-    Profile, Request, RequestId, Situation, StagingRow, State, Subject, User, UserId,
+    Profile, Request, RequestId, Situation, StagingRow, State, Subject, User, UserAttribute, UserId,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -98,6 +98,10 @@ impl Store for MemoryStore {
         ascending(List::Users, after, limit, kept.users.values().map(|user| (user.id.0, user.clone())))
     }
 
+    async fn find_users(&self, query: &UserQuery) -> Answer<ListPage<User>> {
+        self.kept().find_users(query)
+    }
+
     async fn users_of_profile(&self, profile: &str, after: Option<&str>, limit: usize) -> Answer<ListPage<User>> {
         let kept = self.kept();
         let users = kept.users.values().filter(|user| user.profile.as_deref() == Some(profile));
@@ -136,6 +140,10 @@ impl Store for MemoryStore {
 
     async fn groups_of_user(&self, user: UserId) -> Answer<Vec<Group>> {
         Ok(self.kept().groups.values().filter(|group| group.members.contains(&user)).cloned().collect())
+    }
+
+    async fn user_attributes(&self) -> Answer<Vec<UserAttribute>> {
+        Ok(self.kept().user_attributes.values().cloned().collect())
     }
 
     async fn connector(&self, digest: Digest) -> Answer<Option<Connector>> {

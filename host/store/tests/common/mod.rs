@@ -10,7 +10,7 @@ use gatehouse_core::{
     Account, AccountId, Actor, App, AppId, Approval, AuditRecord, AuthScheme, Change, Connector, ConnectorRef,
     Description, Digest, Group, Job, JobId, JobState, Level, LogEntry, Operation, PermissionSet, Profile,
     ProvisioningConfig, Request, RequestId, RequestObject, Sealed, Situation, StagingRow, StagingSource, State,
-    Subject, User, UserId,
+    Subject, User, UserAttribute, UserAttributeType, UserId,
 };
 use gatehouse_store::{MasterKey, OpenOptions, RedbStore};
 use jiff::{SignedDuration, Timestamp};
@@ -75,6 +75,18 @@ pub fn permission_set(name: &str) -> PermissionSet {
 pub fn group(name: &str, members: impl IntoIterator<Item = u64>) -> Group {
     let members = members.into_iter().map(UserId).collect();
     Group { name: name.to_owned(), description: String::new(), members, version: 0 }
+}
+
+pub fn attribute(name: &str, kind: UserAttributeType) -> UserAttribute {
+    UserAttribute {
+        name: name.to_owned(),
+        description: String::new(),
+        kind,
+        multi_valued: false,
+        required: false,
+        sensitive: false,
+        version: 0,
+    }
 }
 
 pub fn app(id: u64, name: &str) -> App {

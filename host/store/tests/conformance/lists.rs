@@ -1,7 +1,9 @@
 //! Lists: filters, order, pages, cursors.
 
 use crate::common::*;
-use gatehouse_core::ports::{AccountQuery, ChangeSet, JobQuery, RequestQuery, StagedRun, Store, StoreError, Versioned};
+use gatehouse_core::ports::{
+    AccountQuery, ChangeSet, JobQuery, RequestQuery, StagedRun, Store, StoreError, UserOrder, UserQuery, Versioned,
+};
 use gatehouse_core::{
     Account, AppId, JobId, JobState, LinkState, Operation, Request, RequestId, Situation, State, Subject, User, UserId,
 };
@@ -10,6 +12,9 @@ conformance! {
     users_come_by_number_in_pages,
     users_of_a_profile_follow_it,
     users_of_a_permission_set_follow_it,
+    users_are_found_by_every_combination_in_both_orders,
+    found_users_follow_every_change,
+    definitions_of_attributes_come_by_name,
     groups_are_found_by_who_belongs_to_them,
     accounts_are_filtered_by_every_combination,
     account_counts_follow_every_change,
@@ -120,6 +125,135 @@ async fn users_of_a_permission_set_follow_it(store: &dyn Store) {
     let first = store.users_of_permission_set("a", None, 1).await.unwrap();
     let second = store.users_of_permission_set("a", first.next.as_deref(), 1).await.unwrap();
     assert_eq!((ids(first), second.next.clone(), ids(second)), (vec![2], None, vec![3]));
+}
+
+/// Everything that a query finds, page by page.
+async fn found(store: &dyn Store, query: &UserQuery) -> Vec<u64> {
+    let (mut query, mut ids) = (query.clone(), Vec::new());
+    loop {
+        let page = store.find_users(&query).await.unwrap();
+        assert!(page.items.len() <= query.limit && (page.next.is_none() || !page.items.is_empty()), "{query:?}");
+        ids.extend(page.items.iter().map(|user| user.id.0));
+        query.after = page.next;
+        if query.after.is_none() {
+            return ids;
+        }
+    }
+}
+
+fn many_users() -> Vec<User> {
+    let named = |id: u64| format!("{}{:02}", ["Ann", "bob", "anna", "Zoë", "ANNE"][(id % 5) as usize], 60 - id);
+    let of = |id: u64| User {
+        profile: (!id.is_multiple_of(3)).then(|| ["staff", "guests"][(id % 2) as usize].to_owned()),
+        permission_sets: (id.is_multiple_of(2)).then(|| "vpn".to_owned()).into_iter().collect(),
+        manager: (id > 4).then_some(UserId(1 + id % 4)),
+        active: !id.is_multiple_of(7),
+        frozen: id.is_multiple_of(5),
+        ..user(id, &named(id))
+    };
+    (1..=60).map(of).collect()
+}
+
+async fn users_are_found_by_every_combination_in_both_orders(store: &dyn Store) {
+    let all = many_users();
+    add_users(store, all.clone()).await;
+    let truths = [None, Some(true), Some(false)];
+    let texts = |texts: [Option<&str>; 3]| texts.map(|text| text.map(str::to_owned));
+    for (profile, permission_set) in texts([None, Some("staff"), Some("nobody")])
+        .iter()
+        .flat_map(|profile| texts([None, Some("vpn"), None]).map(|set| (profile.clone(), set)))
+    {
+        for (manager, active) in
+            [None, Some(UserId(2))].into_iter().flat_map(|m| truths.into_iter().map(move |a| (m, a)))
+        {
+            for (frozen, username_prefix) in
+                truths.into_iter().flat_map(|f| texts([None, Some("aNn"), Some("zoË4")]).map(|p| (f, p)))
+            {
+                for order in [UserOrder::Number, UserOrder::Username] {
+                    let (profile, permission_set, username_prefix) =
+                        (profile.clone(), permission_set.clone(), username_prefix.clone());
+                    let query = UserQuery {
+                        profile,
+                        permission_set,
+                        manager,
+                        active,
+                        frozen,
+                        username_prefix,
+                        order,
+                        after: None,
+                        limit: 4,
+                    };
+                    assert_eq!(found(store, &query).await, wanted(&all, &query), "{query:?}");
+                }
+            }
+        }
+    }
+}
+
+fn wanted(all: &[User], query: &UserQuery) -> Vec<u64> {
+    let prefix = query.username_prefix.as_ref().map(|prefix| prefix.to_lowercase());
+    let matching = all.iter().filter(|user| {
+        query.profile.as_ref().is_none_or(|x| user.profile.as_ref() == Some(x))
+            && query.permission_set.as_ref().is_none_or(|x| user.permission_sets.contains(x))
+            && query.manager.is_none_or(|x| user.manager == Some(x))
+            && query.active.is_none_or(|x| user.active == x)
+            && query.frozen.is_none_or(|x| user.frozen == x)
+            && prefix.as_ref().is_none_or(|x| user.username.to_lowercase().starts_with(x))
+    });
+    let mut matching: Vec<&User> = matching.collect();
+    if prefix.is_some() || query.order == UserOrder::Username {
+        matching.sort_by_key(|user| user.username.to_lowercase());
+    }
+    matching.iter().map(|user| user.id.0).collect()
+}
+
+async fn found_users_follow_every_change(store: &dyn Store) {
+    let of = |name: &str, manager, active, frozen| User { manager, active, frozen, ..user(9, name) };
+    let change = async |expected, user| {
+        let users = vec![Versioned { record: user, expected }];
+        store.commit(ChangeSet { users, ..ChangeSet::default() }).await.unwrap();
+    };
+    let finds = async |name: &str, manager, active, frozen| {
+        let all = UserQuery { limit: 9, ..UserQuery::default() };
+        let queries = [
+            UserQuery { username_prefix: Some(name.to_owned()), ..all.clone() },
+            UserQuery { manager, ..all.clone() },
+            UserQuery { active: Some(active), ..all.clone() },
+            UserQuery { frozen: Some(frozen), ..all.clone() },
+        ];
+        let mut finds = Vec::new();
+        for query in &queries {
+            finds.push(!found(store, query).await.is_empty());
+        }
+        finds
+    };
+    change(None, of("ada", Some(UserId(1)), true, false)).await;
+    assert_eq!(finds("ada", Some(UserId(1)), true, false).await, [true; 4]);
+    change(Some(1), of("bob", Some(UserId(2)), false, true)).await;
+    assert_eq!(finds("ada", Some(UserId(1)), true, false).await, [false; 4], "nothing is left of what they were");
+    assert_eq!(finds("bob", Some(UserId(2)), false, true).await, [true; 4]);
+    change(Some(2), of("bob", None, false, true)).await;
+    assert_eq!(finds("bob", Some(UserId(2)), false, true).await, [true, false, true, true]);
+}
+
+async fn definitions_of_attributes_come_by_name(store: &dyn Store) {
+    use gatehouse_core::UserAttributeType::{Date, Integer, Text};
+    let epoch = store.directory_epoch().await.unwrap();
+    let user_attributes = new([attribute("start", Date), attribute("desk", Text)]);
+    store.commit(ChangeSet { user_attributes, ..ChangeSet::default() }).await.unwrap();
+    let defined = async || {
+        let all = store.user_attributes().await.unwrap();
+        all.into_iter().map(|of| (of.name, of.kind, of.version)).collect::<Vec<_>>()
+    };
+    assert_eq!(defined().await, [("desk".to_owned(), Text, 1), ("start".to_owned(), Date, 1)]);
+    let again = new([attribute("desk", Text)]);
+    let refused = store.commit(ChangeSet { user_attributes: again, ..ChangeSet::default() }).await;
+    assert!(matches!(refused, Err(StoreError::Duplicate { .. })), "{refused:?}");
+    let user_attributes = vec![Versioned::replacing(1, attribute("desk", Integer))];
+    let remove_user_attributes = vec!["start".to_owned()];
+    store.commit(ChangeSet { user_attributes, remove_user_attributes, ..ChangeSet::default() }).await.unwrap();
+    assert_eq!(defined().await, [("desk".to_owned(), Integer, 2)]);
+    assert_eq!(store.directory_epoch().await.unwrap(), epoch, "nobody has another value for it");
 }
 
 async fn groups_are_found_by_who_belongs_to_them(store: &dyn Store) {
@@ -361,6 +495,16 @@ async fn a_cursor_of_another_list_is_refused(store: &dyn Store) {
     let refused = [
         store.users(Some("nonsense"), 1).await.map(drop),
         store.users_of_profile("staff", cursor.as_deref(), 1).await.map(drop),
+        store.find_users(&UserQuery { after: cursor.clone(), limit: 1, ..UserQuery::default() }).await.map(drop),
+        store
+            .find_users(&UserQuery {
+                after: cursor.clone(),
+                limit: 1,
+                order: UserOrder::Username,
+                ..UserQuery::default()
+            })
+            .await
+            .map(drop),
         store.users_of_permission_set("staff", cursor.as_deref(), 1).await.map(drop),
         store.accounts(&AccountQuery { after: cursor.clone(), limit: 1, ..AccountQuery::default() }).await.map(drop),
         store.requests(&RequestQuery { after: cursor.clone(), limit: 1, ..RequestQuery::default() }).await.map(drop),

@@ -1,0 +1,166 @@
+//! Groups: named lists of users, changed in bulk. What belonging to one means is said where it is named.
+
+use super::{Answer, Caller, Paging, ServiceError, Services, named};
+use crate::wire::{GroupChange, GroupView, MemberView, MembersBody, NewGroup, Page};
+use gatehouse_core::ports::{ChangeSet, Versioned};
+use gatehouse_core::{Group, Problem, UserId};
+use std::collections::BTreeSet;
+
+impl Services {
+    /// A group by name.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub async fn find_group(&self, name: &str) -> Result<Group, ServiceError> {
+        if let Some(group) = self.store.group(name).await? {
+            return Ok(group);
+        }
+        let all = self.store.groups().await?;
+        let why = named::unknown("group", "group", name, all.iter().map(|group| group.name.as_str()));
+        Err(ServiceError::NotFound(why))
+    }
+
+    /// All groups, by name.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn list_groups(&self, paging: &Paging) -> Result<Page<GroupView>, ServiceError> {
+        let all = self.store.groups().await?.iter().map(GroupView::from).collect();
+        paging.cut(all, |group: &GroupView| group.name.clone())
+    }
+
+    /// Who belongs to a group, by number.
+    ///
+    /// # Errors
+    /// There is none of that name, or the cursor is none of this list.
+    pub async fn list_members(&self, name: &str, paging: &Paging) -> Result<Page<MemberView>, ServiceError> {
+        let (group, size) = (self.find_group(name).await?, paging.size()?);
+        let after = match paging.after.as_deref() {
+            Some(text) => text.parse::<UserId>().map_err(|_| {
+                let text = text.to_owned();
+                ServiceError::Store(gatehouse_core::ports::StoreError::BadCursor(text))
+            })?,
+            None => UserId(0),
+        };
+        let following = group.members.iter().filter(|member| **member > after);
+        let ids: Vec<UserId> = following.take(size + 1).copied().collect();
+        let next = (ids.len() > size).then(|| ids[size - 1].to_string());
+        let users = self.store.users_by_id(&ids[..ids.len().min(size)]).await?;
+        Ok(Page { items: users.iter().flatten().map(MemberView::from).collect(), next })
+    }
+
+    /// Makes a group.
+    ///
+    /// # Errors
+    /// The name is taken or malformed, or a member is nobody: each is named.
+    pub async fn create_group(&self, caller: &Caller, new: NewGroup) -> Result<Answer, ServiceError> {
+        let name = named::checked(&new.name, "group")?;
+        if self.store.group(&name).await?.is_some() {
+            return Err(ServiceError::Conflict(format!("there is a group `{name}` already")));
+        }
+        let mut problems = Vec::new();
+        let members = self.members("members", &new.members, &mut problems).await?.into_iter().collect();
+        ServiceError::unless_empty(problems)?;
+        let group = Group { name, description: new.description, members, version: 1 };
+        let location = format!("/api/v1/groups/{}", named::segment(&group.name));
+        let answer = Answer::created(location, 1, &GroupView::from(&group));
+        let mut changes = ChangeSet {
+            audit: vec![self.audit(&caller.actor, "group.create", format!("group {}", group.name))],
+            groups: vec![Versioned::new(group)],
+            ..ChangeSet::default()
+        };
+        caller.remember(&mut changes, &answer);
+        self.store.commit(changes).await?;
+        Ok(answer)
+    }
+
+    /// Changes a group, but not who belongs to it.
+    ///
+    /// # Errors
+    /// There is none of that name, or it has changed meanwhile.
+    pub async fn change_group(&self, caller: &Caller, name: &str, change: GroupChange) -> Result<Answer, ServiceError> {
+        let before = self.find_group(name).await?;
+        let mut group = before.clone();
+        group.description = change.description.unwrap_or(group.description);
+        self.save_group(caller, "group.change", before, group).await
+    }
+
+    /// Changes who belongs to a group: all that is asked, or nothing.
+    ///
+    /// # Errors
+    /// There is none of that name, somebody is nobody or both to come and to go, or it has changed meanwhile.
+    pub async fn change_members(&self, caller: &Caller, name: &str, body: MembersBody) -> Result<Answer, ServiceError> {
+        let before = self.find_group(name).await?;
+        let mut problems = Vec::new();
+        let add: BTreeSet<UserId> = self.members("add", &body.add, &mut problems).await?.into_iter().collect();
+        let remove = self.members("remove", &body.remove, &mut problems).await?;
+        for (at, id) in remove.iter().enumerate().filter(|(_, id)| add.contains(id)) {
+            problems.push(Problem::new(format!("remove[{at}]"), format!("{id} is to be added as well")));
+        }
+        ServiceError::unless_empty(problems)?;
+        let mut group = before.clone();
+        group.members.extend(add);
+        let gone: BTreeSet<UserId> = remove.into_iter().collect();
+        group.members.retain(|id| !gone.contains(id));
+        self.save_group(caller, "group.members", before, group).await
+    }
+
+    async fn save_group(
+        &self,
+        caller: &Caller,
+        action: &str,
+        before: Group,
+        mut group: Group,
+    ) -> Result<Answer, ServiceError> {
+        caller.has_seen(format!("group `{}`", before.name), before.version)?;
+        if group == before {
+            return Ok(Answer::done(group.version, &GroupView::from(&group)));
+        }
+        group.version += 1;
+        let answer = Answer::done(group.version, &GroupView::from(&group));
+        let added = group.members.difference(&before.members).count();
+        let removed = before.members.difference(&group.members).count();
+        let record = self.audit(&caller.actor, action, format!("group {}", group.name));
+        let mut changes = ChangeSet {
+            audit: vec![record.with("added", added).with("removed", removed)],
+            groups: vec![Versioned::replacing(before.version, group)],
+            ..ChangeSet::default()
+        };
+        caller.remember(&mut changes, &answer);
+        self.store.commit(changes).await?;
+        Ok(answer)
+    }
+
+    /// Deletes a group.
+    ///
+    /// # Errors
+    /// There is none of that name, or it has changed meanwhile.
+    pub async fn delete_group(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
+        let group = self.find_group(name).await?;
+        caller.has_seen(format!("group `{name}`"), group.version)?;
+        let changes = ChangeSet {
+            audit: vec![self.audit(&caller.actor, "group.delete", format!("group {name}"))],
+            remove_groups: vec![group.name],
+            ..ChangeSet::default()
+        };
+        Ok(self.store.commit(changes).await?)
+    }
+
+    /// The users that were named; what is wrong with a name stands at its place in the list.
+    async fn members(
+        &self,
+        list: &str,
+        names: &[String],
+        problems: &mut Vec<Problem>,
+    ) -> Result<Vec<UserId>, ServiceError> {
+        let mut found = Vec::with_capacity(names.len());
+        for (at, name) in names.iter().enumerate() {
+            match self.find_user(name).await {
+                Ok(user) => found.push(user.id),
+                Err(ServiceError::NotFound(why)) => problems.push(Problem::new(format!("{list}[{at}]"), why)),
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(found)
+    }
+}
