@@ -35,8 +35,8 @@ pub use requests::{
 };
 pub use spelling::{
     ApprovalSpelling, AuthSchemeSpelling, EventSpelling, JobStateSpelling, LevelSpelling, LinkStateSpelling,
-    ObjectSpelling, OperationSpelling, SituationSpelling, StateSpelling, StatusSpelling, SystemPermissionSpelling, UserAttributeTypeSpelling, parse,
-    spelled,
+    ObjectSpelling, OperationSpelling, SituationSpelling, StateSpelling, StatusSpelling, SystemPermissionSpelling,
+    UserAttributeTypeSpelling, parse, spelled,
 };
 pub use system::{
     AuditView, CompactedView, CredentialBody, CredentialView, NewToken, NewTokenView, RestoredView, TokenView,
