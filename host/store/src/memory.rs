@@ -6,10 +6,11 @@ mod commit;
 mod lanes;
 mod port;
 
+use gatehouse_core::approval::{Delegation, Notice};
 use gatehouse_core::ports::{CredentialRecord, Sequence, Token};
 use gatehouse_core::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet,
-    Profile, Request, RequestId, StagingRow, Subject, User, UserId,
+    Account, AccountId, App, AppId, AuditRecord, Connector, DelegationId, Digest, Group, Job, JobId, LogEntry,
+    PermissionSet, Profile, Request, RequestId, StagingRow, Subject, User, UserId,
 };
 use jiff::Timestamp;
 use lanes::LaneClaim;
@@ -30,6 +31,8 @@ struct Kept {
     profiles: BTreeMap<String, Profile>,
     permission_sets: BTreeMap<String, PermissionSet>,
     groups: BTreeMap<String, Group>,
+    delegations: BTreeMap<DelegationId, Delegation>,
+    notices: BTreeMap<String, Notice>,
     connectors: BTreeMap<Digest, (Connector, Vec<u8>)>,
     apps: BTreeMap<AppId, App>,
     credentials: BTreeMap<String, (CredentialRecord, SecretString)>,

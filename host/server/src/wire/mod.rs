@@ -3,6 +3,7 @@
 //! It never decides anything.
 
 mod accounts;
+mod approvals;
 mod apps;
 mod connectors;
 mod jobs;
@@ -13,6 +14,11 @@ mod spelling;
 mod system;
 
 pub use accounts::{AccountSummary, AccountView, LinkBody, StagedAccount, StagingRowView, ValueView, VerdictView};
+pub(crate) use approvals::step_state;
+pub use approvals::{
+    ApprovalRuleView, ApprovalStepView, DelegationChange, DelegationView, NewDelegation, PersonView, RequestChange,
+    StepRuleView, VoteView,
+};
 pub use apps::{
     AppChange, AppView, GuardPolicyView, LinkRuleView, MappingRuleView, NewApp, NormalisationView, ProbeReport,
     ProvisioningConfigView, ReconcileBody, ReconcileMarkView, ReconcilePolicyView, RetryPolicyView,
