@@ -81,6 +81,10 @@ numbered!(
     /// A job that raises requests for many users: `JOB-000001`.
     JobId, "JOB", "job number"
 );
+numbered!(
+    /// A delegation: `DLG-000001`.
+    DelegationId, "DLG", "delegation number"
+);
 
 /// A SHA-256 digest (FIPS 180-4): of a component, of a sealed change, of a row.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

@@ -4,6 +4,7 @@
 mod account;
 pub mod analysis;
 mod app;
+pub mod approval;
 mod audit;
 mod connector;
 mod correlation;
@@ -36,7 +37,7 @@ pub use connector::{
     SettingType,
 };
 pub use correlation::Correlation;
-pub use ids::{AccountId, AppId, BadId, Digest, JobId, RequestId, UserId};
+pub use ids::{AccountId, AppId, BadId, DelegationId, Digest, JobId, RequestId, UserId};
 pub use job::{Job, JobState};
 pub use linking::{LinkRule, Normalisation};
 pub use mapping::{BadTemplate, MappingRule, Template, USERNAME};

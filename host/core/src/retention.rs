@@ -51,7 +51,7 @@ mod tests {
             subject: Subject::App,
             account: None,
             change: Change::Reconcile,
-            needs_approval: false,
+            approvals: None,
             by: Actor::host(),
             reason: None,
             raised: Default::default(),

@@ -1,5 +1,6 @@
 //! The engine's outside: made once, run until told to stop, woken when there is work.
 
+use crate::clockwork;
 use crate::config::{ConfigError, EngineConfig};
 use crate::jobs;
 use crate::loading::{NotReady, Surroundings};
@@ -78,6 +79,9 @@ impl Engine {
         let _turning = Turning(&self.shell);
         loop {
             self.shell.turn(true);
+            if let Err(error) = clockwork::turn(&self.shell).await {
+                tracing::error!(%error, "what the clock brings has to wait");
+            }
             let taken = schedule.take_up().await.unwrap_or_else(|error| {
                 tracing::error!(%error, "no work can be taken");
                 0

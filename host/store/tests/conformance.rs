@@ -23,6 +23,8 @@ macro_rules! conformance {
     };
 }
 
+#[path = "conformance/approvals.rs"]
+mod approvals;
 #[path = "conformance/commits.rs"]
 mod commits;
 #[path = "conformance/lanes.rs"]

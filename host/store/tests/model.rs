@@ -10,8 +10,7 @@ use gatehouse_core::ports::{
     UserQuery, Versioned,
 };
 use gatehouse_core::{
-    Account, AccountId, App, AppId, Digest, JobId, JobState, LinkState, Operation, Request, RequestId, Situation,
-    State, Subject, User, UserAttributeType, UserId,
+    Account, AccountId, App, AppId, Digest, JobId, JobState, LinkState, Operation, Request, RequestId, Situation, State, Subject, User, UserAttributeType, UserId, Approval,
 };
 use gatehouse_store::{MemoryStore, RedbStore};
 use proptest::prelude::*;
@@ -266,6 +265,10 @@ async fn add_request(store: &dyn Store, part: &Part, changes: &mut ChangeSet) {
         operation: OPERATIONS[*operation],
         raised_by: run.map(RequestId),
         needs_review: id % 2 == 0 && due.is_none(),
+        approval: if STATES[*state] == State::New { Approval::Required } else { Approval::NotRequired },
+        approvals: (STATES[*state] == State::New).then(|| asking(&[1 + id % 3, 9], run.map(|at| at as i64))),
+        awaits_date: due.is_none() && id % 3 == 0,
+        run_at: (due.is_none() && id % 3 == 0).then(|| at(*id as i64)),
         ..request(*id, app.0, 0, *due)
     };
     changes.requests.push(versioned(request, present.map(|request| request.version), *expect));
@@ -278,6 +281,7 @@ fn case<T: std::fmt::Debug>(outcome: Result<T, StoreError>) -> Result<T, String>
         StoreError::VersionConflict { what, expected, found } => format!("{what}: {expected:?}, not {found:?}"),
         StoreError::Duplicate { .. } => "duplicate".to_owned(),
         StoreError::Invalid(_) => "invalid".to_owned(),
+        StoreError::LaneBusy { request } => format!("busy {request}"),
         other => panic!("{other}"),
     })
 }
@@ -313,6 +317,9 @@ async fn everything(store: &dyn Store) -> Vec<String> {
         store.jobs(&JobQuery { state: Some(JobState::Running), limit: 2, ..JobQuery::default() }),
         store.staged_runs(None, 99),
         store.staged_runs(Some(RequestId(4)), 2),
+        store.alarms(at(99), None, 99),
+        store.alarms(at(2), Some((at(1), RequestId(3))), 2),
+        store.next_alarm(),
         store.answers_before(at(1), 99),
         store.answers_before(at(2), 2),
     );
@@ -356,6 +363,10 @@ async fn people(store: &dyn Store, seen: &mut Vec<String>) {
 }
 
 async fn accounts_and_requests(store: &dyn Store, seen: &mut Vec<String>) {
+    for awaiting in [vec![UserId(1)], vec![UserId(2), UserId(9), UserId(2)], vec![UserId(8)]] {
+        let query = RequestQuery { awaiting, limit: 3, ..RequestQuery::default() };
+        seen.push(format!("{query:?} = {:?}", store.requests(&query).await.unwrap()));
+    }
     let apps = [None, Some(AppId(1)), Some(AppId(2))];
     for app in apps {
         for (link_state, situation, user) in [
@@ -379,7 +390,17 @@ async fn accounts_and_requests(store: &dyn Store, seen: &mut Vec<String>) {
             (None, None, None, None, true),
             (None, Some(Operation::Create), Some(Subject::User(UserId(1))), None, true),
         ] {
-            let query = RequestQuery { app, state, operation, subject, raised_by, needs_review, after: None, limit: 5 };
+            let query = RequestQuery {
+                app,
+                state,
+                operation,
+                subject,
+                raised_by,
+                needs_review,
+                after: None,
+                limit: 5,
+                ..RequestQuery::default()
+            };
             seen.push(format!("{query:?} = {:?}", store.requests(&query).await.unwrap()));
         }
     }

@@ -1,9 +1,8 @@
 //! What is handed to the store and what it gives: changes, claims, queries, and the few records that are its own.
 
+use crate::approval::{Delegation, Notice};
 use crate::{
-    Account, AccountId, App, AppId, AuditRecord, AuthScheme, Connector, Digest, Group, Job, JobState, LinkState,
-    LogEntry, Operation, Origin, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, State, Subject,
-    User, UserAttribute, UserId,
+    Account, AccountId, App, AppId, AuditRecord, AuthScheme, Connector, Digest, Group, Job, JobState, LinkState, LogEntry, Operation, Origin, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, State, Subject, User, UserAttribute, UserId, DelegationId,
 };
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -91,6 +90,14 @@ pub struct ChangeSet {
     pub connectors: Vec<(Connector, Vec<u8>)>,
     /// Connectors to remove, by digest.
     pub remove_connectors: Vec<Digest>,
+    /// Delegations of approvers who are away.
+    pub delegations: Vec<Versioned<Delegation>>,
+    /// Delegations to remove.
+    pub remove_delegations: Vec<DelegationId>,
+    /// What is to be told to people: kept, or replaced, until it is done.
+    pub notices: Vec<Notice>,
+    /// Notices that are done.
+    pub remove_notices: Vec<String>,
     /// Apps.
     pub apps: Vec<Versioned<App>>,
     /// Apps to remove, with their accounts, requests, logs and staging rows. The target is not touched.
@@ -139,6 +146,10 @@ impl ChangeSet {
             remove_permission_sets,
             groups,
             remove_groups,
+            delegations,
+            remove_delegations,
+            notices,
+            remove_notices,
             connectors,
             remove_connectors,
             apps,
@@ -229,6 +240,8 @@ pub enum Sequence {
     Request,
     /// For jobs.
     Job,
+    /// For delegations.
+    Delegation,
 }
 
 /// Part of a list, and how to go on.
@@ -327,6 +340,8 @@ pub struct RequestQuery {
     pub raised_by: Option<RequestId>,
     /// Only those in review.
     pub needs_review: bool,
+    /// Only those that wait for any of these persons' approval; empty: all.
+    pub awaiting: Vec<UserId>,
     /// From the `next` of an earlier page.
     pub after: Option<String>,
     /// At most so many.

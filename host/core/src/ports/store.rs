@@ -7,9 +7,9 @@ use super::records::{
     AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
     RequestFigures, RequestQuery, Sequence, StagedRun, Token, UserQuery,
 };
+use crate::approval::{Delegation, Notice};
 use crate::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet,
-    Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId,
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId, DelegationId,
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -38,6 +38,12 @@ pub enum StoreError {
     /// The claim has been taken over.
     #[error("the claim on {request} has been taken over")]
     Fenced {
+        /// The request.
+        request: RequestId,
+    },
+    /// The request would overtake another one that has been begun in its lane. Try again once that one has got on.
+    #[error("the lane of {request} is busy")]
+    LaneBusy {
         /// The request.
         request: RequestId,
     },
@@ -149,6 +155,26 @@ pub trait Store: Send + Sync {
 
     /// All definitions of users' attributes, by name.
     async fn user_attributes(&self) -> Result<Vec<UserAttribute>, StoreError>;
+    /// One delegation.
+    async fn delegation(&self, id: DelegationId) -> Result<Option<Delegation>, StoreError>;
+    /// All delegations, by number.
+    async fn delegations(&self, after: Option<&str>, limit: usize) -> Result<ListPage<Delegation>, StoreError>;
+    /// The delegations to a user, by number, whether they hold at present or not.
+    async fn delegations_to(&self, delegate: UserId) -> Result<Vec<Delegation>, StoreError>;
+
+    /// Requests to which something happens by the clock (see `approval::alarm`), up to this moment and after this one,
+    /// the earliest first: when, and which.
+    async fn alarms(
+        &self,
+        until: Timestamp,
+        after: Option<(Timestamp, RequestId)>,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, RequestId)>, StoreError>;
+    /// When something next happens to a request by the clock.
+    async fn next_alarm(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Notices to be told by this moment (see `Notice::due`), the earliest first.
+    async fn notices(&self, until: Timestamp, limit: usize) -> Result<Vec<Notice>, StoreError>;
 
     /// One connector by digest.
     async fn connector(&self, digest: Digest) -> Result<Option<Connector>, StoreError>;

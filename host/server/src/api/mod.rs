@@ -8,6 +8,7 @@ mod backup;
 mod body;
 mod connectors;
 mod credentials;
+mod delegations;
 mod document;
 mod events;
 mod groups;
@@ -132,7 +133,7 @@ fn protected() -> OpenApiRouter<Api> {
         .routes(routes!(accounts::unlink))
         .routes(routes!(accounts::ignore))
         .routes(routes!(requests::list, requests::create))
-        .routes(routes!(requests::show))
+        .routes(routes!(requests::show, requests::change))
         .routes(routes!(requests::log))
         .routes(routes!(requests::staging))
         .routes(routes!(events::events))
@@ -143,6 +144,8 @@ fn protected() -> OpenApiRouter<Api> {
         .routes(routes!(requests::settle))
         .routes(routes!(requests::complete))
         .routes(routes!(requests::cancel))
+        .routes(routes!(delegations::list, delegations::create))
+        .routes(routes!(delegations::show, delegations::change, delegations::delete))
         .routes(routes!(credentials::list))
         .routes(routes!(credentials::set, credentials::delete))
         .routes(routes!(system::tokens, system::create_token))

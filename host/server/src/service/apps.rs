@@ -98,7 +98,9 @@ impl Services {
             return Err(ServiceError::Conflict(text));
         }
         let connector = self.find_connector(&new.connector).await?;
-        let config = config_of(new.config, &connector.description)?;
+        let mut config = new.config;
+        self.number_approvers(config.as_mut().unwrap_or(&mut Json::Null)).await?;
+        let config = config_of(config, &connector.description)?;
         let (private_origins, mut problems) = origins(&new.private_origins);
         let mut app = App {
             id: AppId(0),
@@ -159,7 +161,8 @@ impl Services {
         }
         app.profiles = change.profiles.unwrap_or(app.profiles);
         app.permission_sets = change.permission_sets.unwrap_or(app.permission_sets);
-        if let Some(config) = change.config {
+        if let Some(mut config) = change.config {
+            self.number_approvers(config.as_mut().unwrap_or(&mut Json::Null)).await?;
             app.config = config_of(config, &description)?;
         }
         problems.extend(self.app_problems(&app, &description).await?);
@@ -252,6 +255,7 @@ impl Services {
         let mut problems = validate_settings(description, &app.settings);
         problems.extend(validate_credentials(app, description, &self.store.credentials().await?));
         problems.extend(validate_config(&app.config, description).into_iter().map(in_config));
+        problems.extend(self.approval_problems(&app.config).await?);
         for profile in &app.profiles {
             problems.extend(self.profile_problem(profile).await?.map(|why| Problem::new("profiles", why)));
         }
@@ -301,6 +305,13 @@ fn written_as_objects(config: &serde_json::Map<String, Json>) -> Result<(), Serv
     for (name, value) in config {
         match (name.as_str(), value) {
             ("reconcile" | "retry" | "guard", value) => check(name.clone(), value),
+            ("approvals", Json::Array(rules)) => {
+                for (no, rule) in rules.iter().enumerate() {
+                    check(format!("approvals[{no}]"), rule);
+                    let steps = rule["steps"].as_array().into_iter().flatten();
+                    steps.enumerate().for_each(|(step, rule)| check(format!("approvals[{no}].steps[{step}]"), rule));
+                }
+            }
             ("mapping" | "linking", Json::Array(items)) => {
                 items.iter().enumerate().for_each(|(at, item)| check(format!("{name}[{at}]"), item));
             }

@@ -2,6 +2,7 @@
 //! through here, whether it comes from the CLI or over HTTP. It never decides what a request or an account becomes.
 
 mod accounts;
+mod approvals;
 mod apps;
 mod backup;
 mod caller;

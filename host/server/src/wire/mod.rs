@@ -4,6 +4,7 @@
 
 mod access;
 mod accounts;
+mod approvals;
 mod apps;
 mod connectors;
 mod jobs;
@@ -18,6 +19,11 @@ pub use access::{
     PermissionSetChange, PermissionSetView, ProfileChange, ProfileView, UserAttributeChange, UserAttributeView,
 };
 pub use accounts::{AccountSummary, AccountView, LinkBody, StagedAccount, StagingRowView, ValueView, VerdictView};
+pub(crate) use approvals::step_state;
+pub use approvals::{
+    ApprovalRuleView, ApprovalStepView, DelegationChange, DelegationView, NewDelegation, PersonView, RequestChange,
+    StepRuleView, VoteView,
+};
 pub use apps::{
     AppChange, AppView, GuardPolicyView, LinkRuleView, MappingRuleView, NewApp, NormalisationView, ProbeReport,
     ProvisioningConfigView, ReconcileBody, ReconcileMarkView, ReconcilePolicyView, RetryPolicyView,

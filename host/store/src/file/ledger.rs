@@ -14,8 +14,8 @@ use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, Table, WriteTr
 pub(super) const EPOCH: &str = "directory epoch";
 /// Fencing tokens below this one may have been handed out.
 pub(super) const FENCE: &str = "fencing tokens";
-pub(super) const SEQUENCES: [Sequence; 5] =
-    [Sequence::User, Sequence::App, Sequence::Account, Sequence::Request, Sequence::Job];
+pub(super) const SEQUENCES: [Sequence; 6] =
+    [Sequence::User, Sequence::App, Sequence::Account, Sequence::Request, Sequence::Job, Sequence::Delegation];
 
 /// The name of a sequence's counter.
 pub(super) fn counter(sequence: Sequence) -> &'static str {
@@ -25,6 +25,7 @@ pub(super) fn counter(sequence: Sequence) -> &'static str {
         Sequence::Account => "next account",
         Sequence::Request => "next request",
         Sequence::Job => "next job",
+        Sequence::Delegation => "next delegation",
     }
 }
 

@@ -4,16 +4,16 @@ use super::task::Task;
 use super::telemetry::Passages;
 use super::transaction::ClaimCall;
 use super::{
-    RedbStore, accounts, credentials, directory, groups, jobs, ledger, people, queue, registry, request_lists,
+    RedbStore, accounts, credentials, directory, groups, jobs, ledger, people, queue, registry, request_lists, delegations, notices,
 };
 use async_trait::async_trait;
+use gatehouse_core::approval::{Delegation, Notice};
 use gatehouse_core::ports::{
     AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
     RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
 };
 use gatehouse_core::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet,
-    Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId,
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId, DelegationId,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -215,6 +215,36 @@ impl Store for RedbStore {
 
     async fn review_count(&self) -> Answer<u64> {
         self.look_up(request_lists::review_count)
+    }
+
+    async fn delegation(&self, id: DelegationId) -> Answer<Option<Delegation>> {
+        self.look_up(|txn| delegations::delegation(txn, id))
+    }
+
+    async fn delegations(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<Delegation>> {
+        let after = after.map(str::to_owned);
+        self.list(move |txn| delegations::delegations(txn, after.as_deref(), limit)).await
+    }
+
+    async fn delegations_to(&self, delegate: UserId) -> Answer<Vec<Delegation>> {
+        self.look_up(|txn| delegations::delegations_to(txn, delegate))
+    }
+
+    async fn alarms(
+        &self,
+        until: Timestamp,
+        after: Option<(Timestamp, RequestId)>,
+        limit: usize,
+    ) -> Answer<Vec<(Timestamp, RequestId)>> {
+        self.list(move |txn| request_lists::alarms(txn, until, after, limit)).await
+    }
+
+    async fn next_alarm(&self) -> Answer<Option<Timestamp>> {
+        self.look_up(request_lists::next_alarm)
+    }
+
+    async fn notices(&self, until: Timestamp, limit: usize) -> Answer<Vec<Notice>> {
+        self.list(move |txn| notices::notices(txn, until, limit)).await
     }
 
     async fn request_figures(&self) -> Answer<BTreeMap<AppId, RequestFigures>> {

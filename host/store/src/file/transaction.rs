@@ -3,15 +3,18 @@
 
 use super::accounts::{AccountChanges, Accounts};
 use super::credentials::Credentials;
+use super::delegations::{DelegationChanges, Delegations};
 use super::directory::{Directory, DirectoryChanges, DirectoryPart};
 use super::fault::{Fault, Outcome};
 use super::groups::{GroupChanges, Groups};
 use super::jobs::{JobChanges, Jobs};
 use super::ledger::{EPOCH, FENCE, Ledger};
+use super::notices::Notices;
 use super::registry::{Registry, RegistryChanges};
 use super::requests::{RequestChanges, Requests, Rows};
 use crate::change::{invalid, sound};
 use crate::vault::DataKey;
+use gatehouse_core::approval::Notice;
 use gatehouse_core::ports::{ChangeSet, Claim, ClaimLimits, CredentialRecord, Fence, RememberedAnswer, Sequence};
 use gatehouse_core::{AppId, AuditRecord};
 use jiff::{SignedDuration, Timestamp};
@@ -26,6 +29,8 @@ const TOKENS_SET_ASIDE: u64 = 1024;
 pub(super) struct Tables<'t> {
     directory: Directory<'t>,
     groups: Groups<'t>,
+    delegations: Delegations<'t>,
+    notices: Notices<'t>,
     registry: Registry<'t>,
     credentials: Credentials<'t>,
     accounts: Accounts<'t>,
@@ -38,6 +43,9 @@ pub(super) struct Tables<'t> {
 struct Checked {
     directory: DirectoryChanges,
     groups: GroupChanges,
+    delegations: DelegationChanges,
+    /// To keep, and to remove.
+    notices: (Vec<Notice>, Vec<String>),
     registry: RegistryChanges,
     /// To set, and to remove.
     credentials: (Vec<(CredentialRecord, SecretString)>, Vec<String>),
@@ -70,6 +78,8 @@ impl<'t> Tables<'t> {
         Ok(Self {
             directory: Directory::open(txn)?,
             groups: Groups::open(txn)?,
+            delegations: Delegations::open(txn)?,
+            notices: Notices::open(txn)?,
             registry: Registry::open(txn)?,
             credentials: Credentials::open(txn)?,
             accounts: Accounts::open(txn)?,
@@ -88,6 +98,7 @@ impl<'t> Tables<'t> {
             (Sequence::Account, checked.accounts.highest()),
             (Sequence::Request, checked.requests.highest()),
             (Sequence::Job, checked.jobs.highest()),
+            (Sequence::Delegation, checked.delegations.highest()),
         ];
         let used: Vec<_> = used.into_iter().filter_map(|(sequence, highest)| Some((sequence, highest?))).collect();
         used.iter().try_for_each(|(sequence, number)| self.ledger.used(*sequence, *number))?;
@@ -109,6 +120,7 @@ impl<'t> Tables<'t> {
             attributes: (changes.user_attributes, changes.remove_user_attributes),
         })?;
         let groups = self.groups.check(changes.groups, changes.remove_groups)?;
+        let delegations = self.delegations.check(changes.delegations, changes.remove_delegations)?;
         let connectors = (changes.connectors, changes.remove_connectors);
         let registry = self.registry.check(connectors, (changes.apps, gone), changes.tokens)?;
         let accounts = self.accounts.check(changes.accounts, &changes.remove_accounts)?;
@@ -125,6 +137,8 @@ impl<'t> Tables<'t> {
         Ok(Checked {
             directory,
             groups,
+            delegations,
+            notices: (changes.notices, changes.remove_notices),
             registry,
             credentials: (changes.credentials, changes.remove_credentials),
             accounts,
@@ -144,6 +158,8 @@ impl<'t> Tables<'t> {
         }
         self.directory.apply(&checked.directory)?;
         self.groups.apply(&checked.groups)?;
+        self.delegations.apply(&checked.delegations)?;
+        self.notices.apply(&checked.notices.0, &checked.notices.1)?;
         self.registry.apply(checked.registry)?;
         self.credentials.apply(key, checked.credentials.0, checked.credentials.1)?;
         self.accounts.apply(&checked.accounts)?;
@@ -153,6 +169,7 @@ impl<'t> Tables<'t> {
             self.accounts.remove_app(app)?;
             self.requests.remove_app(app)?;
             self.jobs.remove_app(app)?;
+            self.notices.remove_app(app)?;
         }
         self.ledger.forget(checked.forget_answers)?;
         self.ledger.apply(checked.audit, checked.idempotency)
