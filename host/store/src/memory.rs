@@ -5,11 +5,12 @@
 mod commit;
 mod lanes;
 mod port;
+mod trail;
 
 use gatehouse_core::ports::{CredentialRecord, Sequence, Token};
 use gatehouse_core::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet,
-    Profile, Request, RequestId, StagingRow, Subject, User, UserId,
+    Account, AccountId, App, AppId, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet, Profile, Request,
+    RequestId, StagingRow, Subject, User, UserId,
 };
 use jiff::Timestamp;
 use lanes::LaneClaim;
@@ -39,7 +40,7 @@ struct Kept {
     staging: BTreeMap<(RequestId, u64), StagingRow>,
     log: BTreeMap<RequestId, Vec<LogEntry>>,
     jobs: BTreeMap<JobId, Job>,
-    audit: Vec<AuditRecord>,
+    trail: trail::Trail,
     idempotency: BTreeMap<String, (Timestamp, serde_json::Value)>,
     epoch: u64,
     claims: BTreeMap<(AppId, Subject), LaneClaim>,

@@ -31,3 +31,5 @@ mod lanes;
 mod lists;
 #[path = "conformance/removals.rs"]
 mod removals;
+#[path = "conformance/trail.rs"]
+mod trail;
