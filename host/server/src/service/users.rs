@@ -4,7 +4,7 @@ use super::follow::UserEvent;
 use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{NewProfile, NewUser, Page, ProfileView, UserChange, UserView};
 use gatehouse_core::ports::{ChangeSet, Sequence, Versioned};
-use gatehouse_core::{Problem, Profile, User, UserId, nearest};
+use gatehouse_core::{AuditRecord, Problem, Profile, User, UserId, nearest};
 
 /// A flag of a user that has verbs of its own.
 #[derive(Clone, Copy, Debug)]
@@ -90,7 +90,7 @@ impl Services {
         let view = self.views().user(&user).await?;
         let answer = Answer::created(format!("/api/v1/users/{}", user.id), 1, &view);
         let mut changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, "user.create", format!("user {}", user.username))],
+            audit: vec![self.user_audit(caller, "user.create", None, &user)],
             users: vec![Versioned::new(user.clone())],
             ..ChangeSet::default()
         };
@@ -142,7 +142,7 @@ impl Services {
         user.version = before.version + 1;
         let answer = Answer::done(user.version, &self.views().user(&user).await?);
         let mut changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, action, format!("user {}", user.username))],
+            audit: vec![self.user_audit(caller, action, Some(&before), &user)],
             users: vec![Versioned::replacing(before.version, user.clone())],
             ..ChangeSet::default()
         };
@@ -150,6 +150,12 @@ impl Services {
         let event = UserEvent { before: Some(before), after: user, reactivated };
         self.commit_events(caller, changes, &[event]).await?;
         Ok(answer)
+    }
+
+    /// A record of a user who was made or changed.
+    pub(super) fn user_audit(&self, caller: &Caller, action: &str, before: Option<&User>, after: &User) -> AuditRecord {
+        let record = self.audit(caller, action, format!("user {}", after.username));
+        record.about(after.id).changing(before, Some(after))
     }
 
     pub(super) fn blank_user(&self, username: &str) -> User {
@@ -256,7 +262,10 @@ impl Services {
         let profile = Profile { name, description: new.description, permissions: Default::default(), version: 1 };
         let answer = Answer::created(format!("/api/v1/profiles/{}", profile.name), 1, &ProfileView::from(&profile));
         let mut changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, "profile.create", format!("profile {}", profile.name))],
+            audit: vec![
+                self.audit(caller, "profile.create", format!("profile {}", profile.name))
+                    .changing(None, Some(&profile)),
+            ],
             profiles: vec![Versioned::new(profile)],
             ..ChangeSet::default()
         };

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod apps;
+mod audit;
 mod connectors;
 mod jobs;
 mod object;
@@ -17,6 +18,7 @@ pub use apps::{
     AppChange, AppView, GuardPolicyView, LinkRuleView, MappingRuleView, NewApp, NormalisationView, ProbeReport,
     ProvisioningConfigView, ReconcileBody, ReconcileMarkView, ReconcilePolicyView, RetryPolicyView,
 };
+pub use audit::{AuditHeadView, AuditView, ChangedView, FindingOfTrail, TrailVerdictView, VerifyBody};
 pub use connectors::{
     AttributeView, CheckReport, ConnectorRefView, ConnectorView, CredentialSlotView, DescriptionView, FindingView,
     SettingView,
@@ -32,9 +34,7 @@ pub use spelling::{
     ApprovalSpelling, AuthSchemeSpelling, EventSpelling, JobStateSpelling, LevelSpelling, LinkStateSpelling,
     ObjectSpelling, OperationSpelling, SituationSpelling, StateSpelling, StatusSpelling, parse, spelled,
 };
-pub use system::{
-    AuditView, CompactedView, CredentialBody, CredentialView, NewToken, NewTokenView, RestoredView, TokenView,
-};
+pub use system::{CompactedView, CredentialBody, CredentialView, NewToken, NewTokenView, RestoredView, TokenView};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;

@@ -167,15 +167,9 @@ pub(super) fn public_key(txn: &ReadTransaction, key: &DataKey) -> Outcome<Public
 
 pub(super) fn before(txn: &ReadTransaction, before: Timestamp, limit: usize) -> Outcome<Option<u64>> {
     let entries = txn.open_table(AUDIT)?;
-    let mut last = None;
-    for found in entries.iter()?.take(limit) {
-        let (no, bytes) = found?;
-        if entry(no.value(), bytes.value())?.at >= before {
-            break;
-        }
-        last = Some(no.value());
-    }
-    Ok(last)
+    let Some(first) = entries.first()?.map(|(no, _)| no.value()) else { return Ok(None) };
+    let end = first_since(&entries, before)?.min(first.saturating_add(limit as u64));
+    Ok((end > first).then(|| end - 1))
 }
 
 pub(super) fn denial_windows(txn: &ReadTransaction) -> Outcome<Vec<Window>> {
