@@ -14,6 +14,12 @@ pub struct BadId {
     example: &'static str,
 }
 
+impl BadId {
+    pub(crate) fn new(text: &str, what: &'static str, example: &'static str) -> Self {
+        Self { text: text.to_owned(), what, example }
+    }
+}
+
 macro_rules! numbered {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $what:literal) => {
         $(#[$doc])*

@@ -5,7 +5,7 @@ mod account;
 pub mod analysis;
 mod app;
 pub mod approval;
-mod audit;
+pub mod audit;
 mod connector;
 mod correlation;
 pub mod events;
@@ -31,7 +31,7 @@ pub mod validation;
 
 pub use account::{Account, LinkState, Situation, fingerprint};
 pub use app::{App, ProvisioningConfig, ReconcileMark, ReconcilePolicy, RetryPolicy};
-pub use audit::{Actor, AuditRecord};
+pub use audit::{Actor, AskedFrom, AuditEntry, AuditHead, AuditQuery, AuditRecord, ChainId};
 pub use connector::{
     AuthScheme, Capability, Connector, ConnectorRef, CredentialSlot, Description, Interface, SettingDefinition,
     SettingType,

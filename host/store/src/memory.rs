@@ -6,6 +6,7 @@ mod commit;
 mod lanes;
 mod people;
 mod port;
+mod trail;
 
 use gatehouse_core::approval::{Delegation, Notice};
 use gatehouse_core::ports::{CredentialRecord, Sequence, Token};
@@ -43,7 +44,7 @@ struct Kept {
     staging: BTreeMap<(RequestId, u64), StagingRow>,
     log: BTreeMap<RequestId, Vec<LogEntry>>,
     jobs: BTreeMap<JobId, Job>,
-    audit: Vec<AuditRecord>,
+    trail: trail::Trail,
     idempotency: BTreeMap<String, (Timestamp, serde_json::Value)>,
     epoch: u64,
     claims: BTreeMap<(AppId, Subject), LaneClaim>,

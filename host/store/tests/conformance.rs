@@ -33,3 +33,5 @@ mod lanes;
 mod lists;
 #[path = "conformance/removals.rs"]
 mod removals;
+#[path = "conformance/trail.rs"]
+mod trail;

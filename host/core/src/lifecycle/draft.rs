@@ -77,6 +77,10 @@ impl Draft {
         }
         record.app = Some(self.after.app);
         record.request = Some(self.after.id);
+        record.person = self.after.subject.person();
+        if *by == Actor::host() {
+            record.asked(None, self.after.correlation.as_ref());
+        }
         self.audit.push(record);
         Ok(self)
     }

@@ -223,5 +223,6 @@ pub(super) fn record_of_opening(request: &Request, now: Timestamp) -> AuditRecor
     }
     record.app = Some(request.app);
     record.request = Some(request.id);
+    record.person = request.subject.person();
     record
 }

@@ -8,6 +8,8 @@ use super::records::{
     RequestFigures, RequestQuery, Sequence, StagedRun, Token, UserQuery,
 };
 use crate::approval::{Delegation, Notice};
+use crate::audit::denials::Window;
+use crate::audit::{AuditEntry, AuditHead, AuditQuery, Checkpoint};
 use crate::{
     Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId, DelegationId,
 };
@@ -246,8 +248,25 @@ pub trait Store: Send + Sync {
     /// Jobs.
     async fn jobs(&self, query: &JobQuery) -> Result<ListPage<Job>, StoreError>;
 
-    /// The audit trail, newest first.
-    async fn audit(&self, after: Option<&str>, limit: usize) -> Result<ListPage<AuditRecord>, StoreError>;
+    /// The audit trail, newest first: what its entries say, without those that were erased.
+    async fn audit(&self, after: Option<&str>, limit: usize) -> Result<ListPage<AuditRecord>, StoreError> {
+        let query = AuditQuery { after: after.map(str::to_owned), limit, ..AuditQuery::default() };
+        let ListPage { items, next } = self.audit_entries(&query).await?;
+        Ok(ListPage { items: items.iter().filter_map(AuditEntry::record).collect(), next })
+    }
+    /// Entries of the audit trail, newest first.
+    async fn audit_entries(&self, query: &AuditQuery) -> Result<ListPage<AuditEntry>, StoreError>;
+    /// Entries from this number on, oldest first, as they are found: one that cannot be read is unreadable, not an error.
+    async fn audit_from(&self, sequence: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;
+    /// What the trail begins with, if records have been dropped.
+    async fn audit_checkpoint(&self) -> Result<Option<Checkpoint>, StoreError>;
+    /// The place of this entry, of the newest one if none is named, or of the checkpoint or the beginning if there is
+    /// none: signed at this moment.
+    async fn audit_head(&self, of: Option<u64>, at: Timestamp) -> Result<AuditHead, StoreError>;
+    /// The last of the first `limit` entries that are from before this moment.
+    async fn audit_before(&self, before: Timestamp, limit: usize) -> Result<Option<u64>, StoreError>;
+    /// Windows in which denials are counted.
+    async fn denial_windows(&self) -> Result<Vec<Window>, StoreError>;
 
     /// The answer remembered for an Idempotency-Key.
     async fn idempotent(&self, key: &str) -> Result<Option<serde_json::Value>, StoreError>;

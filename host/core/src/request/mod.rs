@@ -157,6 +157,16 @@ pub enum Subject {
     App,
 }
 
+impl Subject {
+    /// The person it is about, if it is about one.
+    pub fn person(self) -> Option<UserId> {
+        match self {
+            Self::User(user) => Some(user),
+            Self::Account(_) | Self::App => None,
+        }
+    }
+}
+
 /// A user provisioning request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod apps;
+mod audit;
 mod auth;
 mod backup;
 mod body;
@@ -126,6 +127,7 @@ fn protected() -> OpenApiRouter<Api> {
         .routes(routes!(users::enable))
         .routes(routes!(users::reactivate))
         .routes(routes!(users::assign, users::unassign))
+        .routes(routes!(users::erase))
         .routes(routes!(accounts::list))
         .routes(routes!(accounts::summary))
         .routes(routes!(accounts::show))
@@ -150,7 +152,10 @@ fn protected() -> OpenApiRouter<Api> {
         .routes(routes!(credentials::set, credentials::delete))
         .routes(routes!(system::tokens, system::create_token))
         .routes(routes!(system::revoke_token))
-        .routes(routes!(system::audit))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::head))
+        .routes(routes!(audit::verify))
+        .routes(routes!(audit::export))
         .routes(routes!(backup::backup))
         .routes(routes!(backup::compact))
         .routes(routes!(backup::restore))

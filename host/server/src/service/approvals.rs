@@ -157,7 +157,7 @@ impl Services {
     }
 
     fn delegation_audit(&self, caller: &Caller, action: &str, delegation: &Delegation) -> AuditRecord {
-        self.audit(&caller.actor, action, delegation.id.to_string())
+        self.audit(caller, action, delegation.id.to_string())
             .with("user", delegation.user)
             .with("delegate", delegation.delegate)
             .with("from", delegation.from)

@@ -123,7 +123,10 @@ impl Services {
         ServiceError::unless_empty(problems)?;
         app.id = AppId(self.store.allocate(Sequence::App, 1));
         let answer = Answer::created(format!("/api/v1/apps/{}", app.name), 1, &self.app_view(&app).await?);
-        let mut changes = ChangeSet { audit: vec![self.app_audit(caller, "app.create", &app)], ..ChangeSet::default() };
+        let mut changes = ChangeSet {
+            audit: vec![self.app_audit(caller, "app.create", &app).changing(None, Some(&app))],
+            ..ChangeSet::default()
+        };
         changes.apps.push(Versioned::new(app));
         caller.remember(&mut changes, &answer);
         self.store.commit(changes).await?;
@@ -189,7 +192,8 @@ impl Services {
         app.updated_at = self.now();
         app.version = before.version + 1;
         let answer = Answer::done(app.version, &self.app_view(&app).await?);
-        let mut changes = ChangeSet { audit: vec![self.app_audit(caller, action, &app)], ..ChangeSet::default() };
+        let record = self.app_audit(caller, action, &app).changing(Some(&before), Some(&app));
+        let mut changes = ChangeSet { audit: vec![record], ..ChangeSet::default() };
         if Access::of(&before) != Access::of(&app)
             && let Some(job) = access_job(&before, &app, self.job_origin(caller))
         {
@@ -210,7 +214,7 @@ impl Services {
     pub async fn delete_app(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
         let app = self.find_app(name).await?;
         caller.has_seen(format!("app {name}"), app.version)?;
-        let audit = vec![self.app_audit(caller, "app.delete", &app)];
+        let audit = vec![self.app_audit(caller, "app.delete", &app).changing(Some(&app), None)];
         self.store.commit(ChangeSet { audit, remove_apps: vec![app.id], ..ChangeSet::default() }).await?;
         Ok(())
     }
@@ -228,7 +232,7 @@ impl Services {
         let report = self.background.probe(&app).await;
         let outcome = if report.result.is_ok() { "ok" } else { "failed" };
         // What the gate refused has been recorded by whoever called the connector.
-        let audit = vec![self.app_audit(caller, "app.probe", &app).with("result", outcome)];
+        let audit = vec![self.app_audit(caller, "app.probe", &app).with("result", outcome).ending(outcome)];
         self.store.commit(ChangeSet { audit, ..ChangeSet::default() }).await?;
         let (findings, error) = match report.result {
             Ok(findings) => (findings, None),
@@ -245,7 +249,7 @@ impl Services {
     }
 
     fn app_audit(&self, caller: &Caller, action: &str, app: &App) -> AuditRecord {
-        let mut record = self.audit(&caller.actor, action, format!("app {}", app.name));
+        let mut record = self.audit(caller, action, format!("app {}", app.name));
         record.app = Some(app.id);
         record.with("connector", format!("{}@{}", app.connector.name, app.connector.version))
     }

@@ -132,7 +132,12 @@ tables! {
     /// App, state, job.
     JOBS_BY_STATE: (u64, u8, u64) => ();
 
+    /// By number: an entry's place in its chain, and what it says (see [`super::trail`]).
     AUDIT: u64 => Record;
+    /// What an index is of (actor, action, app, request, person), the value, entry.
+    AUDIT_INDEX: (u8, &'static str, u64) => ();
+    /// App (0: none), key of equal denials: the window in which they are counted.
+    DENIALS: (u64, &'static str) => Record;
     IDEMPOTENCY: &'static str => Record;
     /// When an answer was remembered, in nanoseconds since 1970, and its key.
     IDEMPOTENCY_BY_TIME: (i128, &'static str) => ();

@@ -15,7 +15,9 @@ use super::requests::{RequestChanges, Requests, Rows};
 use crate::change::{invalid, sound};
 use crate::vault::DataKey;
 use gatehouse_core::approval::Notice;
-use gatehouse_core::ports::{ChangeSet, Claim, ClaimLimits, CredentialRecord, Fence, RememberedAnswer, Sequence};
+use gatehouse_core::ports::{
+    ChangeSet, Claim, ClaimLimits, CredentialRecord, Fence, RememberedAnswer, Sequence, TrailChange,
+};
 use gatehouse_core::{AppId, AuditRecord};
 use jiff::{SignedDuration, Timestamp};
 use redb::WriteTransaction;
@@ -54,6 +56,7 @@ struct Checked {
     jobs: JobChanges,
     remove_apps: Vec<AppId>,
     audit: Vec<AuditRecord>,
+    trail: TrailChange,
     idempotency: Vec<RememberedAnswer>,
     forget_answers: Vec<(Timestamp, String)>,
 }
@@ -146,6 +149,7 @@ impl<'t> Tables<'t> {
             jobs,
             remove_apps: changes.remove_apps,
             audit: changes.audit,
+            trail: changes.trail,
             idempotency: changes.idempotency,
             forget_answers: changes.forget_answers,
         })
@@ -172,7 +176,8 @@ impl<'t> Tables<'t> {
             self.notices.remove_app(app)?;
         }
         self.ledger.forget(checked.forget_answers)?;
-        self.ledger.apply(checked.audit, checked.idempotency)
+        self.ledger.record(key, checked.trail, checked.audit)?;
+        self.ledger.apply(checked.idempotency)
     }
 
     /// Claims what is due, with tokens from `next_token` on, which it advances.
@@ -224,6 +229,11 @@ impl<'t> Tables<'t> {
         self.requests.recount()
     }
 
+    /// Gives the audit trail what it needs, and chains it.
+    pub fn begin_trail(&mut self, key: &DataKey) -> Outcome<()> {
+        self.ledger.begin_trail(key)
+    }
+
     /// Gives a time to answers that have none.
     pub fn date_answers(&mut self) -> Outcome<()> {
         self.ledger.date_answers()
@@ -234,8 +244,9 @@ impl<'t> Tables<'t> {
         self.ledger.set_bytes(name, bytes)
     }
 
-    /// Seals every credential under a new data key.
+    /// Seals every credential, and the key of the audit trail, under a new data key.
     pub fn reseal(&mut self, old: &DataKey, new: &DataKey) -> Outcome<()> {
+        self.ledger.reseal_audit_key(old, new)?;
         self.credentials.reseal(old, new)
     }
 }

@@ -158,7 +158,7 @@ impl Kept {
         for (id, entry) in changes.log {
             self.log.entry(id).or_default().push(entry);
         }
-        self.audit.extend(changes.audit);
+        self.trail.record(changes.trail, changes.audit);
         for (at, key) in changes.forget_answers {
             if self.idempotency.get(&key).is_some_and(|(found, _)| *found == at) {
                 self.idempotency.remove(&key);

@@ -5,6 +5,8 @@ use crate::change::{sort_connectors, username_key, waits_for};
 use crate::cursor::List;
 use async_trait::async_trait;
 use gatehouse_core::approval::{Delegation, Notice, alarm};
+use gatehouse_core::audit::denials::Window;
+use gatehouse_core::audit::{AuditEntry, AuditHead, AuditQuery, Checkpoint};
 use gatehouse_core::ports::{
     AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
     RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
@@ -356,10 +358,34 @@ impl Store for MemoryStore {
         descending(List::Jobs, query.after.as_deref(), query.limit, jobs.map(|job| (job.id.0, job.clone())))
     }
 
-    async fn audit(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<AuditRecord>> {
+    async fn audit_entries(&self, query: &AuditQuery) -> Answer<ListPage<AuditEntry>> {
         let kept = self.kept();
-        let records: Vec<_> = (1..).zip(kept.audit.iter().cloned()).collect();
-        descending(List::Audit, after, limit, records.into_iter().rev())
+        let entries = kept.trail.entries().iter().rev().filter(|entry| query.lets_through(entry));
+        let numbered = entries.map(|entry| (entry.sequence, entry.clone()));
+        descending(List::Audit, query.after.as_deref(), query.limit, numbered)
+    }
+
+    async fn audit_from(&self, sequence: u64, limit: usize) -> Answer<Vec<AuditEntry>> {
+        let kept = self.kept();
+        Ok(kept.trail.entries().iter().filter(|entry| entry.sequence >= sequence).take(limit).cloned().collect())
+    }
+
+    async fn audit_checkpoint(&self) -> Answer<Option<Checkpoint>> {
+        Ok(self.kept().trail.checkpoint())
+    }
+
+    async fn audit_head(&self, of: Option<u64>, at: Timestamp) -> Answer<AuditHead> {
+        self.kept().trail.head(of, at)
+    }
+
+    async fn audit_before(&self, before: Timestamp, limit: usize) -> Answer<Option<u64>> {
+        let kept = self.kept();
+        let old = kept.trail.entries().iter().take(limit).take_while(|entry| entry.at < before);
+        Ok(old.last().map(|entry| entry.sequence))
+    }
+
+    async fn denial_windows(&self) -> Answer<Vec<Window>> {
+        Ok(self.kept().trail.windows())
     }
 
     async fn idempotent(&self, key: &str) -> Answer<Option<serde_json::Value>> {
