@@ -146,7 +146,7 @@ impl World {
             subject: Subject::App,
             account: None,
             change: Change::Reconcile,
-            needs_approval: false,
+            approvals: None,
             by: by(),
             reason: None,
             raised: Default::default(),

@@ -1,5 +1,6 @@
 //! Connected apps and their provisioning configuration.
 
+use crate::approval::ApprovalRule;
 use crate::events::GuardPolicy;
 use crate::linking::{Normalisation, normalise};
 use crate::{AppId, ConnectorRef, Digest, LinkRule, MappingRule, Operation, Origin, RequestId, Run, User};
@@ -99,8 +100,10 @@ impl App {
 pub struct ProvisioningConfig {
     /// Operations that may be requested. Delete is off unless named.
     pub operations: BTreeSet<Operation>,
-    /// Operations that wait for an approval.
+    /// Operations that wait for the approval of somebody who may manage requests, unless a rule says more.
     pub approval_required: BTreeSet<Operation>,
+    /// Whose approval operations wait for.
+    pub approvals: Vec<ApprovalRule>,
     /// What the attributes of an account are made of.
     pub mapping: Vec<MappingRule>,
     /// How an account's user is found, the strongest rule first.
@@ -138,6 +141,7 @@ impl Default for ProvisioningConfig {
         Self {
             operations: Operation::ALL.into_iter().filter(|o| !off.contains(o)).collect(),
             approval_required: BTreeSet::new(),
+            approvals: Vec::new(),
             mapping: Vec::new(),
             linking: Vec::new(),
             protected: BTreeSet::new(),

@@ -14,6 +14,12 @@ pub struct BadId {
     example: &'static str,
 }
 
+impl BadId {
+    pub(crate) fn new(text: &str, what: &'static str, example: &'static str) -> Self {
+        Self { text: text.to_owned(), what, example }
+    }
+}
+
 macro_rules! numbered {
     ($(#[$doc:meta])* $name:ident, $prefix:literal, $what:literal) => {
         $(#[$doc])*
@@ -80,6 +86,10 @@ numbered!(
 numbered!(
     /// A job that raises requests for many users: `JOB-000001`.
     JobId, "JOB", "job number"
+);
+numbered!(
+    /// A delegation: `DLG-000001`.
+    DelegationId, "DLG", "delegation number"
 );
 
 /// A SHA-256 digest (FIPS 180-4): of a component, of a sealed change, of a row.

@@ -2,7 +2,7 @@
 //! raises is for `events` to say; a job says where to go on, and whether somebody must consent first.
 
 use crate::events::{GuardPolicy, Mass, Tally, held};
-use crate::{Actor, App, AppId, AuditRecord, Correlation, JobId, User};
+use crate::{Actor, App, AppId, AuditRecord, Correlation, JobId, User, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -44,6 +44,9 @@ pub struct Job {
     pub cursor: Option<String>,
     /// Who caused it.
     pub created_by: Actor,
+    /// Which person of the directory that was; none: the installation itself.
+    #[serde(default)]
+    pub requested_by: Option<UserId>,
     /// Who consented to it or called it off, and why.
     #[serde(default)]
     pub decided: Option<(Actor, String)>,
@@ -139,6 +142,8 @@ pub struct Origin {
     pub id: JobId,
     /// Who.
     pub by: Actor,
+    /// Which person of the directory that is.
+    pub user: Option<UserId>,
     /// The call.
     pub correlation: Option<Correlation>,
     /// When.
@@ -197,6 +202,7 @@ fn job(app: AppId, task: Task, state: JobState, origin: Origin) -> Job {
         source: 0,
         cursor: None,
         created_by: origin.by,
+        requested_by: origin.user,
         decided: None,
         correlation: origin.correlation,
         created_at: origin.now,
@@ -323,7 +329,13 @@ mod tests {
     use crate::testing::{app, user};
 
     fn origin() -> Origin {
-        Origin { id: JobId(1), by: Actor("admin".to_owned()), correlation: None, now: Timestamp::UNIX_EPOCH }
+        Origin {
+            id: JobId(1),
+            by: Actor("admin".to_owned()),
+            user: None,
+            correlation: None,
+            now: Timestamp::UNIX_EPOCH,
+        }
     }
 
     fn granted() -> Job {

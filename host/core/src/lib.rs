@@ -4,7 +4,8 @@
 mod account;
 pub mod analysis;
 mod app;
-mod audit;
+pub mod approval;
+pub mod audit;
 mod connector;
 mod correlation;
 pub mod events;
@@ -30,13 +31,13 @@ pub mod validation;
 
 pub use account::{Account, LinkState, Situation, fingerprint};
 pub use app::{App, ProvisioningConfig, ReconcileMark, ReconcilePolicy, RetryPolicy};
-pub use audit::{Actor, AuditRecord};
+pub use audit::{Actor, AskedFrom, AuditEntry, AuditHead, AuditQuery, AuditRecord, ChainId};
 pub use connector::{
     AuthScheme, Capability, Connector, ConnectorRef, CredentialSlot, Description, Interface, SettingDefinition,
     SettingType,
 };
 pub use correlation::Correlation;
-pub use ids::{AccountId, AppId, BadId, Digest, JobId, RequestId, UserId};
+pub use ids::{AccountId, AppId, BadId, DelegationId, Digest, JobId, RequestId, UserId};
 pub use job::{Job, JobState};
 pub use linking::{LinkRule, Normalisation};
 pub use mapping::{BadTemplate, MappingRule, Template, USERNAME};

@@ -12,7 +12,7 @@ pub use connectors::{
 };
 pub use records::{
     AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
-    RememberedAnswer, RequestFigures, RequestQuery, Sequence, StagedRun, Token, UserOrder, UserQuery, Versioned,
+    RememberedAnswer, RequestFigures, RequestQuery, Sequence, StagedRun, Token, UserOrder, UserQuery, Versioned, TrailChange,
 };
 pub use store::{Store, StoreError};
 

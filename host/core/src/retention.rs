@@ -1,6 +1,6 @@
-//! What has had its time and may be removed: the staging rows of reconciliations that a later one has replaced, and the
-//! answers remembered for Idempotency-Keys. Requests, their logs, runs with their counts and the audit trail are never
-//! among it. It removes nothing itself.
+//! What has had its time and may be removed: the staging rows of reconciliations that a later one has replaced, the
+//! answers remembered for Idempotency-Keys, and, where that is asked for, old records of the audit trail. Requests, their
+//! logs and runs with their counts are never among it. It removes nothing itself.
 
 use crate::{Operation, Request, State};
 use jiff::{SignedDuration, Timestamp};
@@ -36,6 +36,11 @@ pub fn answers_end(now: Timestamp, kept: SignedDuration) -> Timestamp {
     now.checked_sub(kept).unwrap_or(Timestamp::MIN)
 }
 
+/// Audit records from before this moment go now. What has just been written is never among them.
+pub fn audit_end(now: Timestamp, kept: SignedDuration) -> Timestamp {
+    now.checked_sub(kept.max(SignedDuration::from_hours(24))).unwrap_or(Timestamp::MIN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,7 +56,7 @@ mod tests {
             subject: Subject::App,
             account: None,
             change: Change::Reconcile,
-            needs_approval: false,
+            approvals: None,
             by: Actor::host(),
             reason: None,
             raised: Default::default(),
@@ -89,6 +94,13 @@ mod tests {
             left = from;
         }
         assert_eq!((steps, left), (vec![1000, 1000, 1], 0));
+    }
+
+    #[test]
+    fn audit_records_are_kept_for_a_day_at_least() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap_or_default();
+        let end = |hours| audit_end(now, SignedDuration::from_hours(hours)).as_second();
+        assert_eq!((end(240), end(0)), (1_800_000_000 - 240 * 3600, 1_800_000_000 - 24 * 3600));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::ports::{CredentialRecord, EgressGrant};
 use crate::problem::{Problem, one_of, unknown};
 use crate::{
     App, AuthScheme, CredentialSlot, Description, Operation, Origin, ProvisioningConfig, SettingDefinition,
-    SettingType, linking, mapping,
+    SettingType, approval, linking, mapping,
 };
 use gatehouse_schema::is_attribute_name;
 use serde_json::Value as Json;
@@ -166,6 +166,7 @@ pub fn validate_config(config: &ProvisioningConfig, description: &Description) -
     for operation in config.approval_required.difference(&config.operations) {
         problems.push(Problem::new("approval_required", format!("{operation:?} is none of the operations")));
     }
+    problems.extend(approval::validate(&config.approvals, &config.operations));
     for name in config.protected.iter().filter(|name| name.trim().is_empty()) {
         problems.push(Problem::new("protected", format!("`{name}` is no username")));
     }

@@ -6,7 +6,7 @@ mod driver;
 
 use driver::{Driver, OPERATIONS, event_of, events, in_state, moment, request};
 use gatehouse_core::lifecycle::{Effect, may, path, step, work};
-use gatehouse_core::{CommitStep, Operation, Request, State};
+use gatehouse_core::{Approval, CommitStep, Operation, Request, State};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -27,18 +27,71 @@ fn every_pair_of_state_and_event_is_decided_on_purpose() {
         writeln!(table, "{operation:?}").unwrap();
         let on_path = |state: State| path(operation).iter().any(|(from, to)| *from == state || *to == state);
         for state in State::ALL.into_iter().filter(|state| on_path(*state) || state.is_settled()) {
-            let mut row = Vec::new();
-            for name in events() {
-                let request = in_state(operation, state);
-                let Ok(transition) = step(&request, event_of(name, &request), &moment(1)) else { continue };
-                let to = transition.request.record.state;
-                row.push(if to == state { (*name).to_owned() } else { format!("{name}→{to:?}") });
-            }
+            let row = row_of(&in_state(operation, state));
             let row = if row.is_empty() { "-".to_owned() } else { row.join(", ") };
             writeln!(table, "  {state:?}: {row}").unwrap();
         }
     }
     insta::assert_snapshot!(table);
+}
+
+/// What happens to a request in a state, by events in the order of the table.
+fn row_of(request: &Request) -> Vec<String> {
+    let mut row = Vec::new();
+    for name in events() {
+        let Ok(transition) = step(request, event_of(name, request), &moment(1)) else { continue };
+        let to = transition.request.record.state;
+        row.push(if to == request.state { (*name).to_owned() } else { format!("{name}→{to:?}") });
+    }
+    row
+}
+
+#[test]
+fn a_request_whose_date_has_not_come_can_be_decided_about_and_is_never_begun() {
+    for (state, row) in [
+        (
+            State::New,
+            "Approve→Requested, Deny→Cancelled, Reschedule, DateCame, Cancel→Cancelled, Supersede→Cancelled, Fail→Failed",
+        ),
+        (State::Requested, "Reschedule, DateCame, Cancel→Cancelled, Supersede→Cancelled, Fail→Failed"),
+    ] {
+        for operation in [Operation::Create, Operation::Reactivate, Operation::Unfreeze, Operation::Read] {
+            let request =
+                Request { awaits_date: true, run_at: Some(moment(1).now), due: None, ..in_state(operation, state) };
+            assert_eq!(row_of(&request).join(", "), row, "{operation:?} {state:?}");
+            assert_eq!(work(&request), None);
+            let early = step(&request, event_of("DateCame", &request), &moment(0));
+            assert!(early.unwrap_err().why.contains("has not come"));
+        }
+    }
+    let waiting = Request { awaits_date: true, run_at: Some(moment(9).now), ..in_state(Operation::Create, State::New) };
+    let approved = step(&waiting, event_of("Approve", &waiting), &moment(1)).unwrap();
+    assert_eq!((approved.effects.as_slice(), approved.request.record.due), ([Effect::AwaitDate].as_slice(), None));
+    let come = step(&approved.request.record, event_of("DateCame", &waiting), &moment(9)).unwrap();
+    assert_eq!(come.request.record.due, Some(moment(9).now));
+    assert!(matches!(come.effects[..], [Effect::Work { .. }]), "{:?}", come.effects);
+}
+
+#[test]
+fn a_deadline_that_passed_denies_in_the_two_states_that_wait_for_approval_and_fits_no_other() {
+    for operation in OPERATIONS {
+        for state in State::ALL {
+            let mut request = in_state(operation, state);
+            request.approval = Approval::Required;
+            let mut chain = driver::anybody();
+            chain.steps[0].opened_at = Some(moment(0).now);
+            chain.steps[0].deadline = Some(moment(1).now);
+            request.approvals = Some(chain);
+            let after =
+                step(&request, event_of("DeadlinePassed", &request), &moment(1)).map(|done| done.request.record);
+            let waits = matches!(state, State::New | State::Analyzed);
+            assert_eq!(after.is_ok(), waits, "{operation:?} {state:?}");
+            if let Ok(after) = after {
+                assert_eq!((after.state, after.approval), (State::Cancelled, Approval::Denied));
+            }
+            assert!(step(&request, event_of("DeadlinePassed", &request), &moment(0)).is_err(), "not before it passed");
+        }
+    }
 }
 
 #[test]

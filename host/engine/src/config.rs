@@ -24,6 +24,8 @@ pub struct EngineConfig {
     pub grace: Duration,
     /// For how long the answers to calls with an Idempotency-Key are remembered.
     pub answers_kept: Duration,
+    /// For how long records of the audit trail are kept; none: for good.
+    pub audit_kept: Option<Duration>,
     /// How often what has had its time is removed, besides after each run.
     pub tidy_every: Duration,
 }
@@ -40,6 +42,7 @@ impl EngineConfig {
             poll: Duration::from_secs(1),
             grace: Duration::from_secs(10),
             answers_kept: ANSWERS_KEPT.unsigned_abs(),
+            audit_kept: None,
             tidy_every: Duration::from_secs(3600),
         }
     }

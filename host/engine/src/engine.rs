@@ -1,5 +1,6 @@
 //! The engine's outside: made once, run until told to stop, woken when there is work.
 
+use crate::clockwork;
 use crate::config::{ConfigError, EngineConfig};
 use crate::jobs;
 use crate::loading::{NotReady, Surroundings};
@@ -8,7 +9,7 @@ use crate::retention::{self, Removed};
 use crate::schedule::Schedule;
 use crate::settle::{self, Review};
 use crate::shell::Shell;
-use gatehouse_core::ports::{Call, CallReport, ChangeSet, Clock, Connectors, Finding, Store, StoreError};
+use gatehouse_core::ports::{Call, CallReport, ChangeSet, Clock, Connectors, Finding, Store, StoreError, TrailChange};
 use gatehouse_core::{App, CallFailure, FailureKind, Interface, Request};
 use gatehouse_failpoints::fail_point;
 use jiff::SignedDuration;
@@ -78,6 +79,9 @@ impl Engine {
         let _turning = Turning(&self.shell);
         loop {
             self.shell.turn(true);
+            if let Err(error) = clockwork::turn(&self.shell).await {
+                tracing::error!(%error, "what the clock brings has to wait");
+            }
             let taken = schedule.take_up().await.unwrap_or_else(|error| {
                 tracing::error!(%error, "no work can be taken");
                 0
@@ -139,8 +143,9 @@ impl Engine {
         let connectors = &self.shell.connectors;
         let mut report = around.call("check", 0, &[], connectors.check(&around.context)).await;
         let notes = Notes::of(&around.caller(None), "check", &report.call, self.shell.now());
-        if !notes.audit.is_empty()
-            && let Err(error) = self.shell.store.commit(ChangeSet { audit: notes.audit, ..ChangeSet::default() }).await
+        let trail = TrailChange { denials: notes.denials, ..TrailChange::default() };
+        if !trail.denials.is_empty()
+            && let Err(error) = self.shell.store.commit(ChangeSet { trail, ..ChangeSet::default() }).await
         {
             report.result =
                 Err(CallFailure::new(FailureKind::Host, format!("what the gate refused cannot be recorded: {error}")));

@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Cause {
     /// Who.
     pub by: Actor,
+    /// Which person of the directory that is.
+    pub user: Option<UserId>,
     /// The API call by which they did.
     pub correlation: Option<Correlation>,
     /// The job through which requests are raised.
@@ -171,6 +173,7 @@ impl Decided {
             by_event: Some(raise.event),
             by_job: cause.job,
             held: held.map(str::to_owned),
+            requested_by: cause.user,
             ..Raised::default()
         };
         let ask = Ask {
@@ -184,7 +187,7 @@ impl Decided {
         let planned = plan_change(ask.operation, user, account, &self.app, &self.connector.description);
         let why = match planned {
             Ok(change) => {
-                let new = new_request(store, &self.app, ask.clone(), change, (user, account));
+                let new = new_request(store, &self.app, ask.clone(), change, (user, account)).await;
                 let transition = match new {
                     Ok(new) => open(new, cause.now),
                     Err(_) => return Ok(None),
@@ -199,7 +202,7 @@ impl Decided {
             Err(why) => why.to_string(),
         };
         let change = gatehouse_core::Change::Unplanned;
-        let new = new_request(store, &self.app, ask, change, (user, account));
+        let new = new_request(store, &self.app, ask, change, (user, account)).await;
         Ok(new.ok().map(|new| open_failed(new, &why, cause.now)))
     }
 

@@ -205,7 +205,7 @@ impl Job {
         let raises = raised.count() > 0;
         let at = changes.log.iter().position(|(request, _)| *request == id).unwrap_or(0);
         changes.log.splice(at..at, self.notes.log.iter().map(|entry| (id, entry.clone())));
-        changes.audit.extend(self.notes.audit.iter().cloned());
+        changes.trail.denials.extend(self.notes.denials.iter().cloned());
         self.durable(changes).await?;
         self.notes = Notes::default();
         self.held = keeps;

@@ -148,8 +148,13 @@ async fn raise(walk: &Walk<'_>) -> Result<(), StoreError> {
     let (shell, job) = (walk.shell, walk.job);
     let store = shell.store.as_ref();
     let (members, looked_at, next) = walk.members(job.source, job.cursor.as_deref()).await?;
-    let cause =
-        Cause { by: job.created_by.clone(), correlation: job.correlation.clone(), job: Some(job.id), now: shell.now() };
+    let cause = Cause {
+        by: job.created_by.clone(),
+        user: job.requested_by,
+        correlation: job.correlation.clone(),
+        job: Some(job.id),
+        now: shell.now(),
+    };
     let mut followed = Followed::default();
     for (user, accounts) in members {
         if let Some(decided) = decide(store, &walk.connector, &walk.change(&user), accounts).await? {

@@ -3,7 +3,9 @@
 //! a sandbox or a web server.
 
 mod account;
+pub mod approvals;
 mod clock;
+mod clockwork;
 mod config;
 mod engine;
 pub mod events;

@@ -1,11 +1,14 @@
-//! Turns what the host noted of a call into lines of the request's log and into audit records. Denials stand in both:
-//! the administrator looks at the request, the reviewer at the trail.
+//! Turns what the host noted of a call into lines of the request's log and into denials for the audit trail. Denials
+//! stand in both: the administrator looks at the request, the reviewer at the trail, where equal ones are counted.
 
+use gatehouse_core::audit::Denials;
+use gatehouse_core::audit::denials::DenialKey;
 use gatehouse_core::ports::{Call, Denial, JournalLine};
-use gatehouse_core::{Actor, AppId, AuditRecord, Level, LogEntry, RequestId};
+use gatehouse_core::{Actor, AppId, AuditRecord, Level, LogEntry, Origin, RequestId};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 
-/// How many denials of one call are written down one by one.
+/// How many denials of one call stand in the request's log one by one.
 const DENIALS_IN_FULL: usize = 32;
 
 /// The field of a connector's line that names the API call it goes back to.
@@ -25,7 +28,8 @@ pub(crate) struct Caller<'a> {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
     pub log: Vec<LogEntry>,
-    pub audit: Vec<AuditRecord>,
+    /// Equal ones together.
+    pub denials: Vec<Denials>,
 }
 
 impl Notes {
@@ -45,19 +49,16 @@ impl Notes {
             ];
             log.push(host_line(now, Level::Debug, format!("{function} ended"), fields));
         }
-        let mut audit: Vec<AuditRecord> =
-            call.denials.iter().take(DENIALS_IN_FULL).map(|denial| denial_record(caller, denial, now)).collect();
         let further = call.denials.len().saturating_sub(DENIALS_IN_FULL);
         if further > 0 {
             log.push(host_line(now, Level::Warn, format!("{further} more requests were refused at the gate"), vec![]));
-            audit.push(blank_denial(caller, now).with("further", further));
         }
-        Self { log, audit }
+        Self { log, denials: denials(caller, &call.denials, now) }
     }
 
     pub fn append(&mut self, mut other: Self) {
         self.log.append(&mut other.log);
-        self.audit.append(&mut other.audit);
+        self.denials.append(&mut other.denials);
     }
 }
 
@@ -89,19 +90,29 @@ fn denial_line(denial: &Denial, at: Timestamp) -> LogEntry {
     host_line(at, Level::Warn, message, fields)
 }
 
-fn denial_record(caller: &Caller<'_>, denial: &Denial, at: Timestamp) -> AuditRecord {
-    blank_denial(caller, at)
+/// Denials of a call, equal ones together.
+fn denials(caller: &Caller<'_>, of: &[Denial], at: Timestamp) -> Vec<Denials> {
+    let mut equal: BTreeMap<DenialKey, Denials> = BTreeMap::new();
+    for denial in of {
+        let origin = denial.url.parse().map_or_else(|_| "(none)".to_owned(), |origin: Origin| origin.to_string());
+        let key = DenialKey { rule: denial.rule.clone(), connector: caller.connector.to_owned(), origin };
+        let new = || Denials { app: Some(caller.app), key: key.clone(), count: 0, record: record(caller, denial, at) };
+        equal.entry(key.clone()).or_insert_with(new).count += 1;
+    }
+    equal.into_values().collect()
+}
+
+fn record(caller: &Caller<'_>, denial: &Denial, at: Timestamp) -> AuditRecord {
+    let subject = caller.request.map_or_else(|| caller.app.to_string(), |request| request.to_string());
+    let mut record = AuditRecord::new(at, &Actor::host(), "egress.denied", subject)
+        .with("connector", caller.connector)
         .with("rule", &denial.rule)
         .with("method", &denial.method)
         .with("url", &denial.url)
-        .with("detail", &denial.detail)
-}
-
-fn blank_denial(caller: &Caller<'_>, at: Timestamp) -> AuditRecord {
-    let subject = caller.request.map_or_else(|| caller.app.to_string(), |request| request.to_string());
-    let mut record = AuditRecord::new(at, &Actor::host(), "egress.denied", subject).with("connector", caller.connector);
+        .with("detail", &denial.detail);
     record.app = Some(caller.app);
     record.request = caller.request;
+    record.request_id = caller.request_id.map(str::to_owned);
     record
 }
 
@@ -128,18 +139,24 @@ mod tests {
     #[test]
     fn a_denial_stands_in_the_log_and_in_the_audit_trail() {
         let notes = noted(&denials(1));
-        assert_eq!(notes.log.len(), 1);
-        assert_eq!(notes.audit.len(), 1);
-        assert_eq!(notes.audit[0].action, "egress.denied");
-        assert_eq!(notes.audit[0].subject, "UPR-000002");
-        assert_eq!(notes.audit[0].facts["rule"], "origin-not-granted");
+        assert_eq!((notes.log.len(), notes.denials.len()), (1, 1));
+        let Denials { app, key, count, record } = &notes.denials[0];
+        assert_eq!((*app, *count, key.origin.as_str()), (Some(AppId(1)), 1, "https://elsewhere.example"));
+        assert_eq!((record.action.as_str(), record.subject.as_str()), ("egress.denied", "UPR-000002"));
+        assert_eq!(
+            (record.facts["rule"].as_str(), record.request_id.as_deref()),
+            ("origin-not-granted", Some("call-1"))
+        );
     }
 
     #[test]
-    fn a_flood_of_denials_is_counted_instead_of_written_down_one_by_one() {
-        let notes = noted(&denials(DENIALS_IN_FULL + 500));
-        assert_eq!(notes.audit.len(), DENIALS_IN_FULL + 1);
-        assert_eq!(notes.audit[DENIALS_IN_FULL].facts["further"], "500");
+    fn equal_denials_are_counted_and_others_told_apart() {
+        let mut call = denials(DENIALS_IN_FULL + 500);
+        call.denials[3].url = "https://another.example/".to_owned();
+        call.denials[4].url = "https://elsewhere.example/further".to_owned();
+        let notes = noted(&call);
+        assert_eq!(notes.log.len(), DENIALS_IN_FULL + 1);
+        assert_eq!(notes.denials.iter().map(|denials| denials.count).collect::<Vec<_>>(), [1, 531]);
     }
 
     #[test]
@@ -154,6 +171,6 @@ mod tests {
     #[test]
     fn a_call_without_anything_to_tell_leaves_no_notes() {
         let notes = noted(&Call::default());
-        assert!(notes.log.is_empty() && notes.audit.is_empty());
+        assert!(notes.log.is_empty() && notes.denials.is_empty());
     }
 }

@@ -1,6 +1,7 @@
 //! Opens requests on accounts: the same for the API, the CLI behind it and the child requests of a reconciliation.
 //! What the change is, is for `planning` to say; nothing is written here.
 
+use crate::approvals::chain_for;
 use crate::known::{all_accounts, is_place};
 use gatehouse_core::lifecycle::{NewRequest, Raised, Transition, open};
 use gatehouse_core::planning::{Refused, plan_change};
@@ -32,7 +33,7 @@ pub struct Ask {
     pub by: Actor,
     /// Why.
     pub reason: Option<String>,
-    /// What raises it, if nobody asks for it by itself.
+    /// Where it comes from.
     pub raised: Raised,
 }
 
@@ -70,7 +71,7 @@ pub async fn prepare_account_request(
         NotOpened::NotThere(format!("connector {} of app `{}` is not installed any more", app.connector.name, app.name))
     })?;
     let (user, account) = parties(store, app, ask.whose).await?;
-    let transition = open_for(store, app, &connector, ask, user.as_ref(), account.as_ref(), now)?;
+    let transition = open_for(store, app, &connector, ask, user.as_ref(), account.as_ref(), now).await?;
     not_in_doubt(store, &transition).await?;
     Ok(transition)
 }
@@ -104,7 +105,7 @@ pub(crate) async fn not_in_doubt(store: &dyn Store, opened: &Transition) -> Resu
 }
 
 /// As [`prepare_account_request`], for a user and an account that are known already.
-pub(crate) fn open_for(
+pub(crate) async fn open_for(
     store: &dyn Store,
     app: &App,
     connector: &Connector,
@@ -114,14 +115,15 @@ pub(crate) fn open_for(
     now: Timestamp,
 ) -> Result<Transition, NotOpened> {
     let change = plan_change(ask.operation, user, account, app, &connector.description)?;
-    Ok(open(new_request(store, app, ask, change, (user, account))?, now))
+    Ok(open(new_request(store, app, ask, change, (user, account)).await?, now))
 }
 
-/// The request that makes a change of the account of a user, or of an account without one.
+/// The request that makes a change of the account of a user, or of an account without one. The one place where it is
+/// decided whose approval that takes.
 ///
 /// # Errors
 /// There is neither.
-pub(crate) fn new_request(
+pub(crate) async fn new_request(
     store: &dyn Store,
     app: &App,
     ask: Ask,
@@ -133,6 +135,7 @@ pub(crate) fn new_request(
         (None, Some(account)) => Subject::Account(account.id),
         (None, None) => return Err(NotOpened::NotThere("neither a user nor an account is named".to_owned())),
     };
+    let approvals = chain_for(store, app, ask.operation, subject, ask.raised.requested_by).await?;
     Ok(NewRequest {
         id: RequestId(store.allocate(Sequence::Request, 1)),
         app: app.id,
@@ -141,7 +144,7 @@ pub(crate) fn new_request(
         subject,
         account: concerned(&change, account),
         change,
-        needs_approval: app.config.approval_required.contains(&ask.operation),
+        approvals,
         by: ask.by,
         reason: ask.reason,
         raised: ask.raised,
@@ -167,7 +170,11 @@ fn concerned(change: &Change, account: Option<&Account>) -> Option<AccountId> {
 }
 
 /// The user and the account that an ask is about, as far as they are there.
-async fn parties(store: &dyn Store, app: &App, whose: Whose) -> Result<(Option<User>, Option<Account>), NotOpened> {
+pub(crate) async fn parties(
+    store: &dyn Store,
+    app: &App,
+    whose: Whose,
+) -> Result<(Option<User>, Option<Account>), NotOpened> {
     match whose {
         Whose::User(id) => {
             let user = store.user(id).await?.ok_or_else(|| NotOpened::NotThere(format!("there is no user {id}")))?;
@@ -211,7 +218,7 @@ fn preference(account: &Account) -> (u8, AccountId) {
     (rank, account.id)
 }
 
-/// A request for the same user that has not come to its end: what is right for the account afterwards is not yet known.
+/// A request for the same user that has not come to its end, those aside whose date has not come: what is right for the account afterwards is not yet known.
 pub(crate) async fn under_way(store: &dyn Store, app: &App, user: UserId) -> Result<Option<Request>, StoreError> {
     let query = RequestQuery {
         app: Some(app.id),
@@ -221,5 +228,5 @@ pub(crate) async fn under_way(store: &dyn Store, app: &App, user: UserId) -> Res
         ..RequestQuery::default()
     };
     let found = store.requests(&query).await?;
-    Ok(found.items.into_iter().find(|request| !request.state.is_settled() && request.operation.writes()))
+    Ok(found.items.into_iter().find(|request| request.is_in_lane() && request.operation.writes()))
 }

@@ -2,10 +2,11 @@
 //! after a kill the next round goes on with what is left. What may go is for `retention` in the core to say.
 
 use crate::shell::Shell;
+use gatehouse_core::audit::denials::WINDOW;
 use gatehouse_core::metrics::{ANSWERS_FORGOTTEN, ROWS_REMOVED};
-use gatehouse_core::ports::{ChangeSet, RequestQuery, StagedRun, Store, StoreError};
-use gatehouse_core::retention::{AT_A_TIME, answers_end, is_superseded, next_rows};
-use gatehouse_core::{AppId, Operation, Request, State};
+use gatehouse_core::ports::{ChangeSet, RequestQuery, StagedRun, Store, StoreError, TrailChange};
+use gatehouse_core::retention::{AT_A_TIME, answers_end, audit_end, is_superseded, next_rows};
+use gatehouse_core::{Actor, AppId, AuditRecord, Operation, Request, State};
 use jiff::SignedDuration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,38 +18,90 @@ pub struct Removed {
     pub rows: u64,
     /// Answers remembered for Idempotency-Keys.
     pub answers: u64,
+    /// Records of the audit trail, behind a checkpoint.
+    pub audit: u64,
 }
 
-/// Goes round when the engine starts, after each run that ends, and every so often; never ends.
+/// Goes round when the engine starts, after each run that ends, and every so often; never ends. Denials that were counted
+/// are written down soon after their time is over.
 pub(crate) async fn tidy(shell: Arc<Shell>) {
     loop {
         match round(&shell).await {
-            Ok(Removed { rows: 0, answers: 0 }) => {}
-            Ok(Removed { rows, answers }) => tracing::info!(rows, answers, "removed what has had its time"),
+            Ok(removed) if removed == Removed::default() => {}
+            Ok(Removed { rows, answers, audit }) => {
+                tracing::info!(rows, answers, audit, "removed what has had its time");
+            }
             Err(error) => tracing::warn!(%error, "what has had its time is not removed yet"),
         }
+        let next_round = tokio::time::sleep(shell.config.tidy_every);
         tokio::select! {
             () = shell.run_ended.notified() => {}
-            () = tokio::time::sleep(shell.config.tidy_every) => {}
+            () = next_round => {}
+            () = write_down_denials(&shell) => {}
         }
     }
+}
+
+/// Closes windows of denials that are over, again and again.
+async fn write_down_denials(shell: &Shell) {
+    loop {
+        tokio::time::sleep(WINDOW.unsigned_abs()).await;
+        if let Err(error) = close_denials(shell).await {
+            tracing::warn!(%error, "denials that were counted are not written down yet");
+        }
+    }
+}
+
+/// Writes down what was counted of denials whose time is over.
+async fn close_denials(shell: &Shell) -> Result<(), StoreError> {
+    let now = shell.now();
+    if shell.store.denial_windows().await?.iter().any(|window| window.is_over(now)) {
+        let trail = TrailChange { close_denials: Some(now), ..TrailChange::default() };
+        shell.store.commit(ChangeSet { trail, ..ChangeSet::default() }).await?;
+    }
+    Ok(())
 }
 
 /// Removes everything that may go by now.
 pub(crate) async fn round(shell: &Shell) -> Result<Removed, StoreError> {
     let store = shell.store.as_ref();
+    close_denials(shell).await?;
     let rows = superseded_rows(store).await?;
+    let answers = old_answers(shell).await?;
+    let audit = old_records(shell).await?;
+    Ok(Removed { rows, answers, audit })
+}
+
+async fn old_answers(shell: &Shell) -> Result<u64, StoreError> {
     let kept = SignedDuration::try_from(shell.config.answers_kept).unwrap_or(SignedDuration::MAX);
     let mut answers = 0;
     loop {
-        let old = store.answers_before(answers_end(shell.now(), kept), AT_A_TIME).await?;
+        let old = shell.store.answers_before(answers_end(shell.now(), kept), AT_A_TIME).await?;
         if old.is_empty() {
-            return Ok(Removed { rows, answers });
+            return Ok(answers);
         }
         let count = old.len() as u64;
-        store.commit(ChangeSet { forget_answers: old, ..ChangeSet::default() }).await?;
+        shell.store.commit(ChangeSet { forget_answers: old, ..ChangeSet::default() }).await?;
         metrics::counter!(ANSWERS_FORGOTTEN.name).increment(count);
         answers += count;
+    }
+}
+
+/// Drops records of the audit trail that are older than they are to be, each batch with a record of it.
+async fn old_records(shell: &Shell) -> Result<u64, StoreError> {
+    let Some(kept) = shell.config.audit_kept else { return Ok(0) };
+    let kept = SignedDuration::try_from(kept).unwrap_or(SignedDuration::MAX);
+    let mut dropped = 0;
+    loop {
+        let (now, store) = (shell.now(), shell.store.as_ref());
+        let Some(upto) = store.audit_before(audit_end(now, kept), AT_A_TIME).await? else { return Ok(dropped) };
+        let first = store.audit_from(0, 1).await?.first().map_or(upto, |entry| entry.sequence);
+        let count = upto + 1 - first;
+        let record = AuditRecord::new(now, &Actor::host(), "audit.drop", format!("records {first} to {upto}"));
+        let trail = TrailChange { drop_through: Some((upto, now)), ..TrailChange::default() };
+        let audit = vec![record.with("count", count).with("kept_days", kept.as_hours() / 24)];
+        store.commit(ChangeSet { trail, audit, ..ChangeSet::default() }).await?;
+        dropped += count;
     }
 }
 

@@ -109,6 +109,11 @@ impl Schedule {
     pub async fn pause(&self, taken: usize) -> Duration {
         let poll = self.shell.config.poll;
         let next_due: Option<Timestamp> = self.shell.store.next_due().await.unwrap_or_default();
+        let alarm: Option<Timestamp> = self.shell.store.next_alarm().await.unwrap_or_default();
+        let now = self.shell.now();
+        // One that has rung already waits for its lane.
+        let alarm = alarm.map(|at| if at <= now { now.checked_add(poll).unwrap_or(now) } else { at });
+        let next_due = next_due.into_iter().chain(alarm).min();
         let wait = next_due.and_then(|due| Duration::try_from(due.duration_since(self.shell.now())).ok());
         match wait {
             // Due already, and yet not to be had: a lane or an app is busy, or paused.

@@ -10,7 +10,7 @@ use crate::noted::Notes;
 use crate::shell::Shell;
 use crate::told::Told;
 use gatehouse_core::lifecycle::{Event, Evidence, Looked, Marker, NameAttributes, OutcomeReport, Resolution, resolve};
-use gatehouse_core::ports::{Call, CallReport, ChangeSet, StoreError};
+use gatehouse_core::ports::{Call, CallReport, ChangeSet, StoreError, TrailChange};
 use gatehouse_core::schema::Account as RemoteAccount;
 use gatehouse_core::{
     Account, AccountId, App, CallFailure, Capability, Change, CommitStep, Desired, FailureKind, Request, Subject,
@@ -92,9 +92,10 @@ pub(crate) async fn review(
         Ok(around) => {
             let mut look = Look { shell, around: &around, request, hold: None, notes: Notes::default() };
             let looked = look.review(external_id).await;
-            let Notes { log, audit } = look.notes;
+            let Notes { log, denials } = look.notes;
             let log = log.into_iter().map(|line| (request.id, line)).collect();
-            shell.store.commit(ChangeSet { log, audit, ..ChangeSet::default() }).await?;
+            let trail = TrailChange { denials, ..TrailChange::default() };
+            shell.store.commit(ChangeSet { log, trail, ..ChangeSet::default() }).await?;
             (looked, marker_of(&around, request))
         }
     };

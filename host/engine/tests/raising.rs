@@ -5,7 +5,7 @@
 mod common;
 
 use common::target::Fault;
-use common::{World, by};
+use common::{World, approve, by};
 use gatehouse_core::lifecycle::Event;
 use gatehouse_core::ports::Clock as _;
 use gatehouse_core::schema::Status;
@@ -100,7 +100,7 @@ async fn what_was_planned_while_a_request_changed_the_account_is_not_raised_afte
     assert_eq!(planned[&Operation::Freeze], 1, "{planned:?}");
     world.clock.advance(std::time::Duration::from_secs(1));
     let digest = world.get(unfreeze).await.change.digest;
-    world.decide(unfreeze, Event::Approve { by: by(), digest }).await;
+    world.decide(unfreeze, approve(digest)).await;
     world.ends(&engine, unfreeze, State::Completed).await;
 
     world.commit_plan(run).await;
@@ -160,7 +160,7 @@ async fn a_request_from_before_a_run_that_ends_after_it_is_not_overlooked_by_the
     world.reconcile_and_commit(&engine, &app).await;
 
     let digest = world.get(waiting).await.change.digest;
-    world.decide(waiting, Event::Approve { by: by(), digest }).await;
+    world.decide(waiting, approve(digest)).await;
     world.ends(&engine, waiting, State::Completed).await;
     let run = world.reconcile(&app).await;
     let run = world.ends(&engine, run, State::Analyzed).await.run.unwrap();

@@ -5,8 +5,7 @@
 mod common;
 
 use common::target::Fault;
-use common::{LEASE, World, by, until};
-use gatehouse_core::lifecycle::Event;
+use common::{LEASE, World, approve, by, until};
 use gatehouse_core::ports::Judgement;
 use gatehouse_core::schema::Account as RemoteAccount;
 use gatehouse_core::{
@@ -355,7 +354,7 @@ async fn a_plan_that_needs_an_approval_waits_for_one_of_its_digest() {
     let request = world.ends(&engine, id, State::Analyzed).await;
     assert!(world.accounts(&app).await.is_empty());
     let digest = request.run.unwrap().plan.unwrap();
-    world.decide(id, Event::Approve { by: by(), digest }).await;
+    world.decide(id, approve(digest)).await;
     world.ends(&engine, id, State::Completed).await;
     assert!(!world.accounts(&app).await.is_empty());
 }

@@ -98,6 +98,7 @@ struct FileKeys {
     otlp_endpoint: Option<String>,
     idempotency_hours: Option<u64>,
     store_cache_mib: Option<usize>,
+    audit_days: Option<u64>,
 }
 
 /// How a host runs.
@@ -127,6 +128,8 @@ pub struct ServeConfig {
     pub idempotency_hours: Option<u64>,
     /// How much of the store is kept in memory, in MiB, if not as much as usual.
     pub store_cache_mib: Option<usize>,
+    /// For how many days records of the audit trail are kept, if not for good.
+    pub audit_days: Option<u64>,
     /// What to call the token that is handed out at this start, if it is not the first one.
     pub new_token: Option<String>,
     /// Whether the store is known to be gone.
@@ -171,6 +174,7 @@ impl ServeConfig {
             otlp_endpoint: args.otlp_endpoint.or(file.otlp_endpoint).filter(|endpoint| !endpoint.is_empty()),
             idempotency_hours: file.idempotency_hours,
             store_cache_mib: file.store_cache_mib,
+            audit_days: file.audit_days,
             new_token: args.new_token,
             start_empty: args.start_empty,
         })
@@ -209,10 +213,19 @@ fn file_keys(named: Option<&Path>) -> Result<FileKeys> {
     };
     let keys: FileKeys = toml::from_str(&text).with_context(|| format!("the configuration {}", path.display()))?;
     keys.limits.check().with_context(|| format!("the configuration {}", path.display()))?;
-    if keys.store_cache_mib == Some(0) || keys.idempotency_hours == Some(0) {
-        bail!("the configuration {}: store_cache_mib and idempotency_hours are at least 1", path.display());
+    if keys.store_cache_mib == Some(0) || keys.idempotency_hours == Some(0) || keys.audit_days == Some(0) {
+        bail!("the configuration {}: store_cache_mib, idempotency_hours and audit_days are at least 1", path.display());
     }
     Ok(keys)
+}
+
+/// The master key in a file.
+///
+/// # Errors
+/// It cannot be read, or is malformed.
+pub(crate) fn key_file(file: &Path) -> Result<MasterKey> {
+    let named = || format!("the master key file {}", file.display());
+    parse_key(&fs::read_to_string(file).with_context(named)?).with_context(named)
 }
 
 fn parse_key(text: &str) -> Result<MasterKey> {
@@ -305,9 +318,10 @@ mod tests {
             fs::write(&file, text).unwrap();
             ServeConfig::read(ServeArgs { config: Some(file.clone()), ..at("127.0.0.1:0") })
         };
-        let config = read("idempotency_hours = 1\nstore_cache_mib = 8").unwrap();
+        let config = read("idempotency_hours = 1\nstore_cache_mib = 8\naudit_days = 400").unwrap();
         assert_eq!((config.idempotency_hours, config.store_cache_mib), (Some(1), Some(8)));
-        for text in ["idempotency_hours = 0", "store_cache_mib = 0"] {
+        assert_eq!((config.audit_days, read("").unwrap().audit_days), (Some(400), None));
+        for text in ["idempotency_hours = 0", "store_cache_mib = 0", "audit_days = 0"] {
             assert!(read(text).unwrap_err().to_string().contains("at least 1"), "{text}");
         }
     }

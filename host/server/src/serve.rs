@@ -66,6 +66,7 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     if let Some(hours) = config.idempotency_hours {
         working.answers_kept = Duration::from_secs(hours.saturating_mul(3600));
     }
+    working.audit_kept = config.audit_days.map(|days| Duration::from_secs(days.saturating_mul(24 * 3600)));
     #[cfg(feature = "failpoints")]
     let working = crate::failpoints::in_batches(working);
     let engine = Engine::new(store.clone(), sandbox.clone(), clock.clone(), working)?;
@@ -88,7 +89,7 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     if tls.is_none() && !address.ip().is_loopback() {
         tracing::warn!("tokens and personal data cross the network in the clear: give a certificate (--tls-cert)");
     }
-    let service = api.into_make_service();
+    let service = api.into_make_service_with_connect_info::<SocketAddr>();
     let served = match tls {
         Some(tls) => axum_server::from_tcp_rustls(listener, tls)?.handle(handle).serve(service).await,
         None => axum_server::from_tcp(listener)?.handle(handle).serve(service).await,

@@ -1,8 +1,9 @@
 //! The rules of a change set that need no look at what is kept: each record stands in it once, nothing contradicts
 //! itself. It never reads or writes a store; both stores ask it, so that they refuse alike.
 
+use gatehouse_core::approval::{Delegation, waited_for};
 use gatehouse_core::ports::{ChangeSet, StoreError, Token, Versioned};
-use gatehouse_core::{Account, App, Connector, Group, Job, PermissionSet, Profile, Request, User, UserAttribute};
+use gatehouse_core::{Account, App, Connector, Group, Job, PermissionSet, Profile, Request, User, UserAttribute, UserId};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
@@ -39,6 +40,7 @@ kept! {
     UserAttribute: attribute => format!("attribute `{}`", attribute.name);
     App: app => format!("app {}", app.id);
     Token: token => format!("token `{}`", token.name);
+    Delegation: delegation => format!("delegation {}", delegation.id);
     Account: account => format!("account {}", account.id);
     Request: request => format!("request {}", request.id);
     Job: job => format!("job {}", job.id);
@@ -63,6 +65,12 @@ pub(crate) fn replacement<T: Kept>(old: Option<T>, change: Versioned<T>) -> Resu
     }
     new.set_version(found.unwrap_or(0) + 1);
     Ok(Replacement { old, new })
+}
+
+/// Whether a request waits for the approval of any of these.
+pub(crate) fn waits_for(request: &Request, people: &[UserId]) -> bool {
+    let waited_for = waited_for(request);
+    people.iter().any(|user| waited_for.contains(user))
 }
 
 pub(crate) fn invalid(text: impl Display) -> StoreError {
@@ -100,6 +108,9 @@ pub(crate) fn sound(changes: &ChangeSet) -> Result<(), StoreError> {
     once(accounts.chain(changes.remove_accounts.iter().copied()), "account")?;
     once(changes.requests.iter().map(|v| v.record.id), "request")?;
     once(changes.jobs.iter().map(|v| v.record.id), "job")?;
+    let delegations = changes.delegations.iter().map(|v| v.record.id);
+    once(delegations.chain(changes.remove_delegations.iter().copied()), "delegation")?;
+    once(changes.notices.iter().map(|notice| &notice.id).chain(&changes.remove_notices), "notice")?;
     let forgotten = changes.forget_answers.iter().map(|(_, key)| key);
     once(changes.idempotency.iter().map(|answer| &answer.key).chain(forgotten), "idempotency key")?;
     changes.accounts.iter().try_for_each(|v| account_is_sound(&v.record))?;

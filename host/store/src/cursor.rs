@@ -16,6 +16,7 @@ pub(crate) enum List {
     Log(u64),
     Audit,
     Jobs,
+    Delegations,
 }
 
 impl List {
@@ -30,6 +31,7 @@ impl List {
             Self::Log(request) => format!("l{request:x}-"),
             Self::Audit => "t".to_owned(),
             Self::Jobs => "j".to_owned(),
+            Self::Delegations => "d".to_owned(),
         }
     }
 
@@ -100,7 +102,14 @@ mod tests {
     #[test]
     fn a_cursor_comes_back_as_its_number() {
         let users = [List::Users, List::ProfileUsers, List::PermissionSetUsers];
-        for list in users.into_iter().chain([List::Accounts, List::Requests, List::Log(7), List::Audit, List::Jobs]) {
+        for list in users.into_iter().chain([
+            List::Accounts,
+            List::Requests,
+            List::Log(7),
+            List::Audit,
+            List::Jobs,
+            List::Delegations,
+        ]) {
             assert_eq!(list.position(Some(&list.cursor(0x2a))).unwrap(), Some(0x2a), "{list:?}");
         }
         assert_eq!(List::Users.position(None).unwrap(), None);

@@ -3,17 +3,20 @@
 
 mod accounts;
 mod backup;
+mod closed;
 mod codes;
 mod compact;
 mod counters;
 mod counts;
 mod credentials;
+mod delegations;
 mod directory;
 mod fault;
 mod groups;
 mod jobs;
 mod ledger;
 mod merge;
+mod notices;
 mod open;
 mod people;
 mod place;
@@ -29,11 +32,14 @@ mod shared;
 mod tables;
 mod task;
 mod telemetry;
+mod trail;
+mod trail_reads;
 mod transaction;
 mod unique;
 mod writer;
 
 pub use backup::Manifest;
+pub use closed::verify_closed;
 pub use compact::Compacted;
 pub use open::OpenOptions;
 pub use restore::Staged;

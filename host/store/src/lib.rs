@@ -8,7 +8,7 @@ mod file;
 mod memory;
 mod vault;
 
-pub use file::{Compacted, Manifest, OpenOptions, RedbStore, Staged};
+pub use file::{Compacted, Manifest, OpenOptions, RedbStore, Staged, verify_closed};
 pub use memory::MemoryStore;
 pub use vault::MasterKey;
 

@@ -6,11 +6,12 @@ mod commit;
 mod lanes;
 mod people;
 mod port;
+mod trail;
 
+use gatehouse_core::approval::{Delegation, Notice};
 use gatehouse_core::ports::{CredentialRecord, Sequence, Token};
 use gatehouse_core::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet,
-    Profile, Request, RequestId, StagingRow, Subject, User, UserAttribute, UserId,
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet, Profile, Request, RequestId, StagingRow, Subject, User, UserAttribute, UserId, DelegationId,
 };
 use jiff::Timestamp;
 use lanes::LaneClaim;
@@ -32,6 +33,8 @@ struct Kept {
     permission_sets: BTreeMap<String, PermissionSet>,
     groups: BTreeMap<String, Group>,
     user_attributes: BTreeMap<String, UserAttribute>,
+    delegations: BTreeMap<DelegationId, Delegation>,
+    notices: BTreeMap<String, Notice>,
     connectors: BTreeMap<Digest, (Connector, Vec<u8>)>,
     apps: BTreeMap<AppId, App>,
     credentials: BTreeMap<String, (CredentialRecord, SecretString)>,
@@ -41,7 +44,7 @@ struct Kept {
     staging: BTreeMap<(RequestId, u64), StagingRow>,
     log: BTreeMap<RequestId, Vec<LogEntry>>,
     jobs: BTreeMap<JobId, Job>,
-    audit: Vec<AuditRecord>,
+    trail: trail::Trail,
     idempotency: BTreeMap<String, (Timestamp, serde_json::Value)>,
     epoch: u64,
     claims: BTreeMap<(AppId, Subject), LaneClaim>,

@@ -3,6 +3,7 @@
 
 use chacha20poly1305::aead::{Aead, Generate, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use gatehouse_core::audit::AuditKey;
 use gatehouse_core::ports::CredentialRecord;
 use secrecy::{ExposeSecret, SecretBox, SecretString};
 
@@ -10,6 +11,8 @@ use secrecy::{ExposeSecret, SecretBox, SecretString};
 const NONCE: usize = 24;
 /// Says what the wrapped data key is, so that no other ciphertext can take its place.
 const WRAPPED: &[u8] = b"gatehouse data key 1";
+/// Says the same of the key that the heads of the audit trail are signed with.
+const AUDIT_KEY: &[u8] = b"gatehouse audit key 1";
 
 /// The key under which a store's secrets are kept: 32 bytes that the server reads from a file or the environment.
 /// Overwritten when dropped; Debug does not show it.
@@ -41,6 +44,12 @@ pub(crate) fn random_name() -> Result<[u8; 16], Unsealable> {
     Ok(name)
 }
 
+/// A key to sign the heads of the audit trail with.
+pub(crate) fn new_audit_key() -> Result<AuditKey, Unsealable> {
+    let key = Key::try_generate().map_err(|_| Unsealable)?;
+    Ok(AuditKey::new(key.into()))
+}
+
 /// The key that seals credentials. Made by the store, replaced when the master key is.
 #[derive(Debug)]
 pub(crate) struct DataKey(SecretBox<[u8; 32]>);
@@ -61,6 +70,17 @@ impl DataKey {
         let bytes = SecretBox::<[u8]>::from(open(&master.0, WRAPPED, wrapped)?);
         let key: [u8; 32] = bytes.expose_secret().try_into().map_err(|_| Unsealable)?;
         Ok(Self(SecretBox::new(Box::new(key))))
+    }
+
+    /// Seals the key of the audit trail.
+    pub fn seal_audit_key(&self, key: &AuditKey) -> Result<Vec<u8>, Unsealable> {
+        seal(&self.0, AUDIT_KEY, key.expose())
+    }
+
+    /// Opens the key of the audit trail.
+    pub fn open_audit_key(&self, sealed: &[u8]) -> Result<AuditKey, Unsealable> {
+        let bytes = SecretBox::<[u8]>::from(open(&self.0, AUDIT_KEY, sealed)?);
+        bytes.expose_secret().try_into().map(AuditKey::new).map_err(|_| Unsealable)
     }
 
     /// Seals a credential's secret.

@@ -23,6 +23,8 @@ macro_rules! conformance {
     };
 }
 
+#[path = "conformance/approvals.rs"]
+mod approvals;
 #[path = "conformance/commits.rs"]
 mod commits;
 #[path = "conformance/lanes.rs"]
@@ -31,3 +33,5 @@ mod lanes;
 mod lists;
 #[path = "conformance/removals.rs"]
 mod removals;
+#[path = "conformance/trail.rs"]
+mod trail;

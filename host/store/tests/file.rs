@@ -172,8 +172,8 @@ async fn a_store_file_from_the_future_is_refused_untouched() {
     };
     set_format(9);
     let text = refusal(&folder.options());
-    assert!(text.contains("from the future") && text.contains("store format 9, this one reads up to 1"), "{text}");
-    set_format(1);
+    assert!(text.contains("from the future") && text.contains("store format 9, this one reads up to 2"), "{text}");
+    set_format(2);
     assert_filled(&folder.open()).await;
 }
 

@@ -5,13 +5,14 @@
 mod common;
 
 use common::*;
+use gatehouse_core::audit::denials::DenialKey;
+use gatehouse_core::audit::{AuditEntry, AuditQuery, Denials};
 use gatehouse_core::ports::{
     AccountQuery, ChangeSet, Claim, ClaimLimits, Fence, JobQuery, RequestQuery, Sequence, Store, StoreError, UserOrder,
     UserQuery, Versioned,
 };
 use gatehouse_core::{
-    Account, AccountId, App, AppId, Digest, JobId, JobState, LinkState, Operation, Request, RequestId, Situation,
-    State, Subject, User, UserAttributeType, UserId,
+    Account, AccountId, App, AppId, Digest, JobId, JobState, LinkState, Operation, Request, RequestId, Situation, State, Subject, User, UserAttributeType, UserId, Approval, AuditRecord,
 };
 use gatehouse_store::{MemoryStore, RedbStore};
 use proptest::prelude::*;
@@ -73,7 +74,11 @@ enum Part {
     Truncate(u64, u64),
     Log(u64),
     Job(u64, u64, usize, Expect),
-    Audit,
+    Audit(u64),
+    Erase(u64),
+    DropAudit(u64),
+    Deny(u8, i64),
+    CloseDenials(i64),
     Idempotency(u8),
     Forget(u8, i64),
 }
@@ -135,7 +140,11 @@ fn part() -> impl Strategy<Value = Part> {
         1 => (1..12_u64, 0..4_u64).prop_map(|(run, from)| Part::Truncate(run, from)),
         2 => (1..12_u64).prop_map(Part::Log),
         2 => (1..5_u64, 1..4_u64, 0..JobState::ALL.len(), expect()).prop_map(|(i, a, s, e)| Part::Job(i, a, s, e)),
-        1 => Just(Part::Audit),
+        2 => (0..4_u64).prop_map(Part::Audit),
+        1 => (1..4_u64).prop_map(Part::Erase),
+        1 => (1..9_u64).prop_map(Part::DropAudit),
+        1 => (0..3_u8, 0..200_i64).prop_map(|(n, second)| Part::Deny(n, second)),
+        1 => (0..200_i64).prop_map(Part::CloseDenials),
         1 => (0..4_u8).prop_map(Part::Idempotency),
         1 => (0..4_u8, 0..4_i64).prop_map(|(n, second)| Part::Forget(n, second)),
     ]
@@ -233,12 +242,30 @@ async fn add(store: &dyn Store, part: &Part, changes: &mut ChangeSet) {
             let job = job(*id, app, JobState::ALL[*state]);
             changes.jobs.push(versioned(job, there.map(|job| job.version), *expect));
         }
-        Part::Audit => changes.audit.push(audit("something")),
+        Part::Audit(person) => changes.audit.push(audit("something").about(UserId(*person))),
+        Part::Erase(person) => changes.trail.erase.push(UserId(*person)),
+        Part::DropAudit(upto) => changes.trail.drop_through = Some((*upto, at(0))),
+        Part::Deny(n, second) => changes.trail.denials.push(denied(*n, *second)),
+        Part::CloseDenials(second) => changes.trail.close_denials = Some(at(*second)),
         Part::Idempotency(n) => {
             changes.idempotency.push(remembered(&format!("k{n}"), i64::from(*n % 2), serde_json::json!({"n": n})));
         }
         Part::Forget(n, second) => changes.forget_answers.push((at(*second), format!("k{n}"))),
     }
+}
+
+fn denied(n: u8, second: i64) -> Denials {
+    let origin = format!("https://{n}.example");
+    let key = DenialKey { rule: "origin".to_owned(), connector: "scim".to_owned(), origin };
+    let app = (n > 0).then_some(AppId(u64::from(n)));
+    Denials { app, key, count: 1 + u64::from(n), record: AuditRecord { at: at(second), ..audit("denied") } }
+}
+
+/// The trail but for its hashes, which chance is part of.
+async fn trail(store: &dyn Store, query: AuditQuery) -> Result<Vec<(u64, String)>, StoreError> {
+    let page = store.audit_entries(&query).await?;
+    let told = |entry: &AuditEntry| format!("{} {:?} {:?}", entry.at, entry.record(), entry.person());
+    Ok(page.items.iter().map(|entry| (entry.sequence, told(entry))).collect())
 }
 
 async fn add_account(store: &dyn Store, part: &Part, changes: &mut ChangeSet) {
@@ -266,6 +293,10 @@ async fn add_request(store: &dyn Store, part: &Part, changes: &mut ChangeSet) {
         operation: OPERATIONS[*operation],
         raised_by: run.map(RequestId),
         needs_review: id % 2 == 0 && due.is_none(),
+        approval: if STATES[*state] == State::New { Approval::Required } else { Approval::NotRequired },
+        approvals: (STATES[*state] == State::New).then(|| asking(&[1 + id % 3, 9], run.map(|at| at as i64))),
+        awaits_date: due.is_none() && id % 3 == 0,
+        run_at: (due.is_none() && id % 3 == 0).then(|| at(*id as i64)),
         ..request(*id, app.0, 0, *due)
     };
     changes.requests.push(versioned(request, present.map(|request| request.version), *expect));
@@ -278,6 +309,7 @@ fn case<T: std::fmt::Debug>(outcome: Result<T, StoreError>) -> Result<T, String>
         StoreError::VersionConflict { what, expected, found } => format!("{what}: {expected:?}, not {found:?}"),
         StoreError::Duplicate { .. } => "duplicate".to_owned(),
         StoreError::Invalid(_) => "invalid".to_owned(),
+        StoreError::LaneBusy { request } => format!("busy {request}"),
         other => panic!("{other}"),
     })
 }
@@ -311,8 +343,16 @@ async fn everything(store: &dyn Store) -> Vec<String> {
         store.audit(None, 1),
         store.jobs(&JobQuery { limit: 99, ..JobQuery::default() }),
         store.jobs(&JobQuery { state: Some(JobState::Running), limit: 2, ..JobQuery::default() }),
+        trail(store, AuditQuery { limit: 99, ..AuditQuery::default() }),
+        trail(store, AuditQuery { person: Some(UserId(1)), limit: 3, ..AuditQuery::default() }),
+        trail(store, AuditQuery { since: Some(at(50)), until: Some(at(120)), limit: 9, ..AuditQuery::default() }),
+        store.audit_before(at(100), 9),
+        store.denial_windows(),
         store.staged_runs(None, 99),
         store.staged_runs(Some(RequestId(4)), 2),
+        store.alarms(at(99), None, 99),
+        store.alarms(at(2), Some((at(1), RequestId(3))), 2),
+        store.next_alarm(),
         store.answers_before(at(1), 99),
         store.answers_before(at(2), 2),
     );
@@ -356,6 +396,10 @@ async fn people(store: &dyn Store, seen: &mut Vec<String>) {
 }
 
 async fn accounts_and_requests(store: &dyn Store, seen: &mut Vec<String>) {
+    for awaiting in [vec![UserId(1)], vec![UserId(2), UserId(9), UserId(2)], vec![UserId(8)]] {
+        let query = RequestQuery { awaiting, limit: 3, ..RequestQuery::default() };
+        seen.push(format!("{query:?} = {:?}", store.requests(&query).await.unwrap()));
+    }
     let apps = [None, Some(AppId(1)), Some(AppId(2))];
     for app in apps {
         for (link_state, situation, user) in [
@@ -379,7 +423,17 @@ async fn accounts_and_requests(store: &dyn Store, seen: &mut Vec<String>) {
             (None, None, None, None, true),
             (None, Some(Operation::Create), Some(Subject::User(UserId(1))), None, true),
         ] {
-            let query = RequestQuery { app, state, operation, subject, raised_by, needs_review, after: None, limit: 5 };
+            let query = RequestQuery {
+                app,
+                state,
+                operation,
+                subject,
+                raised_by,
+                needs_review,
+                after: None,
+                limit: 5,
+                ..RequestQuery::default()
+            };
             seen.push(format!("{query:?} = {:?}", store.requests(&query).await.unwrap()));
         }
     }

@@ -119,7 +119,7 @@ impl World {
             subject: Subject::User(UserId(1)),
             account: None,
             change,
-            needs_approval: false,
+            approvals: None,
             by: Actor::host(),
             reason: None,
             raised: Raised { by_event: Some(event), ..Raised::default() },

@@ -2,6 +2,7 @@
 //! may follow which; only that no state is left except along the operation's path.
 
 use super::{Effect, Moment, Refused, Transition, may, work};
+use crate::approval::Notice;
 use crate::ports::Versioned;
 use crate::{Account, Actor, AuditRecord, Level, LogEntry, Request, State};
 use jiff::Timestamp;
@@ -15,6 +16,7 @@ pub(super) struct Draft {
     pub(super) accounts: Vec<Versioned<Account>>,
     pub(super) audit: Vec<AuditRecord>,
     pub(super) log: Vec<LogEntry>,
+    pub(super) notices: Vec<Notice>,
 }
 
 impl Draft {
@@ -27,6 +29,7 @@ impl Draft {
             accounts: Vec::new(),
             audit: Vec::new(),
             log: Vec::new(),
+            notices: Vec::new(),
         }
     }
 
@@ -53,9 +56,13 @@ impl Draft {
         if !may(self.after.operation, from, to) {
             return self.refuse(format!("a {:?} request never goes from {from:?} to {to:?}", self.after.operation));
         }
+        if self.after.awaits_date && !to.is_settled() && to != State::Requested {
+            return self.refuse("its date has not come");
+        }
         self.after.state = to;
         if to.is_settled() {
             self.after.due = None;
+            self.after.awaits_date = false;
         }
         let level = if to == State::Failed { Level::Error } else { Level::Info };
         let message =
@@ -70,6 +77,10 @@ impl Draft {
         }
         record.app = Some(self.after.app);
         record.request = Some(self.after.id);
+        record.person = self.after.subject.person();
+        if *by == Actor::host() {
+            record.asked(None, self.after.correlation.as_ref());
+        }
         self.audit.push(record);
         Ok(self)
     }
@@ -103,8 +114,9 @@ impl Draft {
         self.after.updated_at = self.now();
         let effects = match (work(&self.after), self.after.due) {
             (Some(work), Some(due)) => vec![Effect::Work { work, due }],
-            _ if !self.after.state.is_settled() => vec![Effect::AwaitPerson],
-            _ => Vec::new(),
+            _ if self.after.state.is_settled() => Vec::new(),
+            _ if self.after.awaits_date && self.after.state != State::New => vec![Effect::AwaitDate],
+            _ => vec![Effect::AwaitPerson],
         };
         Transition {
             request: Versioned::replacing(self.before.version, self.after),
@@ -113,6 +125,7 @@ impl Draft {
             effects,
             audit: self.audit,
             log: self.log,
+            notices: self.notices,
         }
     }
 }

@@ -12,8 +12,11 @@ pub(super) fn release(draft: Draft, by: &Actor) -> Result<Transition, Refused> {
     }
     if draft.before.approval == Approval::Required {
         draft.note(Level::Info, format!("released by {by}: waits for approval"));
+        draft.ask();
         return Ok(draft.finish());
     }
     let (to, now) = (first_state(draft.before.operation), draft.now());
-    Ok(draft.go(to, by, "released")?.due_at(now).finish())
+    let mut draft = draft.go(to, by, "released")?;
+    draft.after.due = (!draft.after.awaits_date).then_some(now);
+    Ok(draft.finish())
 }

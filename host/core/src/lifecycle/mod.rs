@@ -3,6 +3,8 @@
 //! together, and what work that leaves.
 
 mod attempts;
+mod consent;
+mod dates;
 mod draft;
 mod held;
 mod open;
@@ -24,6 +26,7 @@ pub use work::{Work, work};
 
 use draft::{Draft, next_try};
 
+use crate::approval::{Notice, Voter};
 use crate::ports::{ChangeSet, Fence, Versioned};
 use crate::{
     Account, AccountId, Actor, AuditRecord, CallFailure, Digest, LogEntry, Operation, PageNext, Request, RequestId,
@@ -50,17 +53,30 @@ pub enum Event {
     /// Somebody agrees to the change with this digest.
     Approve {
         /// Who.
-        by: Actor,
+        voter: Box<Voter>,
         /// What they saw.
         digest: Digest,
+        /// Why.
+        why: Option<String>,
     },
     /// Somebody refuses.
     Deny {
         /// Who.
-        by: Actor,
+        voter: Box<Voter>,
         /// Why.
         why: String,
     },
+    /// The deadline of an approval has passed.
+    DeadlinePassed,
+    /// It is to run at another date.
+    Reschedule {
+        /// Who.
+        by: Actor,
+        /// The date.
+        run_at: Timestamp,
+    },
+    /// Its date has come.
+    DateCame,
     /// Withdrawn, expired or superseded.
     Cancel {
         /// Who.
@@ -72,6 +88,13 @@ pub enum Event {
     Release {
         /// Who.
         by: Actor,
+    },
+    /// What it was to do has to change: another request, with this number, takes its place.
+    Supersede {
+        /// Who.
+        by: Actor,
+        /// The number of the other one.
+        with: RequestId,
     },
     /// Somebody asks for the sealed plan to be committed.
     CommitPlan {
@@ -272,6 +295,8 @@ pub struct Transition {
     pub audit: Vec<AuditRecord>,
     /// For the request's log.
     pub log: Vec<LogEntry>,
+    /// To be told to people.
+    pub notices: Vec<Notice>,
 }
 
 /// What is to follow a transition. Each is answered by an event sooner or later.
@@ -286,6 +311,8 @@ pub enum Effect {
     },
     /// A person approves or denies, commits the plan, retries or completes by hand.
     AwaitPerson,
+    /// Its date comes.
+    AwaitDate,
 }
 
 impl Transition {
@@ -299,6 +326,7 @@ impl Transition {
             accounts: self.accounts,
             log: self.log.into_iter().map(|entry| (id, entry)).collect(),
             audit: self.audit,
+            notices: self.notices,
             ..ChangeSet::default()
         }
     }
@@ -323,10 +351,14 @@ pub struct Refused {
 pub fn step(request: &Request, event: Event, moment: &Moment) -> Result<Transition, Refused> {
     let draft = Draft::of(request, moment);
     match event {
-        Event::Approve { by, digest } => people::approve(draft, &by, digest),
-        Event::Deny { by, why } => people::deny(draft, &by, &why),
+        Event::Approve { voter, digest, why } => consent::approve(draft, &voter, digest, why),
+        Event::Deny { voter, why } => consent::deny(draft, &voter, &why),
+        Event::DeadlinePassed => consent::deadline_passed(draft),
+        Event::Reschedule { by, run_at } => dates::reschedule(draft, &by, run_at),
+        Event::DateCame => dates::came(draft),
         Event::Cancel { by, why } => people::cancel(draft, &by, &why),
         Event::Release { by } => held::release(draft, &by),
+        Event::Supersede { by, with } => people::supersede(draft, &by, with),
         Event::CommitPlan { by } => people::commit_plan(draft, &by),
         Event::Retry { by, id } => people::retry(draft, &by, id),
         Event::SettleMade(report) => review::made(draft, *report),

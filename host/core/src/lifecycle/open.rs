@@ -1,11 +1,12 @@
 //! How requests begin.
 
 use super::{Effect, Transition, work};
+use crate::approval::{Chain, Notice, awaited, deadline};
 use crate::events::DirectoryEvent;
 use crate::ports::Versioned;
 use crate::{
     AccountId, Actor, AppId, Approval, AuditRecord, Change, Completeness, JobId, Level, LogEntry, Operation, Request,
-    RequestId, RequestObject, Run, Sealed, State, Subject,
+    RequestId, RequestObject, Run, Sealed, State, Subject, UserId,
 };
 use jiff::Timestamp;
 
@@ -26,17 +27,17 @@ pub struct NewRequest {
     pub account: Option<AccountId>,
     /// What it is to do.
     pub change: Change,
-    /// Whether somebody has to agree first.
-    pub needs_approval: bool,
+    /// Whose agreement it takes first; none: nobody's.
+    pub approvals: Option<Chain>,
     /// Who asks.
     pub by: Actor,
     /// Why.
     pub reason: Option<String>,
-    /// What raises it, if nobody asks for it by itself.
+    /// Where it comes from.
     pub raised: Raised,
 }
 
-/// What raises a request, if nobody asks for it by itself.
+/// Where a request comes from, besides whoever is named as asking for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Raised {
     /// A reconciliation.
@@ -47,11 +48,17 @@ pub struct Raised {
     pub by_job: Option<JobId>,
     /// Why the guard against mass changes holds it, if it does.
     pub held: Option<String>,
+    /// Which person of the directory asks for it; none: the host, or the installation itself.
+    pub requested_by: Option<UserId>,
+    /// The request whose place it takes.
+    pub supersedes: Option<RequestId>,
+    /// The date it is to run at; none: as soon as it can.
+    pub run_at: Option<Timestamp>,
 }
 
 /// A request begins: in New if somebody has to agree, in its first working state otherwise.
 pub fn open(new: NewRequest, now: Timestamp) -> Transition {
-    let waits = new.needs_approval || new.raised.held.is_some();
+    let waits = new.approvals.is_some() || new.raised.held.is_some();
     let state = if waits && new.operation != Operation::Reconcile { State::New } else { first_state(new.operation) };
     begin(new, state, None, now)
 }
@@ -59,7 +66,8 @@ pub fn open(new: NewRequest, now: Timestamp) -> Transition {
 /// A request that an event asks for and that cannot be planned: it begins as Failed, so that people see it among the
 /// others, and nothing of it is ever carried out.
 pub fn open_failed(new: NewRequest, why: &str, now: Timestamp) -> Transition {
-    let mut transition = begin(NewRequest { change: Change::Unplanned, ..new }, State::Failed, None, now);
+    let mut transition =
+        begin(NewRequest { change: Change::Unplanned, approvals: None, ..new }, State::Failed, None, now);
     let request = &mut transition.request.record;
     request.due = None;
     request.error = Some(why.to_owned());
@@ -104,7 +112,11 @@ fn begin(new: NewRequest, state: State, run: Option<Run>, now: Timestamp) -> Tra
     let reconciles = new.operation == Operation::Reconcile;
     let run = run.or_else(|| reconciles.then(|| Run { collecting_since: Some(now), ..Run::default() }));
     // A reconciliation's approval is that of its plan; it is asked for when the plan is sealed.
-    let approval = if new.needs_approval { Approval::Required } else { Approval::NotRequired };
+    let mut approvals = new.approvals;
+    let waits_first = reconciles || new.raised.held.is_some();
+    approvals.iter_mut().filter(|_| !waits_first).for_each(|chain| chain.open(now));
+    let approval = if approvals.is_some() { Approval::Required } else { Approval::NotRequired };
+    let awaits_date = new.raised.run_at.is_some_and(|at| at > now);
     let request = Request {
         id: new.id,
         app: new.app,
@@ -114,11 +126,12 @@ fn begin(new: NewRequest, state: State, run: Option<Run>, now: Timestamp) -> Tra
         account: new.account,
         state,
         approval,
+        approvals,
         change: Sealed::new(new.change),
         attempts: Vec::new(),
         steps_done: 0,
         read_failures: 0,
-        due: (state != State::New).then_some(now),
+        due: (state != State::New && !awaits_date).then_some(now),
         error: None,
         needs_review: false,
         run,
@@ -129,7 +142,12 @@ fn begin(new: NewRequest, state: State, run: Option<Run>, now: Timestamp) -> Tra
         job: new.raised.by_job,
         held: new.raised.held,
         retry_count: 0,
+        supersedes: new.raised.supersedes,
+        superseded_by: None,
+        run_at: new.raised.run_at,
+        awaits_date,
         created_by: new.by,
+        requested_by: new.raised.requested_by,
         reason: new.reason,
         correlation: None,
         created_at: now,
@@ -148,13 +166,36 @@ pub(super) fn opened(request: Request, now: Timestamp) -> Transition {
         },
         state => format!("New → {state:?}"),
     };
-    let log = vec![LogEntry { at: now, source: "host".to_owned(), level: Level::Info, message, fields: Vec::new() }];
+    let line = |level, message| LogEntry { at: now, source: "host".to_owned(), level, message, fields: Vec::new() };
+    let mut log = vec![line(Level::Info, message)];
+    log.extend(request.run_at.filter(|_| request.awaits_date).map(|at| line(Level::Info, format!("runs at {at}"))));
+    log.extend(asked(&request).into_iter().map(|(level, message)| line(level, message)));
+    let notices = Notice::asking(&request, now).into_iter().collect();
     let effects = match (work(&request), request.due) {
         (Some(work), Some(due)) => vec![Effect::Work { work, due }],
+        _ if request.awaits_date && request.state != State::New => vec![Effect::AwaitDate],
         _ => vec![Effect::AwaitPerson],
     };
     let audit = vec![record_of_opening(&request, now)];
-    Transition { request: Versioned::new(request), raise: Vec::new(), accounts: Vec::new(), effects, audit, log }
+    Transition {
+        request: Versioned::new(request),
+        raise: Vec::new(),
+        accounts: Vec::new(),
+        effects,
+        audit,
+        log,
+        notices,
+    }
+}
+
+/// Whom the present step of its chain asks, for the log; as a warning if those are others than the configuration names.
+pub(super) fn asked(request: &Request) -> Option<(Level, String)> {
+    let round = awaited(request)?.current()?;
+    let until = deadline(request).map(|at| format!(", until {at}")).unwrap_or_default();
+    Some(match &round.why {
+        Some(why) => (Level::Warn, format!("{why}{until}")),
+        None => (Level::Info, format!("waits for {}{until}", round.asked)),
+    })
 }
 
 pub(super) fn record_of_opening(request: &Request, now: Timestamp) -> AuditRecord {
@@ -174,7 +215,14 @@ pub(super) fn record_of_opening(request: &Request, now: Timestamp) -> AuditRecor
     if let Some(job) = request.job {
         record = record.with("job", job);
     }
+    if let Some(before) = request.supersedes {
+        record = record.with("supersedes", before);
+    }
+    if let Some(at) = request.run_at {
+        record = record.with("run_at", at);
+    }
     record.app = Some(request.app);
     record.request = Some(request.id);
+    record.person = request.subject.person();
     record
 }

@@ -2,51 +2,9 @@
 
 use super::open::{first_state, opened};
 use super::{Draft, Refused, Transition};
-use crate::{Actor, Approval, AttemptOutcome, Change, Digest, Level, Operation, Request, RequestId, Run, State};
+use crate::approval::Chain;
+use crate::{Actor, Approval, AttemptOutcome, Change, Level, Operation, Request, RequestId, Run, State};
 use jiff::Timestamp;
-
-/// Approval binds to the digest of what was seen: the sealed change, or the sealed plan of a reconciliation.
-pub(super) fn approve(draft: Draft, by: &Actor, digest: Digest) -> Result<Transition, Refused> {
-    let draft = awaiting_approval(draft)?;
-    let sealed = sealed_digest(&draft.before);
-    if sealed != Some(digest) {
-        return draft.refuse("what is to be done is not what was approved; look at it again");
-    }
-    let to = match draft.before.operation {
-        Operation::Reconcile => State::Committing,
-        operation => first_state(operation),
-    };
-    let now = draft.now();
-    let mut draft = draft.go(to, by, "approved")?.due_at(now);
-    draft.after.approval = Approval::Approved;
-    Ok(draft.finish())
-}
-
-pub(super) fn deny(draft: Draft, by: &Actor, why: &str) -> Result<Transition, Refused> {
-    let draft = awaiting_approval(draft)?;
-    let mut draft = draft.go(State::Cancelled, by, &format!("denied: {why}"))?;
-    draft.after.approval = Approval::Denied;
-    Ok(draft.finish())
-}
-
-fn awaiting_approval(draft: Draft) -> Result<Draft, Refused> {
-    let waits = matches!(draft.before.state, State::New | State::Analyzed);
-    if draft.before.held.is_some() {
-        return draft.refuse("the guard against mass changes holds it; release the app's held requests first");
-    }
-    if !waits || draft.before.approval != Approval::Required {
-        return draft.refuse("it does not wait for an approval");
-    }
-    Ok(draft)
-}
-
-/// What an approver approves.
-fn sealed_digest(request: &Request) -> Option<Digest> {
-    match request.operation {
-        Operation::Reconcile => request.run.as_ref().and_then(|run| run.plan),
-        _ => Some(request.change.digest),
-    }
-}
 
 /// Nothing is cancelled that may have been done: of a change that is being made, only one whose attempts are all
 /// known to have changed nothing.
@@ -61,6 +19,13 @@ pub(super) fn cancel(draft: Draft, by: &Actor, why: &str) -> Result<Transition, 
         return draft.refuse("the change is being made; wait for its end, then undo it with a request of its own");
     }
     Ok(draft.go(State::Cancelled, by, why)?.finish())
+}
+
+/// Cancelled for the sake of another request, and never while it may have changed something.
+pub(super) fn supersede(draft: Draft, by: &Actor, with: RequestId) -> Result<Transition, Refused> {
+    let mut transition = cancel(draft, by, &format!("superseded by {with}"))?;
+    transition.request.record.superseded_by = Some(with);
+    Ok(transition)
 }
 
 pub(super) fn commit_plan(draft: Draft, by: &Actor) -> Result<Transition, Refused> {
@@ -106,10 +71,16 @@ pub(super) fn clone_of(before: &Request, id: RequestId, by: &Actor, now: Timesta
         Operation::Reconcile if before.approval != Approval::NotRequired => Approval::Required,
         _ => before.approval,
     };
+    let approvals = before.approvals.as_ref();
+    let approvals = match approval {
+        Approval::Required => approvals.map(Chain::anew),
+        _ => approvals.cloned(),
+    };
     Request {
         id,
         state: first_state(before.operation),
         approval,
+        approvals,
         attempts: Vec::new(),
         read_failures: 0,
         due: Some(now),
@@ -119,6 +90,10 @@ pub(super) fn clone_of(before: &Request, id: RequestId, by: &Actor, now: Timesta
         parent: Some(before.id),
         root: before.root.or(Some(before.id)),
         retry_count: before.retry_count + 1,
+        supersedes: None,
+        superseded_by: None,
+        run_at: None,
+        awaits_date: false,
         created_by: by.clone(),
         created_at: now,
         updated_at: now,

@@ -19,6 +19,7 @@ pub fn restored(request: &Request, by: &Actor, moment: &Moment) -> Option<Transi
         (_, state) if state.is_settled() => return None,
         (Operation::Linking | Operation::Read, _) => return None,
         (Operation::Reconcile, _) | (_, State::New) => cancel(),
+        (_, State::Requested) if request.awaits_date => cancel(),
         // Refused where an attempt is open, or unknown, as it is: it is settled anyway.
         _ => step(request, Event::AttemptStarted, moment),
     };

@@ -160,7 +160,8 @@ pub(super) fn plan_sealed(draft: Draft, plan: Digest, auto_commit: bool) -> Resu
     run.analyzed_at = Some(now);
     let planned: u64 = run.planned.values().sum();
     let summary = format!("plan {} over {} rows raises {planned} requests", plan.short(), run.rows);
-    let draft = draft.go(State::Analyzed, &Actor::host(), &summary)?;
+    let mut draft = draft.go(State::Analyzed, &Actor::host(), &summary)?;
+    draft.ask();
     if auto_commit && draft.before.approval != Approval::Required {
         let draft = draft.go(State::Committing, &Actor::host(), "as the configuration says")?;
         return Ok(draft.due_at(now).finish());

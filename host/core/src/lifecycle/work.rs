@@ -36,8 +36,11 @@ pub enum Work {
     },
 }
 
-/// What a request needs done next; none: it is settled, or waits for a person.
+/// What a request needs done next; none: it is settled, or waits for a person or its date.
 pub fn work(request: &Request) -> Option<Work> {
+    if request.awaits_date {
+        return None;
+    }
     match (request.state, request.operation) {
         (State::Requested, Operation::Read) => Some(Work::Read),
         (State::Collecting, Operation::Read) => Some(after_attempts(request, Work::Read)),

@@ -1,9 +1,9 @@
 //! What is handed to the store and what it gives: changes, claims, queries, and the few records that are its own.
 
+use crate::approval::{Delegation, Notice};
+use crate::audit::Denials;
 use crate::{
-    Account, AccountId, App, AppId, AuditRecord, AuthScheme, Connector, Digest, Group, Job, JobState, LinkState,
-    LogEntry, Operation, Origin, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, State, Subject,
-    User, UserAttribute, UserId,
+    Account, AccountId, App, AppId, AuditRecord, AuthScheme, Connector, Digest, Group, Job, JobState, LinkState, LogEntry, Operation, Origin, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, State, Subject, User, UserAttribute, UserId, DelegationId,
 };
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -91,6 +91,14 @@ pub struct ChangeSet {
     pub connectors: Vec<(Connector, Vec<u8>)>,
     /// Connectors to remove, by digest.
     pub remove_connectors: Vec<Digest>,
+    /// Delegations of approvers who are away.
+    pub delegations: Vec<Versioned<Delegation>>,
+    /// Delegations to remove.
+    pub remove_delegations: Vec<DelegationId>,
+    /// What is to be told to people: kept, or replaced, until it is done.
+    pub notices: Vec<Notice>,
+    /// Notices that are done.
+    pub remove_notices: Vec<String>,
     /// Apps.
     pub apps: Vec<Versioned<App>>,
     /// Apps to remove, with their accounts, requests, logs and staging rows. The target is not touched.
@@ -117,6 +125,8 @@ pub struct ChangeSet {
     pub log: Vec<(RequestId, LogEntry)>,
     /// Audit records, appended in order.
     pub audit: Vec<AuditRecord>,
+    /// What else becomes of the audit trail.
+    pub trail: TrailChange,
     /// Answers to remember for an Idempotency-Key.
     pub idempotency: Vec<RememberedAnswer>,
     /// Answers to forget: when they were remembered, and their keys.
@@ -125,10 +135,13 @@ pub struct ChangeSet {
 
 impl ChangeSet {
     /// Adds what another change set holds, made under this one's claim.
-    pub fn append(&mut self, mut other: Self) {
+    pub fn append(&mut self, other: Self) {
+        // Names every field, so that a new one is not forgotten.
         macro_rules! append {
             ($($list:ident),* $(,)?) => {
-                $(self.$list.append(&mut other.$list);)*
+                let Self { fence: _, keep_claim: _, trail, $($list),* } = other;
+                $(self.$list.extend($list);)*
+                self.trail.append(trail);
             };
         }
         append!(
@@ -139,6 +152,12 @@ impl ChangeSet {
             remove_permission_sets,
             groups,
             remove_groups,
+            user_attributes,
+            remove_user_attributes,
+            delegations,
+            remove_delegations,
+            notices,
+            remove_notices,
             connectors,
             remove_connectors,
             apps,
@@ -157,6 +176,29 @@ impl ChangeSet {
             idempotency,
             forget_answers,
         );
+    }
+}
+
+/// What becomes of the audit trail besides records that are appended. Done before those are.
+#[derive(Clone, Debug, Default)]
+pub struct TrailChange {
+    /// Denials, which become records at once or are counted with equal ones.
+    pub denials: Vec<Denials>,
+    /// Windows in which denials are counted, and that are over by this moment, are closed: what was counted becomes
+    /// a record.
+    pub close_denials: Option<Timestamp>,
+    /// People about whom no record is to say anything any more. Places in the chain stay.
+    pub erase: Vec<UserId>,
+    /// Records up to this number are to go, and a checkpoint, signed at this moment, to stand in their place.
+    pub drop_through: Option<(u64, Timestamp)>,
+}
+
+impl TrailChange {
+    fn append(&mut self, mut other: Self) {
+        self.denials.append(&mut other.denials);
+        self.erase.append(&mut other.erase);
+        self.close_denials = self.close_denials.max(other.close_denials);
+        self.drop_through = self.drop_through.max(other.drop_through);
     }
 }
 
@@ -229,6 +271,8 @@ pub enum Sequence {
     Request,
     /// For jobs.
     Job,
+    /// For delegations.
+    Delegation,
 }
 
 /// Part of a list, and how to go on.
@@ -327,6 +371,8 @@ pub struct RequestQuery {
     pub raised_by: Option<RequestId>,
     /// Only those in review.
     pub needs_review: bool,
+    /// Only those that wait for any of these persons' approval; empty: all.
+    pub awaiting: Vec<UserId>,
     /// From the `next` of an earlier page.
     pub after: Option<String>,
     /// At most so many.

@@ -7,9 +7,11 @@ use super::records::{
     AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
     RequestFigures, RequestQuery, Sequence, StagedRun, Token, UserQuery,
 };
+use crate::approval::{Delegation, Notice};
+use crate::audit::denials::Window;
+use crate::audit::{AuditEntry, AuditHead, AuditQuery, Checkpoint};
 use crate::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet,
-    Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId,
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId, DelegationId,
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
@@ -38,6 +40,12 @@ pub enum StoreError {
     /// The claim has been taken over.
     #[error("the claim on {request} has been taken over")]
     Fenced {
+        /// The request.
+        request: RequestId,
+    },
+    /// The request would overtake another one that has been begun in its lane. Try again once that one has got on.
+    #[error("the lane of {request} is busy")]
+    LaneBusy {
         /// The request.
         request: RequestId,
     },
@@ -149,6 +157,26 @@ pub trait Store: Send + Sync {
 
     /// All definitions of users' attributes, by name.
     async fn user_attributes(&self) -> Result<Vec<UserAttribute>, StoreError>;
+    /// One delegation.
+    async fn delegation(&self, id: DelegationId) -> Result<Option<Delegation>, StoreError>;
+    /// All delegations, by number.
+    async fn delegations(&self, after: Option<&str>, limit: usize) -> Result<ListPage<Delegation>, StoreError>;
+    /// The delegations to a user, by number, whether they hold at present or not.
+    async fn delegations_to(&self, delegate: UserId) -> Result<Vec<Delegation>, StoreError>;
+
+    /// Requests to which something happens by the clock (see `approval::alarm`), up to this moment and after this one,
+    /// the earliest first: when, and which.
+    async fn alarms(
+        &self,
+        until: Timestamp,
+        after: Option<(Timestamp, RequestId)>,
+        limit: usize,
+    ) -> Result<Vec<(Timestamp, RequestId)>, StoreError>;
+    /// When something next happens to a request by the clock.
+    async fn next_alarm(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Notices to be told by this moment (see `Notice::due`), the earliest first.
+    async fn notices(&self, until: Timestamp, limit: usize) -> Result<Vec<Notice>, StoreError>;
 
     /// One connector by digest.
     async fn connector(&self, digest: Digest) -> Result<Option<Connector>, StoreError>;
@@ -220,8 +248,25 @@ pub trait Store: Send + Sync {
     /// Jobs.
     async fn jobs(&self, query: &JobQuery) -> Result<ListPage<Job>, StoreError>;
 
-    /// The audit trail, newest first.
-    async fn audit(&self, after: Option<&str>, limit: usize) -> Result<ListPage<AuditRecord>, StoreError>;
+    /// The audit trail, newest first: what its entries say, without those that were erased.
+    async fn audit(&self, after: Option<&str>, limit: usize) -> Result<ListPage<AuditRecord>, StoreError> {
+        let query = AuditQuery { after: after.map(str::to_owned), limit, ..AuditQuery::default() };
+        let ListPage { items, next } = self.audit_entries(&query).await?;
+        Ok(ListPage { items: items.iter().filter_map(AuditEntry::record).collect(), next })
+    }
+    /// Entries of the audit trail, newest first.
+    async fn audit_entries(&self, query: &AuditQuery) -> Result<ListPage<AuditEntry>, StoreError>;
+    /// Entries from this number on, oldest first, as they are found: one that cannot be read is unreadable, not an error.
+    async fn audit_from(&self, sequence: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;
+    /// What the trail begins with, if records have been dropped.
+    async fn audit_checkpoint(&self) -> Result<Option<Checkpoint>, StoreError>;
+    /// The place of this entry, of the newest one if none is named, or of the checkpoint or the beginning if there is
+    /// none: signed at this moment.
+    async fn audit_head(&self, of: Option<u64>, at: Timestamp) -> Result<AuditHead, StoreError>;
+    /// The last of the first `limit` entries that are from before this moment.
+    async fn audit_before(&self, before: Timestamp, limit: usize) -> Result<Option<u64>, StoreError>;
+    /// Windows in which denials are counted.
+    async fn denial_windows(&self) -> Result<Vec<Window>, StoreError>;
 
     /// The answer remembered for an Idempotency-Key.
     async fn idempotent(&self, key: &str) -> Result<Option<serde_json::Value>, StoreError>;

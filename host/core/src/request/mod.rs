@@ -8,6 +8,7 @@ pub use attempt::{Attempt, AttemptOutcome, CallFailure, Candidate, FailureKind, 
 pub use change::{Change, CommitStep, Desired, LinkChange, Sealed};
 pub use run::{Completeness, PageNext, Run, StagedAction, StagingRow, StagingSource, Verdict};
 
+use crate::approval::Chain;
 use crate::events::DirectoryEvent;
 use crate::{AccountId, Actor, AppId, Correlation, JobId, RequestId, UserId};
 use jiff::Timestamp;
@@ -156,6 +157,16 @@ pub enum Subject {
     App,
 }
 
+impl Subject {
+    /// The person it is about, if it is about one.
+    pub fn person(self) -> Option<UserId> {
+        match self {
+            Self::User(user) => Some(user),
+            Self::Account(_) | Self::App => None,
+        }
+    }
+}
+
 /// A user provisioning request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Request {
@@ -176,6 +187,9 @@ pub struct Request {
     pub state: State,
     /// Whether somebody has to agree.
     pub approval: Approval,
+    /// Whose agreement it takes, and what they said.
+    #[serde(default)]
+    pub approvals: Option<Chain>,
     /// What it is to do, with the digest that approvals bind to.
     pub change: Sealed<Change>,
     /// Attempts at calls that may write, or at a single read, in order.
@@ -220,8 +234,23 @@ pub struct Request {
     /// How often it has been taken up again.
     #[serde(default)]
     pub retry_count: u32,
+    /// The request whose place this one takes, since what was to be done had to change.
+    #[serde(default)]
+    pub supersedes: Option<RequestId>,
+    /// The request that has taken this one's place.
+    #[serde(default)]
+    pub superseded_by: Option<RequestId>,
+    /// The date it is to run at; none: as soon as it can.
+    #[serde(default)]
+    pub run_at: Option<Timestamp>,
+    /// Whether that date is yet to come. Until then it is in no lane, and holds up nobody.
+    #[serde(default)]
+    pub awaits_date: bool,
     /// Who asked for it.
     pub created_by: Actor,
+    /// Which person of the directory that was; none: the host, or the installation itself.
+    #[serde(default)]
+    pub requested_by: Option<UserId>,
     /// Why they asked.
     #[serde(default)]
     pub reason: Option<String>,
@@ -240,6 +269,16 @@ impl Request {
     /// Whether it waits for somebody to say what came of its last write. Nothing is written for it until then.
     pub fn is_in_review(&self) -> bool {
         self.state == State::Failed && self.needs_review
+    }
+
+    /// Whether it has a place in its lane: it is not settled, and waits for no date.
+    pub fn is_in_lane(&self) -> bool {
+        !self.state.is_settled() && !self.awaits_date
+    }
+
+    /// Whether work on it may have begun: nothing is put in front of it in its lane any more.
+    pub fn has_begun(&self) -> bool {
+        !matches!(self.state, State::New | State::Requested)
     }
 
     /// Whether what is left of it would make an account.

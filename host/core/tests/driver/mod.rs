@@ -1,5 +1,6 @@
 //! Drives a request with events, as an engine and people would, faults included.
 
+use gatehouse_core::approval::{Chain, Round, Step, Voter};
 use gatehouse_core::lifecycle::{
     AnalysisReport, AttemptReport, Effect, Event, Looked, MadeReport, Moment, NameAttributes, NewRequest,
     OutcomeReport, PageReport, Resolution, Work, open, step, work,
@@ -11,6 +12,7 @@ use gatehouse_core::{
     State, Subject, UserId,
 };
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// One of each path, and the ones with a life of their own.
 pub const OPERATIONS: [Operation; 6] = [
@@ -48,6 +50,19 @@ pub fn change(operation: Operation) -> Change {
     Change::Account { external_id: Some("a1".to_owned()), steps, frozen: None, with_user: false }
 }
 
+/// A chain of one step that anybody can carry: the installation itself, in these tests.
+pub fn anybody() -> Chain {
+    let round = Round {
+        asked: "anybody".to_owned(),
+        approvers: BTreeSet::new(),
+        needs: BTreeSet::new(),
+        quorum: 1,
+        why: None,
+        deadline_seconds: None,
+    };
+    Chain::new(vec![Step::new(vec![round])])
+}
+
 fn new_request(operation: Operation, needs_approval: bool) -> NewRequest {
     NewRequest {
         id: RequestId(1),
@@ -57,7 +72,7 @@ fn new_request(operation: Operation, needs_approval: bool) -> NewRequest {
         subject: if operation == Operation::Reconcile { Subject::App } else { Subject::User(UserId(1)) },
         account: None,
         change: change(operation),
-        needs_approval,
+        approvals: needs_approval.then(anybody),
         by: Actor("ada".to_owned()),
         reason: None,
         raised: Default::default(),
@@ -107,7 +122,11 @@ pub fn events() -> &'static [&'static str] {
     &[
         "Approve",
         "Deny",
+        "DeadlinePassed",
+        "Reschedule",
+        "DateCame",
         "Cancel",
+        "Supersede",
         "CommitPlan",
         "Retry",
         "CompleteManually",
@@ -226,9 +245,13 @@ pub fn event_of(name: &str, request: &Request) -> Event {
         _ => request.change.digest,
     };
     match name {
-        "Approve" => Event::Approve { by, digest },
-        "Deny" => Event::Deny { by, why: "no".to_owned() },
+        "Approve" => Event::Approve { voter: Box::new(Voter::installation(by)), digest, why: None },
+        "Deny" => Event::Deny { voter: Box::new(Voter::installation(by)), why: "no".to_owned() },
+        "DeadlinePassed" => Event::DeadlinePassed,
+        "Reschedule" => Event::Reschedule { by, run_at: moment(1).now },
+        "DateCame" => Event::DateCame,
         "Cancel" => Event::Cancel { by, why: "withdrawn".to_owned() },
+        "Supersede" => Event::Supersede { by, with: RequestId(request.id.0 + 1) },
         "CommitPlan" => Event::CommitPlan { by },
         "Retry" => Event::Retry { by, id: RequestId(request.id.0 + 1) },
         "SettleMade" => settle_made(request),

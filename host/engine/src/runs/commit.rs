@@ -182,13 +182,18 @@ impl Batch {
             whose: Whose::User(user.id),
             by: job.request.created_by.clone(),
             reason: Some(format!("found by {}", job.request.id)),
-            raised: Raised { by_run: Some(job.request.id), ..Raised::default() },
+            raised: Raised {
+                by_run: Some(job.request.id),
+                requested_by: job.request.requested_by,
+                ..Raised::default()
+            },
         };
         let now = job.shell.now();
-        let opened = match open_for(store.as_ref(), &around.app, &around.connector, ask, Some(&user), account, now) {
-            Ok(transition) => not_in_doubt(store.as_ref(), &transition).await.map(|()| transition),
-            Err(why) => Err(why),
-        };
+        let opened =
+            match open_for(store.as_ref(), &around.app, &around.connector, ask, Some(&user), account, now).await {
+                Ok(transition) => not_in_doubt(store.as_ref(), &transition).await.map(|()| transition),
+                Err(why) => Err(why),
+            };
         match opened {
             Ok(transition) => {
                 self.raised += 1;

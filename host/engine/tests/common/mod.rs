@@ -4,6 +4,7 @@
 
 pub mod target;
 
+use gatehouse_core::approval::{Chain, Round, Step, Voter};
 use gatehouse_core::lifecycle::{Event, Moment, NewRequest, open, open_supplied, step};
 use gatehouse_core::ports::{
     AccountQuery, ChangeSet, Clock, CredentialRecord, RequestQuery, Sequence, Store, Versioned,
@@ -170,6 +171,24 @@ fn connector(interfaces: &[Interface]) -> (Connector, Vec<u8>) {
     (connector, component)
 }
 
+/// A chain of one step that a token of the installation carries.
+pub fn anybody() -> Chain {
+    let round = Round {
+        asked: "anybody".to_owned(),
+        approvers: BTreeSet::new(),
+        needs: BTreeSet::new(),
+        quorum: 1,
+        why: None,
+        deadline_seconds: None,
+    };
+    Chain::new(vec![Step::new(vec![round])])
+}
+
+/// That a token of the installation agrees.
+pub fn approve(digest: Digest) -> Event {
+    Event::Approve { voter: Box::new(Voter::installation(by())), digest, why: None }
+}
+
 impl World {
     pub async fn new() -> Self {
         Self::over(Arc::new(MemoryStore::new())).await
@@ -312,7 +331,7 @@ impl World {
             subject,
             account: None,
             change,
-            needs_approval: false,
+            approvals: None,
             by: by(),
             reason: None,
             raised: Default::default(),
@@ -329,7 +348,7 @@ impl World {
     /// A run whose plan needs an approval.
     pub async fn reconcile_with_approval(&self, app: &App) -> RequestId {
         let new = self.new_request(app, Operation::Reconcile, Subject::App, Change::Reconcile);
-        let new = NewRequest { needs_approval: true, ..new };
+        let new = NewRequest { approvals: Some(anybody()), ..new };
         let id = new.id;
         self.commit(open(new, self.clock.now()).into_changes(None)).await;
         id

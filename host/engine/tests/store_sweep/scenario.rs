@@ -2,7 +2,7 @@
 //! again after a crash goes on where the store says. It never looks at the disk.
 
 use super::common::target::{FakeConnectors, Fault};
-use super::common::{Running, World, by};
+use super::common::{Running, World, approve, by};
 use gatehouse_core::lifecycle::Event;
 use gatehouse_core::ports::{ChangeSet, Clock, CredentialRecord, RememberedAnswer, RequestQuery, Sequence, Versioned};
 use gatehouse_core::{
@@ -134,7 +134,7 @@ async fn run_with_approval(world: &World, engine: &Running, app: &App) -> Reques
     let run = world.settled(engine, id).await;
     if run.state == State::Analyzed && run.approval == Approval::Required {
         let digest = run.run.unwrap().plan.unwrap();
-        world.decide(id, Event::Approve { by: by(), digest }).await;
+        world.decide(id, approve(digest)).await;
     }
     end(world, engine, id).await
 }

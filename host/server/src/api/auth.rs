@@ -2,10 +2,12 @@
 
 use super::{Api, Problem};
 use crate::service::Caller;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use gatehouse_core::AskedFrom;
+use std::net::SocketAddr;
 
 const MISSING: &str = "no token was sent. Set GATEHOUSE_TOKEN, or use --token or --token-file (over HTTP: \
     `Authorization: Bearer ghs_…`). The first token was printed when the host first started; if all are \
@@ -29,7 +31,10 @@ pub(super) async fn authenticate(
     let if_match = if_match(request.headers())?;
     tracing::Span::current().record("actor", tracing::field::display(&caller.actor));
     let correlation = request.extensions().get().cloned();
-    request.extensions_mut().insert(Caller { if_match, correlation, ..caller });
+    let address =
+        request.extensions().get().map(|ConnectInfo(address): &ConnectInfo<SocketAddr>| address.ip().to_string());
+    let from = AskedFrom { address, ..caller.from.unwrap_or_default() };
+    request.extensions_mut().insert(Caller { if_match, correlation, from: Some(from), ..caller });
     Ok(next.run(request).await)
 }
 

@@ -101,8 +101,7 @@ pub(super) async fn restore(
     let _alone = api.changes.write().await;
     let services = api.services.clone();
     // Not broken off when the caller hangs up.
-    let restoring =
-        tokio::spawn(async move { services.restore(&caller.actor, path, query.from_another_installation).await });
+    let restoring = tokio::spawn(async move { services.restore(&caller, path, query.from_another_installation).await });
     let restored = restoring.await.map_err(|error| ServiceError::Internal(error.to_string()))?;
     drop(transit);
     match restored {

@@ -3,11 +3,13 @@
 
 mod accounts;
 mod apps;
+mod audit;
 mod auth;
 mod backup;
 mod body;
 mod connectors;
 mod credentials;
+mod delegations;
 mod document;
 mod events;
 mod groups;
@@ -125,6 +127,7 @@ fn protected() -> OpenApiRouter<Api> {
         .routes(routes!(users::enable))
         .routes(routes!(users::reactivate))
         .routes(routes!(users::assign, users::unassign))
+        .routes(routes!(users::erase))
         .routes(routes!(accounts::list))
         .routes(routes!(accounts::summary))
         .routes(routes!(accounts::show))
@@ -132,7 +135,7 @@ fn protected() -> OpenApiRouter<Api> {
         .routes(routes!(accounts::unlink))
         .routes(routes!(accounts::ignore))
         .routes(routes!(requests::list, requests::create))
-        .routes(routes!(requests::show))
+        .routes(routes!(requests::show, requests::change))
         .routes(routes!(requests::log))
         .routes(routes!(requests::staging))
         .routes(routes!(events::events))
@@ -143,11 +146,16 @@ fn protected() -> OpenApiRouter<Api> {
         .routes(routes!(requests::settle))
         .routes(routes!(requests::complete))
         .routes(routes!(requests::cancel))
+        .routes(routes!(delegations::list, delegations::create))
+        .routes(routes!(delegations::show, delegations::change, delegations::delete))
         .routes(routes!(credentials::list))
         .routes(routes!(credentials::set, credentials::delete))
         .routes(routes!(system::tokens, system::create_token))
         .routes(routes!(system::revoke_token))
-        .routes(routes!(system::audit))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::head))
+        .routes(routes!(audit::verify))
+        .routes(routes!(audit::export))
         .routes(routes!(backup::backup))
         .routes(routes!(backup::compact))
         .routes(routes!(backup::restore))

@@ -113,6 +113,9 @@ impl From<ServiceError> for Problem {
             ServiceError::Refused(_) => {
                 Self::new(StatusCode::CONFLICT, "wrong-state", "The request is in no state for that", text)
             }
+            ServiceError::NotApprover(_) => {
+                Self::new(StatusCode::FORBIDDEN, "not-an-approver", "Not yours to decide", text)
+            }
             ServiceError::Store(error) => of_store(error, text),
             ServiceError::Internal(_) => internal(&text),
         }
@@ -121,7 +124,7 @@ impl From<ServiceError> for Problem {
 
 fn of_store(error: StoreError, text: String) -> Problem {
     match error {
-        StoreError::VersionConflict { .. } | StoreError::Fenced { .. } => {
+        StoreError::VersionConflict { .. } | StoreError::Fenced { .. } | StoreError::LaneBusy { .. } => {
             let detail = format!("{text}; nothing was written, so try again");
             Problem::new(StatusCode::CONFLICT, "changed-meanwhile", "Changed meanwhile", detail)
         }

@@ -6,7 +6,7 @@ use super::{Api, PageQuery, Problem};
 use crate::service::{Answer, Caller, Decision, Paging, RequestFilter, ServiceError};
 use crate::wire::{
     ApproveBody, CancelBody, CompleteBody, DenyBody, LogEntryView, NewRequestBody, OperationSpelling, Page,
-    RequestView, SettleBody, StagingRowView, StateSpelling, parse,
+    RequestChange, RequestView, SettleBody, StagingRowView, StateSpelling, parse,
 };
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -33,6 +33,9 @@ pub(super) struct RequestParams {
     raised_by: Option<String>,
     /// Only those in review: a write left for the target, and nobody knows what came of it.
     needs_review: Option<bool>,
+    /// Only those that wait for this person's approval: `me`, a username or a number. Whom they stand in for is
+    /// included. A page can be shorter than its limit.
+    awaiting: Option<String>,
     /// The `next` of an earlier page.
     after: Option<String>,
     /// At most so many items: 1 to 1000, 100 if left out.
@@ -48,6 +51,7 @@ pub(super) fn number(text: &str) -> Result<RequestId, ServiceError> {
     responses((status = 200, body = Page<RequestView>), Failures))]
 pub(super) async fn list(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Params(query): Params<RequestParams>,
 ) -> Result<Json<Page<RequestView>>, Problem> {
     let state = query.state.map(|text| parse(&text, &RequestState::ALL, "state")).transpose();
@@ -59,9 +63,10 @@ pub(super) async fn list(
         user: query.user,
         raised_by: query.raised_by.map(|text| number(&text)).transpose()?,
         needs_review: query.needs_review.unwrap_or(false),
+        awaiting: query.awaiting,
     };
     let paging = Paging { after: query.after, limit: query.limit };
-    Ok(Json(api.services.list_requests(filter, &paging).await?))
+    Ok(Json(api.services.list_requests(&caller, filter, &paging).await?))
 }
 
 /// Asks for an operation on a user's account.
@@ -82,6 +87,19 @@ pub(super) async fn create(
 pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Answer, Problem> {
     let request = api.services.find_request(number(&id)?).await?;
     Ok(Answer::done(request.version, &api.services.views().request(&request).await?))
+}
+
+/// Gives a request whose date has not come another date.
+#[utoipa::path(patch, path = "/api/v1/requests/{id}", tag = "requests", request_body = RequestChange,
+    params(("id" = String, Path, description = "The request's number.", example = "UPR-000001")),
+    responses((status = 200, body = RequestView), Failures))]
+pub(super) async fn change(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    Body(change): Body<RequestChange>,
+) -> Result<Answer, Problem> {
+    Ok(api.services.change_request(&caller, number(&id)?, change).await?)
 }
 
 /// Shows what happened to a request, in order.
@@ -121,17 +139,18 @@ pub(super) async fn commit(
     Ok(api.services.decide(&caller, number(&id)?, Decision::Commit).await?)
 }
 
-/// Agrees to what a request is to do, named by its digest.
+/// Agrees to what a request is to do, named by its digest. It runs once as many have agreed as its steps ask for; until
+/// then the answer has status 200.
 #[utoipa::path(post, path = "/api/v1/requests/{id}/approve", tag = "requests", request_body = ApproveBody,
     params(("id" = String, Path, description = "The request's number.", example = "UPR-000001")),
-    responses((status = 202, body = RequestView), Failures))]
+    responses((status = 200, body = RequestView), (status = 202, body = RequestView), Failures))]
 pub(super) async fn approve(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Body(body): Body<ApproveBody>,
 ) -> Result<Answer, Problem> {
-    Ok(api.services.decide(&caller, number(&id)?, Decision::Approve(body.digest)).await?)
+    Ok(api.services.decide(&caller, number(&id)?, Decision::Approve(body.digest, body.reason)).await?)
 }
 
 /// Refuses what a request is to do: it is cancelled.

@@ -1,10 +1,10 @@
-//! `/tokens` and `/audit`.
+//! `/tokens`.
 
 use super::body::{Body, Params, Path};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
-use crate::service::{Caller, Paging, ServiceError};
-use crate::wire::{AuditView, NewToken, NewTokenView, Page, TokenView};
+use crate::service::Caller;
+use crate::wire::{NewToken, NewTokenView, Page, TokenView};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
@@ -28,7 +28,7 @@ pub(super) async fn create_token(
     Extension(caller): Extension<Caller>,
     Body(new): Body<NewToken>,
 ) -> Result<(StatusCode, Json<NewTokenView>), Problem> {
-    Ok((StatusCode::CREATED, Json(api.services.create_token(&caller.actor, new).await?)))
+    Ok((StatusCode::CREATED, Json(api.services.create_token(&caller, new).await?)))
 }
 
 /// Makes a token worthless, at once.
@@ -42,17 +42,4 @@ pub(super) async fn revoke_token(
 ) -> Result<StatusCode, Problem> {
     api.services.revoke_token(&caller, &name).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Lists the audit trail, newest first.
-#[utoipa::path(get, path = "/api/v1/audit", tag = "system", params(PageQuery),
-    responses((status = 200, body = Page<AuditView>), Failures))]
-pub(super) async fn audit(
-    State(api): State<Api>,
-    Params(page): Params<PageQuery>,
-) -> Result<Json<Page<AuditView>>, Problem> {
-    let paging = Paging::from(page);
-    let size = paging.size()?;
-    let found = api.services.store.audit(paging.after.as_deref(), size).await.map_err(ServiceError::from)?;
-    Ok(Json(Page::of(found, AuditView::from)))
 }

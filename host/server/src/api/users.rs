@@ -193,6 +193,19 @@ pub(super) async fn unassign(
     Ok(api.services.unassign_permission_set(&caller, &user, &name).await?)
 }
 
+/// Takes everything that is said of a user out of the directory and of the audit trail, for good. The number stays, and
+/// so do the records' places in the chain. For users who have left, with nothing more to be done for them.
+#[utoipa::path(post, path = "/api/v1/users/{user}/erase", tag = "users",
+    params(("user" = String, Path, description = "The username, or the number.")),
+    responses((status = 200, body = UserView), Failures))]
+pub(super) async fn erase(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(user): Path<String>,
+) -> Result<Answer, Problem> {
+    Ok(api.services.erase_user(&caller, &user).await?)
+}
+
 /// Imports users: rows make them or change them, by username. A user whom no row names is left alone.
 ///
 /// CSV: a header names the columns `username`, `email`, `first_name`, `last_name`, `profile`, `permission_sets`

@@ -3,12 +3,14 @@
 
 mod account;
 mod app;
+mod approvals;
 mod audit;
 mod backup;
 mod client;
 mod connector;
 mod credential;
 mod group;
+mod delegation;
 mod import;
 mod import_file;
 mod job;
@@ -125,6 +127,9 @@ enum Noun {
     /// Jobs: what is done for many users, piece by piece
     #[command(subcommand)]
     Job(job::Verb),
+    /// Delegations: who approves in whose place while they are away
+    #[command(subcommand)]
+    Delegation(delegation::Verb),
     /// Tokens for this API
     #[command(subcommand)]
     Token(token::Verb),
@@ -215,6 +220,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Noun::Account(verb) => account::run(verb, &session()?),
         Noun::Request(verb) => request::run(verb, &session()?),
         Noun::Job(verb) => job::run(verb, &session()?),
+        Noun::Delegation(verb) => delegation::run(verb, &session()?),
         Noun::Token(verb) => token::run(verb, &session()?),
         Noun::Audit(verb) => audit::run(verb, &session()?),
         Noun::Backup(args) => backup::backup(&args, &session()?),

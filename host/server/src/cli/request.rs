@@ -2,7 +2,7 @@
 
 use super::client::{escape, query};
 use super::render::{facts, line, note, rows, table, text, time};
-use super::{Outcome, Session, plan, review, values, wait};
+use super::{Outcome, Session, approvals, plan, review, values, wait};
 use anyhow::{Result, bail};
 use clap::{ArgGroup, Subcommand};
 use serde_json::{Value as Json, json};
@@ -25,6 +25,9 @@ pub(super) enum Verb {
         /// Why, for the log
         #[arg(long)]
         reason: Option<String>,
+        /// The date to run at, such as 2026-12-31T18:00Z [default: at once]
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
         /// Do not wait for it
         #[arg(long)]
         no_wait: bool,
@@ -49,6 +52,9 @@ pub(super) enum Verb {
         /// Only those in review: a write left, and nobody knows what came of it
         #[arg(long)]
         needs_review: bool,
+        /// Only those that you can approve or deny now
+        #[arg(long)]
+        waiting_for_me: bool,
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 1000, value_parser = values::count)]
         limit: usize,
@@ -80,6 +86,9 @@ pub(super) enum Verb {
     Approve {
         /// Its number
         id: String,
+        /// Why
+        #[arg(long)]
+        reason: Option<String>,
     },
     /// Refuses what a request is to do
     Deny {
@@ -88,6 +97,14 @@ pub(super) enum Verb {
         /// Why
         #[arg(long)]
         reason: String,
+    },
+    /// Gives a request that waits for its date another one
+    Reschedule {
+        /// Its number
+        id: String,
+        /// The date, such as 2026-12-31T18:00Z
+        #[arg(long, value_name = "TIME")]
+        at: String,
     },
     /// Takes a failed request up again, and waits for it; one in review looks at the target before it writes
     Retry {
@@ -138,13 +155,15 @@ pub(super) enum Verb {
 
 pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
     match verb {
-        Verb::Create { app, operation, user, account, reason, no_wait } => {
+        Verb::Create { app, operation, user, account, reason, at, no_wait } => {
             let operation = spelled(&operation)?;
             let body = json!({"app": app, "operation": operation, "user": user, "account": account, "reason": reason});
+            let mut body = body;
+            at.into_iter().for_each(|at| body["run_at"] = at.into());
             let asked = session.client.post("/api/v1/requests", body)?;
             finish(session, &asked, no_wait)
         }
-        Verb::List { app, state, operation, user, raised_by, needs_review, limit } => {
+        Verb::List { app, state, operation, user, raised_by, needs_review, waiting_for_me, limit } => {
             let needs_review = needs_review.then(|| "true".to_owned());
             let filter = [
                 ("app", app),
@@ -153,6 +172,7 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
                 ("user", user),
                 ("raised_by", raised_by),
                 ("needs_review", needs_review),
+                ("awaiting", waiting_for_me.then(|| "me".to_owned())),
             ];
             let list = session.client.list(&format!("/api/v1/requests{}", query(&filter)), limit)?;
             session.out.list(&list, &LISTED, listed);
@@ -165,7 +185,13 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             Ok(Outcome::Done)
         }
         Verb::Commit { id, no_wait } => commit(session, &id, no_wait),
-        Verb::Approve { id } => approve(session, &id),
+        Verb::Approve { id, reason } => approve(session, &id, reason),
+        Verb::Reschedule { id, at } => {
+            let path = format!("/api/v1/requests/{}", escape(&id));
+            let moved = session.client.patch(&path, json!({"run_at": at}), None)?;
+            session.out.show(&moved, wait::tell);
+            Ok(Outcome::Done)
+        }
         Verb::Deny { id, reason } => decide(session, &id, "deny", json!({"reason": reason})),
         Verb::Retry { id, no_wait } => {
             let clone = session.client.post(&path(&id, "retry"), json!({}))?;
@@ -215,7 +241,7 @@ fn decide(session: &Session, id: &str, verb: &str, body: Json) -> Result<Outcome
 }
 
 /// Approves what is there now; had it changed since it was read, the digest would differ.
-fn approve(session: &Session, id: &str) -> Result<Outcome> {
+fn approve(session: &Session, id: &str, reason: Option<String>) -> Result<Outcome> {
     let request = session.client.get(&format!("/api/v1/requests/{}", escape(id)))?;
     if request["digest"].is_null() {
         bail!("{id} has no plan yet; there is nothing to approve before it is Analyzed");
@@ -228,7 +254,7 @@ fn approve(session: &Session, id: &str) -> Result<Outcome> {
             request["change"]
         ));
     }
-    decide(session, id, "approve", json!({"digest": request["digest"]}))
+    decide(session, id, "approve", json!({"digest": request["digest"], "reason": reason}))
 }
 
 fn commit(session: &Session, id: &str, no_wait: bool) -> Result<Outcome> {
@@ -276,6 +302,7 @@ fn show(session: &Session, id: &str, log: bool) -> Result<Outcome> {
     session.out.show(&request, |request| {
         wait::tell(request);
         details(request);
+        approvals::tell(request);
         review::tell(request);
         let lines = request["log"].as_array().into_iter().flatten();
         let row = |l: &Json| vec![time(&l["at"]), text(&l["source"]), text(&l["level"]), message(l)];
@@ -314,6 +341,8 @@ fn details(request: &Json) {
         ("asked by", format!("{} at {}", text(&request["created_by"]), time(&request["created_at"]))),
         ("reason", text(&request["reason"])),
         ("takes up", text(&request["parent"])),
+        ("supersedes", text(&request["supersedes"])),
+        ("superseded by", text(&request["superseded_by"])),
         ("raised by", raised_by(request)),
         ("due", time(&request["due"])),
     ]);

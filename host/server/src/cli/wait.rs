@@ -204,6 +204,7 @@ pub(super) fn tell(request: &Json) {
         ("state", text(&request["state"])),
         ("approval", approval(request)),
         ("held", text(&request["held"])),
+        ("runs at", if request["awaits_date"] == true { time(&request["run_at"]) } else { String::new() }),
         ("error", text(&request["error"])),
         ("needs review", if request["needs_review"] == true { "yes".to_owned() } else { String::new() }),
         ("next", next(request)),

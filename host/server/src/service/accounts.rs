@@ -7,6 +7,7 @@ use gatehouse_core::ports::{AccountQuery, Sequence};
 use gatehouse_core::{
     Account, AccountId, Change, LinkChange, LinkState, Operation, RequestId, RequestObject, Situation, Subject, UserId,
 };
+use gatehouse_engine::approvals::chain_for;
 
 /// Which accounts.
 #[derive(Clone, Debug, Default)]
@@ -116,19 +117,23 @@ impl Services {
             LinkAsk::Ignore => (LinkChange::Ignore { account: id }, account.user),
         };
         let app = self.store.app(account.app).await?;
-        let needs_approval = app.is_some_and(|app| app.config.approval_required.contains(&Operation::Linking));
+        let subject = lane(user, id);
+        let approvals = match &app {
+            Some(app) => chain_for(self.store.as_ref(), app, Operation::Linking, subject, caller.user).await?,
+            None => None,
+        };
         let new = NewRequest {
             id: RequestId(self.store.allocate(Sequence::Request, 1)),
             app: account.app,
             operation: Operation::Linking,
             object: RequestObject::Account,
-            subject: lane(user, id),
+            subject,
             account: Some(id),
             change: Change::Link(change),
-            needs_approval,
+            approvals,
             by: caller.actor.clone(),
             reason,
-            raised: Raised::default(),
+            raised: Raised { requested_by: caller.user, ..Raised::default() },
         };
         self.commit_new_request(caller, open(new, self.now())).await
     }

@@ -98,7 +98,9 @@ impl Services {
             return Err(ServiceError::Conflict(text));
         }
         let connector = self.find_connector(&new.connector).await?;
-        let config = config_of(new.config, &connector.description)?;
+        let mut config = new.config;
+        self.number_approvers(config.as_mut().unwrap_or(&mut Json::Null)).await?;
+        let config = config_of(config, &connector.description)?;
         let (private_origins, mut problems) = origins(&new.private_origins);
         let mut app = App {
             id: AppId(0),
@@ -121,7 +123,10 @@ impl Services {
         ServiceError::unless_empty(problems)?;
         app.id = AppId(self.store.allocate(Sequence::App, 1));
         let answer = Answer::created(format!("/api/v1/apps/{}", app.name), 1, &self.app_view(&app).await?);
-        let mut changes = ChangeSet { audit: vec![self.app_audit(caller, "app.create", &app)], ..ChangeSet::default() };
+        let mut changes = ChangeSet {
+            audit: vec![self.app_audit(caller, "app.create", &app).changing(None, Some(&app))],
+            ..ChangeSet::default()
+        };
         changes.apps.push(Versioned::new(app));
         caller.remember(&mut changes, &answer);
         self.store.commit(changes).await?;
@@ -159,7 +164,8 @@ impl Services {
         }
         app.profiles = change.profiles.unwrap_or(app.profiles);
         app.permission_sets = change.permission_sets.unwrap_or(app.permission_sets);
-        if let Some(config) = change.config {
+        if let Some(mut config) = change.config {
+            self.number_approvers(config.as_mut().unwrap_or(&mut Json::Null)).await?;
             app.config = config_of(config, &description)?;
         }
         problems.extend(self.app_problems(&app, &description).await?);
@@ -186,7 +192,8 @@ impl Services {
         app.updated_at = self.now();
         app.version = before.version + 1;
         let answer = Answer::done(app.version, &self.app_view(&app).await?);
-        let mut changes = ChangeSet { audit: vec![self.app_audit(caller, action, &app)], ..ChangeSet::default() };
+        let record = self.app_audit(caller, action, &app).changing(Some(&before), Some(&app));
+        let mut changes = ChangeSet { audit: vec![record], ..ChangeSet::default() };
         if Access::of(&before) != Access::of(&app)
             && let Some(job) = access_job(&before, &app, self.job_origin(caller))
         {
@@ -207,7 +214,7 @@ impl Services {
     pub async fn delete_app(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
         let app = self.find_app(name).await?;
         caller.has_seen(format!("app {name}"), app.version)?;
-        let audit = vec![self.app_audit(caller, "app.delete", &app)];
+        let audit = vec![self.app_audit(caller, "app.delete", &app).changing(Some(&app), None)];
         self.store.commit(ChangeSet { audit, remove_apps: vec![app.id], ..ChangeSet::default() }).await?;
         Ok(())
     }
@@ -225,7 +232,7 @@ impl Services {
         let report = self.background.probe(&app).await;
         let outcome = if report.result.is_ok() { "ok" } else { "failed" };
         // What the gate refused has been recorded by whoever called the connector.
-        let audit = vec![self.app_audit(caller, "app.probe", &app).with("result", outcome)];
+        let audit = vec![self.app_audit(caller, "app.probe", &app).with("result", outcome).ending(outcome)];
         self.store.commit(ChangeSet { audit, ..ChangeSet::default() }).await?;
         let (findings, error) = match report.result {
             Ok(findings) => (findings, None),
@@ -242,7 +249,7 @@ impl Services {
     }
 
     fn app_audit(&self, caller: &Caller, action: &str, app: &App) -> AuditRecord {
-        let mut record = self.audit(&caller.actor, action, format!("app {}", app.name));
+        let mut record = self.audit(caller, action, format!("app {}", app.name));
         record.app = Some(app.id);
         record.with("connector", format!("{}@{}", app.connector.name, app.connector.version))
     }
@@ -252,6 +259,7 @@ impl Services {
         let mut problems = validate_settings(description, &app.settings);
         problems.extend(validate_credentials(app, description, &self.store.credentials().await?));
         problems.extend(validate_config(&app.config, description).into_iter().map(in_config));
+        problems.extend(self.approval_problems(&app.config).await?);
         for profile in &app.profiles {
             problems.extend(self.profile_problem(profile).await?.map(|why| Problem::new("profiles", why)));
         }
@@ -301,6 +309,13 @@ fn written_as_objects(config: &serde_json::Map<String, Json>) -> Result<(), Serv
     for (name, value) in config {
         match (name.as_str(), value) {
             ("reconcile" | "retry" | "guard", value) => check(name.clone(), value),
+            ("approvals", Json::Array(rules)) => {
+                for (no, rule) in rules.iter().enumerate() {
+                    check(format!("approvals[{no}]"), rule);
+                    let steps = rule["steps"].as_array().into_iter().flatten();
+                    steps.enumerate().for_each(|(step, rule)| check(format!("approvals[{no}].steps[{step}]"), rule));
+                }
+            }
             ("mapping" | "linking", Json::Array(items)) => {
                 items.iter().enumerate().for_each(|(at, item)| check(format!("{name}[{at}]"), item));
             }

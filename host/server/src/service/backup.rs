@@ -53,7 +53,7 @@ impl Services {
     /// The store is unavailable, or the disk full.
     pub async fn backup(&self, caller: &Caller, to: PathBuf) -> Result<Manifest, ServiceError> {
         let manifest = self.safekeeping()?.backup(to, self.now()).await?;
-        let audit = vec![self.audit(&caller.actor, "store.backup", "store").with("made_at", manifest.made_at)];
+        let audit = vec![self.audit(caller, "store.backup", "store").with("made_at", manifest.made_at)];
         self.store.commit(ChangeSet { audit, ..ChangeSet::default() }).await?;
         Ok(manifest)
     }
@@ -64,7 +64,7 @@ impl Services {
     /// The store is unavailable, or there is no space for the copy; it is as it was.
     pub async fn compact(&self, caller: &Caller) -> Result<Compacted, ServiceError> {
         let compacted = self.safekeeping()?.compact().await?;
-        let record = self.audit(&caller.actor, "store.compact", "store");
+        let record = self.audit(caller, "store.compact", "store");
         let audit = vec![record.with("before", compacted.before).with("after", compacted.after)];
         self.store.commit(ChangeSet { audit, ..ChangeSet::default() }).await?;
         Ok(compacted)
@@ -77,17 +77,23 @@ impl Services {
     /// It does not belong here, or the disk is full.
     pub async fn restore(
         &self,
-        actor: &Actor,
+        caller: &Caller,
         from: PathBuf,
         other_installation: bool,
     ) -> Result<Manifest, ServiceError> {
         let safekeeping = self.safekeeping()?;
         let staged = safekeeping.stage(from, other_installation).await?;
         let manifest = staged.manifest.clone();
-        let record = self.audit(actor, "store.restore", "store").with("made_at", manifest.made_at);
+        // What is lost of the trail that is replaced: whoever has a head of it is told why it no longer fits.
+        let replaced = self.store.audit_head(None, self.now()).await;
+        let mut record = self.audit(caller, "store.restore", "store").with("made_at", manifest.made_at);
+        // A store that is damaged is one that is to be replaced.
+        if let Ok(replaced) = replaced {
+            record = record.with("replaced_chain", replaced.chain).with("replaced_through", replaced.sequence);
+        }
         let recorded = ChangeSet { audit: vec![record], ..ChangeSet::default() };
         let ready = async {
-            self.mark(actor, &staged.store).await?;
+            self.mark(&caller.actor, &staged.store).await?;
             staged.store.commit(recorded).await.map_err(ServiceError::from)
         };
         ready.await.map_err(|error| beside_the_store(&error))?;

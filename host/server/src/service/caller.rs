@@ -3,7 +3,7 @@
 
 use super::ServiceError;
 use gatehouse_core::ports::{ChangeSet, RememberedAnswer};
-use gatehouse_core::{Actor, Correlation, Digest, UserId};
+use gatehouse_core::{Actor, AskedFrom, AuditRecord, Correlation, Digest, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -14,12 +14,38 @@ pub struct Caller {
     pub actor: Actor,
     /// Which person of the directory that is; none: the installation itself, which may do everything.
     pub user: Option<UserId>,
+    /// From where, and with which token.
+    pub from: Option<AskedFrom>,
     /// Under which key the answer is to be remembered.
     pub answer_key: Option<AnswerKey>,
     /// The version they have seen (If-Match).
     pub if_match: Option<u64>,
     /// What ties the requests that the call makes to it.
     pub correlation: Option<Correlation>,
+}
+
+/// Who has something recorded.
+pub trait Recorded {
+    /// As audit records name them.
+    fn actor(&self) -> &Actor;
+    /// Says in a record by which call it was asked for.
+    fn sign(&self, _: &mut AuditRecord) {}
+}
+
+impl Recorded for Actor {
+    fn actor(&self) -> &Actor {
+        self
+    }
+}
+
+impl Recorded for Caller {
+    fn actor(&self) -> &Actor {
+        &self.actor
+    }
+
+    fn sign(&self, record: &mut AuditRecord) {
+        record.asked(self.from.as_ref(), self.correlation.as_ref());
+    }
 }
 
 /// The key of an answer, and the digest of the body it answers.
@@ -81,11 +107,12 @@ fn json(body: &impl Serialize) -> serde_json::Value {
 impl Caller {
     /// A caller without anything special.
     pub fn new(actor: Actor) -> Self {
-        Self { actor, user: None, answer_key: None, if_match: None, correlation: None }
+        Self { actor, user: None, from: None, answer_key: None, if_match: None, correlation: None }
     }
 
-    /// Remembers the answer in the commit that does what was asked.
+    /// Remembers the answer in the commit that does what was asked, and says in all that it records by which call that was.
     pub(crate) fn remember(&self, changes: &mut ChangeSet, answer: &Answer) {
+        changes.audit.iter_mut().for_each(|record| self.sign(record));
         let Some(AnswerKey { key, body, at }) = &self.answer_key else { return };
         let remembered = Remembered { request: *body, answer: answer.clone() };
         let remembered = RememberedAnswer { key: key.clone(), at: *at, answer: json(&remembered) };

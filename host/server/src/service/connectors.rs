@@ -104,7 +104,7 @@ impl Services {
         let mut answer = Answer::created(format!("/api/v1/connectors/{digest}"), 1, &view);
         answer.version = None;
         let audit = self
-            .audit(&caller.actor, "connector.install", format!("connector {}", named(&connector)))
+            .audit(caller, "connector.install", format!("connector {}", named(&connector)))
             .with("digest", digest)
             .with("signature", "none, running it unsigned was consented to");
         let mut changes = ChangeSet { audit: vec![audit], ..ChangeSet::default() };
@@ -152,7 +152,7 @@ impl Services {
             )));
         }
         let audit = self
-            .audit(&caller.actor, "connector.uninstall", format!("connector {}", named(&connector)))
+            .audit(caller, "connector.uninstall", format!("connector {}", named(&connector)))
             .with("digest", connector.digest);
         let remove_connectors = vec![connector.digest];
         self.store.commit(ChangeSet { audit: vec![audit], remove_connectors, ..ChangeSet::default() }).await?;

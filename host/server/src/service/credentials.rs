@@ -57,8 +57,10 @@ impl Services {
             updated_at: self.now(),
         };
         let view = CredentialView::from(&record);
-        let audit =
-            self.audit(&caller.actor, "credential.set", format!("credential {name}")).with("origin", &record.origin);
+        let audit = self
+            .audit(caller, "credential.set", format!("credential {name}"))
+            .with("origin", &record.origin)
+            .changing(before.as_ref(), Some(&record));
         let credentials = vec![(record, SecretString::from(body.secret))];
         self.store.commit(ChangeSet { audit: vec![audit], credentials, ..ChangeSet::default() }).await?;
         Ok((view, before.is_none()))
@@ -70,9 +72,9 @@ impl Services {
     /// Apps use it, or there is none.
     pub async fn delete_credential(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
         let _turn = self.turn.lock().await;
-        if !self.store.credentials().await?.iter().any(|c| c.name == name) {
+        let Some(before) = self.store.credentials().await?.into_iter().find(|c| c.name == name) else {
             return Err(ServiceError::NotFound(format!("there is no credential `{name}`")));
-        }
+        };
         let users = self.apps_with_credential(name).await?;
         if !users.is_empty() {
             return Err(ServiceError::Conflict(format!(
@@ -80,7 +82,8 @@ impl Services {
                 users.join(", ")
             )));
         }
-        let audit = vec![self.audit(&caller.actor, "credential.delete", format!("credential {name}"))];
+        let record = self.audit(caller, "credential.delete", format!("credential {name}"));
+        let audit = vec![record.changing(Some(&before), None)];
         let remove_credentials = vec![name.to_owned()];
         self.store.commit(ChangeSet { audit, remove_credentials, ..ChangeSet::default() }).await?;
         Ok(())

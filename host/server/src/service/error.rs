@@ -41,6 +41,9 @@ pub enum ServiceError {
     /// The request is in no state for that.
     #[error(transparent)]
     Refused(#[from] lifecycle::Refused),
+    /// Whoever calls is none of those who decide about the request.
+    #[error("{0}")]
+    NotApprover(String),
     /// The store said no.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -62,8 +62,13 @@ impl Services {
             decided.extend(decide_for_user(store, &apps, before.as_ref(), after, *reactivated).await?);
         }
         let held = self.held(&decided, lately).await?;
-        let cause =
-            Cause { by: caller.actor.clone(), correlation: caller.correlation.clone(), job: None, now: self.now() };
+        let cause = Cause {
+            by: caller.actor.clone(),
+            user: caller.user,
+            correlation: caller.correlation.clone(),
+            job: None,
+            now: self.now(),
+        };
         let mut followed = Followed::default();
         for one in decided {
             let held = held.get(&one.app.id).map(String::as_str);

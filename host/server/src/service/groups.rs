@@ -65,7 +65,7 @@ impl Services {
         let location = format!("/api/v1/groups/{}", named::segment(&group.name));
         let answer = Answer::created(location, 1, &GroupView::from(&group));
         let mut changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, "group.create", format!("group {}", group.name))],
+            audit: vec![self.audit(caller, "group.create", format!("group {}", group.name))],
             groups: vec![Versioned::new(group)],
             ..ChangeSet::default()
         };
@@ -120,7 +120,7 @@ impl Services {
         let answer = Answer::done(group.version, &GroupView::from(&group));
         let added = group.members.difference(&before.members).count();
         let removed = before.members.difference(&group.members).count();
-        let record = self.audit(&caller.actor, action, format!("group {}", group.name));
+        let record = self.audit(caller, action, format!("group {}", group.name));
         let mut changes = ChangeSet {
             audit: vec![record.with("added", added).with("removed", removed)],
             groups: vec![Versioned::replacing(before.version, group)],
@@ -139,7 +139,7 @@ impl Services {
         let group = self.find_group(name).await?;
         caller.has_seen(format!("group `{name}`"), group.version)?;
         let changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, "group.delete", format!("group {name}"))],
+            audit: vec![self.audit(caller, "group.delete", format!("group {name}"))],
             remove_groups: vec![group.name],
             ..ChangeSet::default()
         };

@@ -270,8 +270,8 @@ impl Services {
             let (mut changes, mut events) = (ChangeSet::default(), Vec::new());
             for plan in planned.by_ref().take(size) {
                 let action = if plan.before.is_some() { "user.change" } else { "user.create" };
-                let subject = format!("user {}", plan.after.username);
-                changes.audit.push(self.audit(&caller.actor, action, subject).with("by", "import"));
+                let record = self.user_audit(caller, action, plan.before.as_ref(), &plan.after);
+                changes.audit.push(record.with("by", "import"));
                 let expected = plan.before.as_ref().map(|before| before.version);
                 let updated_at = if expected.is_some() { self.now() } else { plan.after.updated_at };
                 let after = User { updated_at, ..plan.after };

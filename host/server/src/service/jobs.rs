@@ -30,6 +30,7 @@ impl Services {
         Origin {
             id: JobId(self.store.allocate(Sequence::Job, 1)),
             by: caller.actor.clone(),
+            user: caller.user,
             correlation: caller.correlation.clone(),
             now: self.now(),
         }

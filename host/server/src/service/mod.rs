@@ -2,11 +2,13 @@
 //! through here, whether it comes from the CLI or over HTTP. It never decides what a request or an account becomes.
 
 mod accounts;
+mod approvals;
 mod apps;
 mod backup;
 mod caller;
 mod connectors;
 mod credentials;
+mod erase;
 mod error;
 mod follow;
 mod groups;
@@ -23,13 +25,14 @@ mod requests;
 mod review;
 mod tokens;
 mod user_attributes;
+mod trail;
 mod users;
 mod views;
 
 pub use accounts::{AccountFilter, LinkAsk};
 pub use backup::{Safekeeping, TRANSIT};
 pub(crate) use caller::Remembered;
-pub use caller::{Answer, AnswerKey, Caller};
+pub use caller::{Answer, AnswerKey, Caller, Recorded};
 pub use error::ServiceError;
 pub use import::{ImportMode, ImportOptions};
 pub use import_rows::Format;
@@ -38,11 +41,13 @@ pub use lists::Paging;
 pub use requests::{Decision, RequestFilter};
 pub use tokens::{FIRST_TOKEN, hash_of};
 pub use users::{Flag, UserFilter};
+pub use trail::AuditFilter;
+pub use users::Flag;
 pub use views::Views;
 
 use async_trait::async_trait;
 use gatehouse_core::ports::{CallReport, Clock, Connectors, Finding, Store, StoreError};
-use gatehouse_core::{Actor, App, AuditRecord, Request};
+use gatehouse_core::{App, AuditRecord, Request};
 use gatehouse_engine::Review;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -116,7 +121,10 @@ impl Services {
         self.clock.now()
     }
 
-    fn audit(&self, actor: &Actor, action: &str, subject: impl Into<String>) -> AuditRecord {
-        AuditRecord::new(self.now(), actor, action, subject)
+    /// A record of what somebody does now. Hand in the caller where there is one: it says by which call, from where.
+    fn audit(&self, by: &impl Recorded, action: &str, subject: impl Into<String>) -> AuditRecord {
+        let mut record = AuditRecord::new(self.now(), by.actor(), action, subject);
+        by.sign(&mut record);
+        record
     }
 }

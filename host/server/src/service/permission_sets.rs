@@ -53,7 +53,7 @@ impl Services {
             &PermissionSetView::from(&set),
         );
         let mut changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, "permission_set.create", format!("permission set {}", set.name))],
+            audit: vec![self.audit(caller, "permission_set.create", format!("permission set {}", set.name))],
             permission_sets: vec![Versioned::new(set)],
             ..ChangeSet::default()
         };
@@ -83,7 +83,7 @@ impl Services {
         set.version += 1;
         let answer = Answer::done(set.version, &PermissionSetView::from(&set));
         let mut changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, "permission_set.change", format!("permission set {name}"))],
+            audit: vec![self.audit(caller, "permission_set.change", format!("permission set {name}"))],
             permission_sets: vec![Versioned::replacing(before.version, set)],
             ..ChangeSet::default()
         };
@@ -110,7 +110,7 @@ impl Services {
             return Err(ServiceError::Conflict(text));
         }
         let changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, "permission_set.delete", format!("permission set {name}"))],
+            audit: vec![self.audit(caller, "permission_set.delete", format!("permission set {name}"))],
             remove_permission_sets: vec![set.name],
             ..ChangeSet::default()
         };

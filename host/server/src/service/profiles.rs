@@ -51,7 +51,7 @@ impl Services {
             &ProfileView::from(&profile),
         );
         let mut changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, "profile.create", format!("profile {}", profile.name))],
+            audit: vec![self.audit(caller, "profile.create", format!("profile {}", profile.name))],
             profiles: vec![Versioned::new(profile)],
             ..ChangeSet::default()
         };
@@ -81,7 +81,7 @@ impl Services {
         profile.version += 1;
         let answer = Answer::done(profile.version, &ProfileView::from(&profile));
         let mut changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, "profile.change", format!("profile {name}"))],
+            audit: vec![self.audit(caller, "profile.change", format!("profile {name}"))],
             profiles: vec![Versioned::replacing(before.version, profile)],
             ..ChangeSet::default()
         };
@@ -108,7 +108,7 @@ impl Services {
             return Err(ServiceError::Conflict(text));
         }
         let changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, "profile.delete", format!("profile {name}"))],
+            audit: vec![self.audit(caller, "profile.delete", format!("profile {name}"))],
             remove_profiles: vec![profile.name],
             ..ChangeSet::default()
         };

@@ -10,6 +10,7 @@ use gatehouse_core::{
     App, Change, Description, Operation, Problem, Request, RequestId, RequestObject, StagingRow, StagingSource, State,
     Subject, nearest,
 };
+use gatehouse_engine::approvals::chain_for;
 use std::collections::BTreeSet;
 
 /// Runs looked at for one that is still active. An app has one at most, and it is among the newest.
@@ -37,6 +38,8 @@ impl Services {
         }
         let stale = self.no_active_run(&app).await?;
         let rows = body.staged.map(|staged| rows(staged, &connector.description)).transpose()?;
+        let store = self.store.as_ref();
+        let approvals = chain_for(store, &app, Operation::Reconcile, Subject::App, caller.user).await?;
         let new = NewRequest {
             id: RequestId(self.store.allocate(Sequence::Request, 1)),
             app: app.id,
@@ -45,10 +48,14 @@ impl Services {
             subject: Subject::App,
             account: None,
             change: Change::Reconcile,
-            needs_approval: app.config.approval_required.contains(&Operation::Reconcile),
+            approvals,
             by: caller.actor.clone(),
             reason: body.reason,
-            raised: Raised::default(),
+            raised: Raised {
+                requested_by: caller.user,
+                supersedes: stale.as_ref().map(|stale| stale.id),
+                ..Raised::default()
+            },
         };
         let id = new.id;
         let transition = match &rows {
@@ -98,7 +105,7 @@ impl Services {
         caller: &Caller,
     ) -> Result<Transition, ServiceError> {
         let moment = Moment { now: self.now(), jitter: 0, retry: app.config.retry.clone() };
-        let event = Event::Cancel { by: caller.actor.clone(), why: format!("superseded by {by}") };
+        let event = Event::Supersede { by: caller.actor.clone(), with: by };
         Ok(step(stale, event, &moment)?)
     }
 }

@@ -1,10 +1,11 @@
 //! Requests: opened, looked at, and decided about by people. What follows a decision is for the core to say.
 
 use super::{Answer, Caller, Paging, ServiceError, Services};
-use crate::wire::{LogEntryView, NewRequestBody, Page, RequestView, StagingRowView};
+use crate::wire::{LogEntryView, NewRequestBody, Page, RequestChange, RequestView, StagingRowView};
+use gatehouse_core::approval::{Voter, standing};
 use gatehouse_core::lifecycle::{Event, Moment, Raised, Transition, step};
 use gatehouse_core::ports::{ChangeSet, RequestQuery, Sequence};
-use gatehouse_core::{Actor, App, Digest, Operation, Request, RequestId, State, Subject};
+use gatehouse_core::{App, Digest, Operation, Request, RequestId, State, Subject};
 use gatehouse_engine::requests::{Ask, NotOpened, Whose, prepare_account_request};
 use gatehouse_failpoints::fail_point;
 
@@ -23,13 +24,15 @@ pub struct RequestFilter {
     pub raised_by: Option<RequestId>,
     /// Only those in review.
     pub needs_review: bool,
+    /// Only those that wait for this person's approval: `me`, a username or a number.
+    pub awaiting: Option<String>,
 }
 
 /// What a person decides about a request.
 #[derive(Clone, Debug)]
 pub enum Decision {
     /// Agrees to what has this digest.
-    Approve(Digest),
+    Approve(Digest, Option<String>),
     /// Refuses, for this reason.
     Deny(String),
     /// Withdraws it.
@@ -59,6 +62,7 @@ impl Services {
     /// The app or user is not there, or the cursor is none of this list.
     pub async fn list_requests(
         &self,
+        caller: &Caller,
         filter: RequestFilter,
         paging: &Paging,
     ) -> Result<Page<RequestView>, ServiceError> {
@@ -70,6 +74,10 @@ impl Services {
             Some(named) => Some(Subject::User(self.find_user(named).await?.id)),
             None => None,
         };
+        let (voter, awaiting) = match &filter.awaiting {
+            Some(named) => self.awaited_by(caller, named).await.map(|(voter, people)| (Some(voter), people))?,
+            None => (None, Vec::new()),
+        };
         let query = RequestQuery {
             app,
             subject,
@@ -77,13 +85,17 @@ impl Services {
             operation: filter.operation,
             raised_by: filter.raised_by,
             needs_review: filter.needs_review,
+            awaiting,
             after: paging.after.clone(),
             limit: paging.size()?,
         };
         let page = self.store.requests(&query).await?;
         let mut views = self.views();
         let mut items = Vec::with_capacity(page.items.len());
-        for request in &page.items {
+        let now = self.now();
+        // What somebody is asked for whom one stands in for may be one's own all the same.
+        let theirs = |request: &&Request| voter.as_ref().is_none_or(|of| standing(request, of, now).is_ok());
+        for request in page.items.iter().filter(theirs) {
             items.push(views.request(request).await?);
         }
         Ok(Page { items, next: page.next })
@@ -137,6 +149,9 @@ impl Services {
         if let Some(why) = elsewhere {
             return Err(ServiceError::invalid("operation", why));
         }
+        if let Some(at) = body.run_at.filter(|at| *at <= self.now()) {
+            return Err(ServiceError::invalid("run_at", format!("{at} is past; leave it out to run at once")));
+        }
         let app = self.find_app(&body.app).await?;
         let whose = match (&body.user, body.account) {
             (Some(named), None) => Whose::User(self.find_user(named).await?.id),
@@ -148,7 +163,7 @@ impl Services {
             whose,
             by: caller.actor.clone(),
             reason: body.reason,
-            raised: Raised::default(),
+            raised: Raised { requested_by: caller.user, run_at: body.run_at, ..Raised::default() },
         };
         let transition =
             prepare_account_request(self.store.as_ref(), &app, ask, self.now()).await.map_err(not_opened)?;
@@ -209,15 +224,44 @@ impl Services {
         caller.has_seen(id.to_string(), request.version)?;
         let app = self.store.app(request.app).await?;
         let app = app.ok_or_else(|| ServiceError::Internal(format!("{id} is of an app that is not there")))?;
-        let commits = matches!(decision, Decision::Commit | Decision::Approve(_));
+        let commits = matches!(decision, Decision::Commit | Decision::Approve(..));
         if commits && request.operation == Operation::Reconcile {
             self.plan_must_hold(&app, &request).await?;
         }
         if matches!(decision, Decision::Retry) && request.operation == Operation::Reconcile {
             self.no_active_run(&app).await?;
         }
-        let event = self.event(&caller.actor, decision);
+        let voter = self.voter(caller).await?;
+        let event = self.event(&voter, decision);
         let moment = Moment { now: self.now(), jitter: self.clock.jitter(), retry: app.config.retry.clone() };
+        let transition =
+            step(&request, event, &moment).map_err(|refused| match standing(&request, &voter, moment.now) {
+                Err(why) if why == refused.why => ServiceError::NotApprover(refused.to_string()),
+                _ => ServiceError::Refused(refused),
+            })?;
+        self.commit_decision(caller, &request, transition, |_| {}).await
+    }
+
+    /// Gives a request whose date has not come another one.
+    ///
+    /// # Errors
+    /// It waits for no date, the date is past, or it has changed meanwhile.
+    pub async fn change_request(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        change: RequestChange,
+    ) -> Result<Answer, ServiceError> {
+        let now = self.now();
+        if change.run_at <= now {
+            let why = format!("{} is past; name a date to come, or cancel the request", change.run_at);
+            return Err(ServiceError::invalid("run_at", why));
+        }
+        let _turn = self.turn.lock().await;
+        let request = self.find_request(id).await?;
+        caller.has_seen(id.to_string(), request.version)?;
+        let event = Event::Reschedule { by: caller.actor.clone(), run_at: change.run_at };
+        let moment = Moment { now, jitter: 0, retry: gatehouse_core::RetryPolicy::default() };
         let transition = step(&request, event, &moment)?;
         self.commit_decision(caller, &request, transition, |_| {}).await
     }
@@ -247,11 +291,12 @@ impl Services {
         Ok(answer)
     }
 
-    fn event(&self, by: &Actor, decision: Decision) -> Event {
-        let by = by.clone();
+    fn event(&self, voter: &Voter, decision: Decision) -> Event {
+        let by = voter.by.clone();
+        let voter = Box::new(voter.clone());
         match decision {
-            Decision::Approve(digest) => Event::Approve { by, digest },
-            Decision::Deny(why) => Event::Deny { by, why },
+            Decision::Approve(digest, why) => Event::Approve { voter, digest, why },
+            Decision::Deny(why) => Event::Deny { voter, why },
             Decision::Cancel(why) => {
                 let why = why.unwrap_or_else(|| "withdrawn".to_owned());
                 Event::Cancel { by, why }

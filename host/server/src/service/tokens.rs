@@ -1,11 +1,11 @@
 //! Tokens of the API. Only their hashes are kept; a token is shown once, when it is made.
 
-use super::{Caller, Paging, ServiceError, Services};
+use super::{Caller, Paging, Recorded, ServiceError, Services};
 use crate::wire::{NewToken, NewTokenView, Page, TokenView};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatehouse_core::ports::{ChangeSet, Token, Versioned};
-use gatehouse_core::{Actor, Digest};
+use gatehouse_core::{Actor, AskedFrom, Digest};
 
 /// What the token of the first start is called.
 pub const FIRST_TOKEN: &str = "first";
@@ -27,7 +27,10 @@ impl Services {
     pub async fn authenticate(&self, token: &str) -> Result<Option<Caller>, ServiceError> {
         let found = self.store.token(hash_of(token)).await?;
         let good = found.filter(|token| token.revoked_at.is_none());
-        Ok(good.map(|token| Caller { user: token.user, ..Caller::new(Actor(token.name)) }))
+        Ok(good.map(|token| {
+            let from = AskedFrom { address: None, token: Some(token.name.clone()) };
+            Caller { user: token.user, from: Some(from), ..Caller::new(Actor(token.name)) }
+        }))
     }
 
     /// All tokens.
@@ -43,8 +46,8 @@ impl Services {
     ///
     /// # Errors
     /// The name is taken or malformed.
-    pub async fn create_token(&self, actor: &Actor, new: NewToken) -> Result<NewTokenView, ServiceError> {
-        let (made, changes) = self.prepare_token(actor, &new.name).await?;
+    pub async fn create_token(&self, by: &impl Recorded, new: NewToken) -> Result<NewTokenView, ServiceError> {
+        let (made, changes) = self.prepare_token(by, &new.name).await?;
         self.store.commit(changes).await?;
         Ok(made)
     }
@@ -53,7 +56,11 @@ impl Services {
     ///
     /// # Errors
     /// The name is taken or malformed.
-    pub async fn prepare_token(&self, actor: &Actor, name: &str) -> Result<(NewTokenView, ChangeSet), ServiceError> {
+    pub async fn prepare_token(
+        &self,
+        by: &impl Recorded,
+        name: &str,
+    ) -> Result<(NewTokenView, ChangeSet), ServiceError> {
         let name = name.trim().to_owned();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
         if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name == Actor::host().0 {
@@ -69,7 +76,7 @@ impl Services {
             Token { hash: hash_of(&token), name, user: None, created_at: self.now(), revoked_at: None, version: 0 };
         let view = NewTokenView { name: record.name.clone(), token };
         let changes = ChangeSet {
-            audit: vec![self.audit(actor, "token.create", format!("token {}", record.name))],
+            audit: vec![self.audit(by, "token.create", format!("token {}", record.name)).changing(None, Some(&record))],
             tokens: vec![Versioned::new(record)],
             ..ChangeSet::default()
         };
@@ -104,7 +111,9 @@ impl Services {
         }
         let revoked = Token { revoked_at: Some(self.now()), ..token.clone() };
         let changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, "token.revoke", format!("token {name}"))],
+            audit: vec![
+                self.audit(caller, "token.revoke", format!("token {name}")).changing(Some(token), Some(&revoked)),
+            ],
             tokens: vec![Versioned::replacing(token.version, revoked)],
             ..ChangeSet::default()
         };

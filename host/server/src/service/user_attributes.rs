@@ -60,7 +60,7 @@ impl Services {
         let answer = Answer::created(location, 1, &UserAttributeView::from(&attribute));
         let subject = format!("attribute {}", attribute.name);
         let mut changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, "user_attribute.create", subject)],
+            audit: vec![self.audit(caller, "user_attribute.create", subject)],
             user_attributes: vec![Versioned::new(attribute)],
             ..ChangeSet::default()
         };
@@ -97,7 +97,7 @@ impl Services {
         attribute.version += 1;
         let answer = Answer::done(attribute.version, &UserAttributeView::from(&attribute));
         let mut changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, "user_attribute.change", format!("attribute {name}"))],
+            audit: vec![self.audit(caller, "user_attribute.change", format!("attribute {name}"))],
             user_attributes: vec![Versioned::replacing(before.version, attribute)],
             ..ChangeSet::default()
         };
@@ -115,7 +115,7 @@ impl Services {
         let attribute = self.find_user_attribute(name).await?;
         caller.has_seen(format!("attribute `{name}`"), attribute.version)?;
         let changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, "user_attribute.delete", format!("attribute {name}"))],
+            audit: vec![self.audit(caller, "user_attribute.delete", format!("attribute {name}"))],
             remove_user_attributes: vec![attribute.name],
             ..ChangeSet::default()
         };

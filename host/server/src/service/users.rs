@@ -4,7 +4,7 @@ use super::follow::UserEvent;
 use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{NewUser, Page, UserChange, UserView};
 use gatehouse_core::ports::{ChangeSet, Sequence, UserOrder, UserQuery, Versioned};
-use gatehouse_core::{Problem, User, UserAttribute, UserId, canonicalise};
+use gatehouse_core::{AuditRecord, Problem, User, UserAttribute, UserId, canonicalise};
 
 /// A flag of a user that has verbs of its own.
 #[derive(Clone, Copy, Debug)]
@@ -145,7 +145,7 @@ impl Services {
         let view = self.views().user(&user).await?;
         let answer = Answer::created(format!("/api/v1/users/{}", user.id), 1, &view);
         let mut changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, "user.create", format!("user {}", user.username))],
+            audit: vec![self.user_audit(caller, "user.create", None, &user)],
             users: vec![Versioned::new(user.clone())],
             ..ChangeSet::default()
         };
@@ -199,7 +199,7 @@ impl Services {
         user.version = before.version + 1;
         let answer = Answer::done(user.version, &self.views().user(&user).await?);
         let mut changes = ChangeSet {
-            audit: vec![self.audit(&caller.actor, action, format!("user {}", user.username))],
+            audit: vec![self.user_audit(caller, action, Some(&before), &user)],
             users: vec![Versioned::replacing(before.version, user.clone())],
             ..ChangeSet::default()
         };
@@ -207,6 +207,12 @@ impl Services {
         let event = UserEvent { before: Some(before), after: user, reactivated };
         self.commit_events(caller, changes, &[event]).await?;
         Ok(answer)
+    }
+
+    /// A record of a user who was made or changed.
+    pub(super) fn user_audit(&self, caller: &Caller, action: &str, before: Option<&User>, after: &User) -> AuditRecord {
+        let record = self.audit(caller, action, format!("user {}", after.username));
+        record.about(after.id).changing(before, Some(after))
     }
 
     pub(super) fn blank_user(&self, username: &str) -> User {

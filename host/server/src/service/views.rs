@@ -15,7 +15,7 @@ const MASK: &str = "***";
 
 /// Makes views, and keeps the names it needs.
 pub struct Views<'a> {
-    services: &'a Services,
+    pub(super) services: &'a Services,
     apps: HashMap<AppId, Known>,
     users: HashMap<UserId, Option<String>>,
     /// Sensitive attributes of users, once they are looked up.
@@ -124,6 +124,7 @@ impl Views<'_> {
             account: request.account,
             state: request.state,
             approval: request.approval,
+            approvals: self.approvals(request).await?,
             digest,
             change,
             attempts: request.attempts.iter().map(Into::into).collect(),
@@ -138,6 +139,10 @@ impl Views<'_> {
             job: request.job,
             held: request.held.clone(),
             retry_count: request.retry_count,
+            supersedes: request.supersedes,
+            superseded_by: request.superseded_by,
+            run_at: request.run_at,
+            awaits_date: request.awaits_date,
             created_by: request.created_by.clone(),
             reason: request.reason.clone(),
             request_id: request.correlation.as_ref().map(|correlation| correlation.request_id.clone()),
@@ -215,7 +220,7 @@ impl Views<'_> {
         Ok(hidden)
     }
 
-    async fn username(&mut self, id: Option<UserId>) -> Result<Option<String>, ServiceError> {
+    pub(super) async fn username(&mut self, id: Option<UserId>) -> Result<Option<String>, ServiceError> {
         let Some(id) = id else { return Ok(None) };
         if let Some(known) = self.users.get(&id) {
             return Ok(known.clone());

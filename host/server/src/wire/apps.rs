@@ -1,7 +1,7 @@
 //! Connected apps and their configuration. The configuration's JSON is the core's own; the types here only document
 //! it, and a test compares the two.
 
-use super::{ConnectorRefView, FindingView, OperationSpelling, StagedAccount, clearable};
+use super::{ApprovalRuleView, ConnectorRefView, FindingView, OperationSpelling, StagedAccount, clearable};
 use gatehouse_core::ports::Denial;
 use gatehouse_core::{AppId, Operation, Origin, ProvisioningConfig, RequestId};
 use jiff::Timestamp;
@@ -156,9 +156,11 @@ pub struct ProvisioningConfigView {
     /// Operations that may be requested. Delete is off unless named.
     #[schema(value_type = Vec<OperationSpelling>)]
     pub operations: BTreeSet<Operation>,
-    /// Operations that wait for an approval.
+    /// Operations that wait for the approval of somebody who may manage requests, unless a rule says more.
     #[schema(value_type = Vec<OperationSpelling>)]
     pub approval_required: BTreeSet<Operation>,
+    /// Whose approval operations wait for.
+    pub approvals: Vec<ApprovalRuleView>,
     /// What the attributes of an account are made of.
     pub mapping: Vec<MappingRuleView>,
     /// How an account's user is found, the strongest rule first.
@@ -277,6 +279,8 @@ pub struct RetryPolicyView {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::wire::StepRuleView;
+    use gatehouse_core::approval::{ApprovalRule, OnDeadline, StepRule};
     use gatehouse_core::{LinkRule, MappingRule, Normalisation};
     use std::collections::BTreeSet;
     use utoipa::PartialSchema;
@@ -311,6 +315,16 @@ mod tests {
             normalise: Normalisation::default(),
         };
         assert_eq!(documented::<LinkRuleView>(), real(&rule));
+        let approvers = gatehouse_core::approval::Approvers::Manager;
+        let step = StepRule { approvers, quorum: 1, deadline_seconds: None, on_deadline: OnDeadline::Deny };
+        assert_eq!(documented::<StepRuleView>(), real(&step));
+        let rule = ApprovalRule { operations: BTreeSet::new(), steps: vec![step] };
+        assert_eq!(documented::<ApprovalRuleView>(), real(&rule));
+        let rule = LinkRule {
+            account_attribute: "emails".to_owned(),
+            user_attribute: "email".to_owned(),
+            normalise: Normalisation::default(),
+        };
         assert_eq!(documented::<NormalisationView>(), real(&rule.normalise));
     }
 }

@@ -4,7 +4,9 @@
 
 mod access;
 mod accounts;
+mod approvals;
 mod apps;
+mod audit;
 mod connectors;
 mod jobs;
 mod object;
@@ -18,10 +20,16 @@ pub use access::{
     PermissionSetChange, PermissionSetView, ProfileChange, ProfileView, UserAttributeChange, UserAttributeView,
 };
 pub use accounts::{AccountSummary, AccountView, LinkBody, StagedAccount, StagingRowView, ValueView, VerdictView};
+pub(crate) use approvals::step_state;
+pub use approvals::{
+    ApprovalRuleView, ApprovalStepView, DelegationChange, DelegationView, NewDelegation, PersonView, RequestChange,
+    StepRuleView, VoteView,
+};
 pub use apps::{
     AppChange, AppView, GuardPolicyView, LinkRuleView, MappingRuleView, NewApp, NormalisationView, ProbeReport,
     ProvisioningConfigView, ReconcileBody, ReconcileMarkView, ReconcilePolicyView, RetryPolicyView,
 };
+pub use audit::{AuditHeadView, AuditView, ChangedView, FindingOfTrail, TrailVerdictView, VerifyBody};
 pub use connectors::{
     AttributeView, CheckReport, ConnectorRefView, ConnectorView, CredentialSlotView, DescriptionView, FindingView,
     SettingView,
@@ -38,9 +46,7 @@ pub use spelling::{
     ObjectSpelling, OperationSpelling, SituationSpelling, StateSpelling, StatusSpelling, SystemPermissionSpelling,
     UserAttributeTypeSpelling, parse, spelled,
 };
-pub use system::{
-    AuditView, CompactedView, CredentialBody, CredentialView, NewToken, NewTokenView, RestoredView, TokenView,
-};
+pub use system::{CompactedView, CredentialBody, CredentialView, NewToken, NewTokenView, RestoredView, TokenView};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;

@@ -1,8 +1,8 @@
 //! User provisioning requests.
 
 use super::{
-    ApprovalSpelling, EventSpelling, LevelSpelling, ObjectSpelling, OperationSpelling, StateSpelling, StatusSpelling,
-    spelled,
+    ApprovalSpelling, ApprovalStepView, EventSpelling, LevelSpelling, ObjectSpelling, OperationSpelling, StateSpelling,
+    StatusSpelling, spelled,
 };
 use gatehouse_core::events::DirectoryEvent;
 use gatehouse_core::{
@@ -43,6 +43,8 @@ pub struct RequestView {
     /// Whether somebody has to agree.
     #[schema(value_type = ApprovalSpelling)]
     pub approval: Approval,
+    /// Whose agreement it takes, step by step, and what they said.
+    pub approvals: Vec<ApprovalStepView>,
     /// The digest of what is to be done, which an approval must name: of the sealed change, or of a
     /// reconciliation's plan once that is sealed.
     #[schema(value_type = Option<String>)]
@@ -78,6 +80,16 @@ pub struct RequestView {
     pub held: Option<String>,
     /// How often it has been taken up again.
     pub retry_count: u32,
+    /// The request whose place this one takes, since what was to be done had to change.
+    #[schema(value_type = Option<String>, example = "UPR-000001")]
+    pub supersedes: Option<RequestId>,
+    /// The request that has taken this one's place.
+    #[schema(value_type = Option<String>, example = "UPR-000001")]
+    pub superseded_by: Option<RequestId>,
+    /// The date it is to run at; null: as soon as it can.
+    pub run_at: Option<Timestamp>,
+    /// Whether that date is yet to come: until then it can be given another one.
+    pub awaits_date: bool,
     /// Who asked for it.
     #[schema(value_type = String)]
     pub created_by: Actor,
@@ -328,6 +340,9 @@ pub struct NewRequestBody {
     /// Why, for the log.
     #[serde(default)]
     pub reason: Option<String>,
+    /// The date to run at (RFC 3339); as soon as it can if left out.
+    #[serde(default)]
+    pub run_at: Option<Timestamp>,
 }
 
 /// Agreement to what was seen.
@@ -337,6 +352,9 @@ pub struct ApproveBody {
     /// The `digest` of the request that was looked at.
     #[schema(value_type = String)]
     pub digest: Digest,
+    /// Why.
+    #[serde(default)]
+    pub reason: Option<String>,
 }
 
 /// Refusal.

@@ -1,8 +1,8 @@
-//! Credentials, tokens and the audit trail. Secrets go in, never out (a new token once).
+//! Credentials and tokens. Secrets go in, never out (a new token once).
 
 use super::AuthSchemeSpelling;
 use gatehouse_core::ports::{CredentialRecord, Token};
-use gatehouse_core::{Actor, AuditRecord, AuthScheme, Origin, RequestId};
+use gatehouse_core::{AuthScheme, Origin};
 use gatehouse_store::{Compacted, Manifest};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -95,39 +95,6 @@ pub struct NewTokenView {
     pub name: String,
     /// The token. Keep it; only its hash is stored.
     pub token: String,
-}
-
-/// One record of the audit trail.
-#[derive(Clone, Debug, Serialize, ToSchema)]
-#[schema(as = AuditRecord)]
-pub struct AuditView {
-    /// When.
-    pub at: Timestamp,
-    /// Who: a token's name, or `gatehouse`.
-    #[schema(value_type = String)]
-    pub actor: Actor,
-    /// What.
-    pub action: String,
-    /// To what.
-    pub subject: String,
-    /// The request it belongs to.
-    #[schema(value_type = Option<String>, example = "UPR-000001")]
-    pub request: Option<RequestId>,
-    /// Further facts.
-    pub facts: BTreeMap<String, String>,
-}
-
-impl From<AuditRecord> for AuditView {
-    fn from(of: AuditRecord) -> Self {
-        Self {
-            at: of.at,
-            actor: of.actor,
-            action: of.action,
-            subject: of.subject,
-            request: of.request,
-            facts: of.facts,
-        }
-    }
 }
 
 /// What compacting has come to.

@@ -236,7 +236,9 @@ impl Host {
         let api = router(Api::new(services.clone(), None, closing));
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
-        runtime.spawn(async move { axum::serve(listener, api).await.unwrap() });
+        runtime.spawn(async move {
+            axum::serve(listener, api.into_make_service_with_connect_info::<SocketAddr>()).await.unwrap()
+        });
         Self { address, token, store, background, services, runtime, close }
     }
 

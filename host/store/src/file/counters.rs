@@ -51,6 +51,7 @@ impl Counters {
             Sequence::Account => &self.0[2],
             Sequence::Request => &self.0[3],
             Sequence::Job => &self.0[4],
+            Sequence::Delegation => &self.0[5],
         }
     }
 }

@@ -1,12 +1,11 @@
-//! The audit trail, the answers remembered for idempotency keys, and the counters of the file. It never changes an
-//! entry, and removes none but answers that it is told to forget.
+//! The answers remembered for idempotency keys, and the counters of the file; the audit trail is in [`super::trail`]. It
+//! never changes an entry, and removes none but answers that it is told to forget.
 
 use super::fault::{Outcome, damaged};
-use super::record::{decode, encode, fetch};
-use super::tables::{AUDIT, IDEMPOTENCY, IDEMPOTENCY_BY_TIME, META, Record};
-use crate::cursor::List;
-use gatehouse_core::AuditRecord;
-use gatehouse_core::ports::{ListPage, RememberedAnswer, Sequence, StoreError};
+use super::record::{encode, fetch};
+use super::tables::{IDEMPOTENCY, IDEMPOTENCY_BY_TIME, META, Record};
+use super::trail::Trail;
+use gatehouse_core::ports::{RememberedAnswer, Sequence, StoreError};
 use jiff::Timestamp;
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, Table, WriteTransaction};
 
@@ -14,8 +13,8 @@ use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, Table, WriteTr
 pub(super) const EPOCH: &str = "directory epoch";
 /// Fencing tokens below this one may have been handed out.
 pub(super) const FENCE: &str = "fencing tokens";
-pub(super) const SEQUENCES: [Sequence; 5] =
-    [Sequence::User, Sequence::App, Sequence::Account, Sequence::Request, Sequence::Job];
+pub(super) const SEQUENCES: [Sequence; 6] =
+    [Sequence::User, Sequence::App, Sequence::Account, Sequence::Request, Sequence::Job, Sequence::Delegation];
 
 /// The name of a sequence's counter.
 pub(super) fn counter(sequence: Sequence) -> &'static str {
@@ -25,12 +24,13 @@ pub(super) fn counter(sequence: Sequence) -> &'static str {
         Sequence::Account => "next account",
         Sequence::Request => "next request",
         Sequence::Job => "next job",
+        Sequence::Delegation => "next delegation",
     }
 }
 
 pub(super) struct Ledger<'t> {
-    meta: Table<'t, &'static str, Record>,
-    audit: Table<'t, u64, Record>,
+    pub(super) meta: Table<'t, &'static str, Record>,
+    pub(super) trail: Trail<'t>,
     idempotency: Table<'t, &'static str, Record>,
     by_time: Table<'t, (i128, &'static str), ()>,
 }
@@ -39,7 +39,7 @@ impl<'t> Ledger<'t> {
     pub fn open(txn: &'t WriteTransaction) -> Outcome<Self> {
         Ok(Self {
             meta: txn.open_table(META)?,
-            audit: txn.open_table(AUDIT)?,
+            trail: Trail::open(txn)?,
             idempotency: txn.open_table(IDEMPOTENCY)?,
             by_time: txn.open_table(IDEMPOTENCY_BY_TIME)?,
         })
@@ -74,13 +74,7 @@ impl<'t> Ledger<'t> {
         Ok(())
     }
 
-    pub fn apply(&mut self, audit: Vec<AuditRecord>, idempotency: Vec<RememberedAnswer>) -> Outcome<()> {
-        if !audit.is_empty() {
-            let last = self.audit.last()?.map(|(no, _)| no.value());
-            for (record, no) in audit.iter().zip(last.map_or(1, |no| no + 1)..) {
-                self.audit.insert(no, encode(record)?.as_slice())?;
-            }
-        }
+    pub fn apply(&mut self, idempotency: Vec<RememberedAnswer>) -> Outcome<()> {
         for RememberedAnswer { key, at, answer } in idempotency {
             self.idempotency.insert(key.as_str(), encode(&answer)?.as_slice())?;
             self.by_time.insert((at.as_nanosecond(), key.as_str()), ())?;
@@ -104,8 +98,7 @@ impl<'t> Ledger<'t> {
         if self.by_time.len()? == self.idempotency.len()? {
             return Ok(());
         }
-        let last = self.audit.last()?.map(|(_, record)| decode::<AuditRecord>(record.value())).transpose()?;
-        let at = last.map_or(0, |record| record.at.as_nanosecond());
+        let at = self.trail.newest()?.map_or(0, |at| at.as_nanosecond());
         let mut dated = std::collections::BTreeSet::new();
         for entry in self.by_time.iter()? {
             dated.insert(entry?.0.value().1.to_owned());
@@ -129,16 +122,6 @@ pub(super) fn number(meta: &impl ReadableTable<&'static str, Record>, name: &str
 
 pub(super) fn directory_epoch(txn: &ReadTransaction) -> Outcome<u64> {
     number(&txn.open_table(META)?, EPOCH)
-}
-
-pub(super) fn audit(txn: &ReadTransaction, after: Option<&str>, limit: usize) -> Outcome<ListPage<AuditRecord>> {
-    let upto = List::Audit.position(after)?.map_or(u64::MAX, |n| n.saturating_sub(1));
-    let table = txn.open_table(AUDIT)?;
-    let records = table.range(0..=upto)?.rev().map(|entry| {
-        let (no, bytes) = entry?;
-        Ok((no.value(), decode(bytes.value())?))
-    });
-    List::Audit.page(records, limit)
 }
 
 pub(super) fn answers_before(

@@ -16,7 +16,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// The format this binary writes, and the newest it reads. Raised when older binaries would misread the file.
-pub(super) const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 2;
 pub(super) const FORMAT_KEY: &str = "format";
 const IDENTITY_KEY: &str = "what this is";
 const IDENTITY: &[u8] = b"a Gatehouse store";
@@ -241,13 +241,18 @@ fn not_a_store(path: &impl std::fmt::Display) -> String {
 
 /// Reads what the file says of itself. None: it is new.
 fn check(db: &Database, options: &OpenOptions) -> Outcome<Option<DataKey>> {
-    let path = options.path.display();
     let txn = db.begin_read()?;
-    let names = txn.list_tables()?.map(|table| table.name().to_owned()).collect::<Vec<_>>();
-    if names.is_empty() && txn.list_multimap_tables()?.next().is_none() {
+    if txn.list_tables()?.next().is_none() && txn.list_multimap_tables()?.next().is_none() {
         return Ok(None);
     }
-    if !names.iter().any(|name| is_ours(name)) || !says_it_is_a_store(&txn)? {
+    proved(&txn, &options.path, &options.master_key).map(Some)
+}
+
+/// The data key of a file that is a store which this binary reads, under this master key.
+pub(super) fn proved(txn: &ReadTransaction, path: &Path, master_key: &MasterKey) -> Outcome<DataKey> {
+    let path = path.display();
+    let ours = txn.list_tables()?.any(|table| is_ours(table.name()));
+    if !ours || !says_it_is_a_store(txn)? {
         return Err(Fault::Broken(not_a_store(&path)));
     }
     let meta = txn.open_table(META)?;
@@ -260,12 +265,27 @@ fn check(db: &Database, options: &OpenOptions) -> Outcome<Option<DataKey>> {
     }
     let wrapped = redb::ReadableTable::get(&meta, DATA_KEY)?;
     let wrapped = wrapped.ok_or_else(|| damaged("it has no data key"))?;
-    let key = DataKey::unwrap(&options.master_key, wrapped.value());
-    key.map(Some).map_err(|_| {
+    DataKey::unwrap(master_key, wrapped.value()).map_err(|_| {
         Fault::Broken(format!(
             "the master key is not that of the store {path}: give the key it was made with (or last rotated to)"
         ))
     })
+}
+
+/// Why a file that is only to be read cannot be.
+pub(super) fn locked_or_unusable(path: &Path, error: DatabaseError) -> Fault {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => Fault::Broken(format!(
+            "the store {} is in use: stop its Gatehouse, or ask that one (`gatehouse audit verify` without --store)",
+            path.display()
+        )),
+        DatabaseError::RepairAborted => Fault::Broken(format!(
+            "the store {} was not closed cleanly, and is not touched here: start its Gatehouse on it and stop it, or \
+             verify a copy after that",
+            path.display()
+        )),
+        other => unusable(path, other),
+    }
 }
 
 fn says_it_is_a_store(txn: &ReadTransaction) -> Outcome<bool> {
@@ -290,7 +310,6 @@ fn prepare(db: &Database, key: &DataKey, options: &OpenOptions) -> Outcome<Insta
     if is_new {
         let wrapped = key.wrap(&options.master_key).map_err(no_randomness)?;
         tables.set_meta(IDENTITY_KEY, IDENTITY)?;
-        tables.set_meta(FORMAT_KEY, &FORMAT.to_be_bytes())?;
         tables.set_meta(DATA_KEY, &wrapped)?;
     }
     let (installation, unnamed) = match installation {
@@ -310,6 +329,9 @@ fn prepare(db: &Database, key: &DataKey, options: &OpenOptions) -> Outcome<Insta
         tables.recount()?;
         tables.set_meta(COUNTED_KEY, &[1])?;
     }
+    // An older binary would not know what to make of a chained record.
+    tables.set_meta(FORMAT_KEY, &FORMAT.to_be_bytes())?;
+    tables.begin_trail(key)?;
     tables.date_answers()?;
     tables.clear_claims()?;
     drop(tables);

@@ -4,16 +4,18 @@ use super::task::Task;
 use super::telemetry::Passages;
 use super::transaction::ClaimCall;
 use super::{
-    RedbStore, accounts, credentials, directory, groups, jobs, ledger, people, queue, registry, request_lists,
+    RedbStore, accounts, credentials, directory, groups, jobs, ledger, people, queue, registry, request_lists, delegations, notices, trail_reads,
 };
 use async_trait::async_trait;
+use gatehouse_core::approval::{Delegation, Notice};
+use gatehouse_core::audit::denials::Window;
+use gatehouse_core::audit::{AuditEntry, AuditHead, AuditQuery, Checkpoint};
 use gatehouse_core::ports::{
     AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
     RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
 };
 use gatehouse_core::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet,
-    Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId,
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId, DelegationId,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -217,6 +219,36 @@ impl Store for RedbStore {
         self.look_up(request_lists::review_count)
     }
 
+    async fn delegation(&self, id: DelegationId) -> Answer<Option<Delegation>> {
+        self.look_up(|txn| delegations::delegation(txn, id))
+    }
+
+    async fn delegations(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<Delegation>> {
+        let after = after.map(str::to_owned);
+        self.list(move |txn| delegations::delegations(txn, after.as_deref(), limit)).await
+    }
+
+    async fn delegations_to(&self, delegate: UserId) -> Answer<Vec<Delegation>> {
+        self.look_up(|txn| delegations::delegations_to(txn, delegate))
+    }
+
+    async fn alarms(
+        &self,
+        until: Timestamp,
+        after: Option<(Timestamp, RequestId)>,
+        limit: usize,
+    ) -> Answer<Vec<(Timestamp, RequestId)>> {
+        self.list(move |txn| request_lists::alarms(txn, until, after, limit)).await
+    }
+
+    async fn next_alarm(&self) -> Answer<Option<Timestamp>> {
+        self.look_up(request_lists::next_alarm)
+    }
+
+    async fn notices(&self, until: Timestamp, limit: usize) -> Answer<Vec<Notice>> {
+        self.list(move |txn| notices::notices(txn, until, limit)).await
+    }
+
     async fn request_figures(&self) -> Answer<BTreeMap<AppId, RequestFigures>> {
         self.look_up(request_lists::figures)
     }
@@ -243,9 +275,29 @@ impl Store for RedbStore {
         self.list(move |txn| jobs::jobs(txn, &query)).await
     }
 
-    async fn audit(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<AuditRecord>> {
-        let after = after.map(str::to_owned);
-        self.list(move |txn| ledger::audit(txn, after.as_deref(), limit)).await
+    async fn audit_entries(&self, query: &AuditQuery) -> Answer<ListPage<AuditEntry>> {
+        let query = query.clone();
+        self.list(move |txn| trail_reads::entries(txn, &query)).await
+    }
+
+    async fn audit_from(&self, sequence: u64, limit: usize) -> Answer<Vec<AuditEntry>> {
+        self.list(move |txn| trail_reads::from(txn, sequence, limit)).await
+    }
+
+    async fn audit_checkpoint(&self) -> Answer<Option<Checkpoint>> {
+        self.look_up(trail_reads::trail_checkpoint)
+    }
+
+    async fn audit_head(&self, of: Option<u64>, at: Timestamp) -> Answer<AuditHead> {
+        self.look_up_secret(|txn, key| trail_reads::head(txn, key, of, at))
+    }
+
+    async fn audit_before(&self, before: Timestamp, limit: usize) -> Answer<Option<u64>> {
+        self.list(move |txn| trail_reads::before(txn, before, limit)).await
+    }
+
+    async fn denial_windows(&self) -> Answer<Vec<Window>> {
+        self.look_up(trail_reads::denial_windows)
     }
 
     async fn idempotent(&self, key: &str) -> Answer<Option<serde_json::Value>> {

@@ -46,6 +46,16 @@ impl<'t> Queue<'t> {
         Ok(claim.is_some_and(|claim| claim.request == request && claim.token == token))
     }
 
+    /// The first request of a lane.
+    pub fn first(&self, lane: Lane) -> Outcome<Option<u64>> {
+        Ok(self.head(lane)?.map(|(id, _)| id))
+    }
+
+    /// Whether anybody has claimed the lane, be it that the lease is over.
+    pub fn has_claim(&self, lane: Lane) -> Outcome<bool> {
+        Ok(self.claims.get(lane)?.is_some())
+    }
+
     /// Makes changes to lanes, and brings `READY` up to date with what they have become.
     pub fn change(&mut self, lanes: &BTreeSet<Lane>, work: impl FnOnce(&mut Self) -> Outcome<()>) -> Outcome<()> {
         let before = lanes.iter().map(|lane| self.ready_entry(*lane)).collect::<Outcome<Vec<_>>>()?;
@@ -65,10 +75,10 @@ impl<'t> Queue<'t> {
         Ok(())
     }
 
-    /// Notes when a request falls due, or that it is settled. Inside [`Self::change`].
-    pub fn set(&mut self, lane: Lane, request: RequestId, settled: bool, due: Option<Timestamp>) -> Outcome<()> {
+    /// Notes when a request falls due, or that it has no place in its lane (any more, or yet). Inside [`Self::change`].
+    pub fn set(&mut self, lane: Lane, request: RequestId, absent: bool, due: Option<Timestamp>) -> Outcome<()> {
         let key = (lane.0, lane.1, lane.2, request.0);
-        if settled {
+        if absent {
             self.lanes.remove(key)?;
         } else {
             self.lanes.insert(key, due.map(Timestamp::as_nanosecond))?;

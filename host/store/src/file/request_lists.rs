@@ -1,21 +1,22 @@
 //! Reading requests: lists by every combination of filters, logs, staging rows. It never writes.
 
 use super::codes;
-use super::fault::Outcome;
+use super::fault::{Outcome, damaged};
 use super::merge::Merge;
 use super::record::{decode, fetch, fetch_indexed};
 use super::registry::app_ids;
 use super::tables::{
-    APPS, LANES, READY, REQUEST_COUNTS, REQUEST_LOG, REQUESTS, REQUESTS_BY_RUN, REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT,
-    REQUESTS_IN_REVIEW, Record, STAGING,
+    ALARMS, APPS, LANES, READY, REQUEST_COUNTS, REQUEST_LOG, REQUESTS, REQUESTS_BY_APPROVER, REQUESTS_BY_RUN,
+    REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT, REQUESTS_IN_REVIEW, Record, STAGING,
 };
+use crate::change::waits_for;
 use crate::cursor::List;
 use gatehouse_core::ports::{ListPage, RequestFigures, RequestQuery, StagedRun};
 use gatehouse_core::{AppId, LogEntry, Operation, Request, RequestId, StagingRow, State, Subject};
 use jiff::Timestamp;
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTableMetadata};
+use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) fn request(txn: &ReadTransaction, id: RequestId) -> Outcome<Option<Request>> {
     fetch(&txn.open_table(REQUESTS)?, id.0)
@@ -27,6 +28,21 @@ pub(super) fn requests(txn: &ReadTransaction, query: &RequestQuery) -> Outcome<L
         after => after.map_or(u64::MAX, |n| n - 1),
     };
     let table = txn.open_table(REQUESTS)?;
+    if !query.awaiting.is_empty() {
+        let index = txn.open_table(REQUESTS_BY_APPROVER)?;
+        let people: BTreeSet<u64> = query.awaiting.iter().map(|user| user.0).collect();
+        let ranges = people.into_iter().map(|user| {
+            let range = index.range((user, 0)..=(user, upto))?;
+            Ok(range.rev().map(|entry| Ok(Reverse(entry?.0.value().1))))
+        });
+        // Two of them may be asked for the same request.
+        let mut last = None;
+        let ids = Merge::new(ranges)?.filter(move |id: &Outcome<Reverse<u64>>| match id {
+            Ok(id) => last.replace(id.0) != Some(id.0),
+            Err(_) => true,
+        });
+        return page(query, &table, ids);
+    }
     if let Some(subject) = query.subject {
         let keys = subjects(txn, query, subject)?;
         let index = txn.open_table(REQUESTS_BY_SUBJECT)?;
@@ -109,6 +125,7 @@ fn page(
             && query.subject.is_none_or(|subject| subject == request.subject)
             && query.raised_by.is_none_or(|run| Some(run) == request.raised_by)
             && (!query.needs_review || request.is_in_review())
+            && (query.awaiting.is_empty() || waits_for(request, &query.awaiting))
     });
     List::Requests.page(matching.map(|request| request.map(|request| (request.id.0, request))), query.limit)
 }
@@ -192,4 +209,32 @@ pub(super) fn staged_runs(txn: &ReadTransaction, after: Option<RequestId>, limit
         from = run.saturating_add(1);
     }
     Ok(runs)
+}
+
+/// What happens to requests by the clock, in this order.
+pub(super) fn alarms(
+    txn: &ReadTransaction,
+    until: Timestamp,
+    after: Option<(Timestamp, RequestId)>,
+    limit: usize,
+) -> Outcome<Vec<(Timestamp, RequestId)>> {
+    use std::ops::Bound::{Excluded, Included, Unbounded};
+    let from = after.map_or(Unbounded, |(at, id)| Excluded((at.as_nanosecond(), id.0)));
+    let until = (until.as_nanosecond(), u64::MAX);
+    if after.is_some_and(|(at, id)| (at.as_nanosecond(), id.0) >= until) {
+        return Ok(Vec::new());
+    }
+    let table = txn.open_table(ALARMS)?;
+    let alarms = table.range::<(i128, u64)>((from, Included(until)))?.take(limit).map(|entry| alarm(entry?.0.value()));
+    alarms.collect()
+}
+
+pub(super) fn next_alarm(txn: &ReadTransaction) -> Outcome<Option<Timestamp>> {
+    let first = txn.open_table(ALARMS)?.first()?.map(|(key, _)| key.value());
+    first.map(|key| Ok(alarm(key)?.0)).transpose()
+}
+
+fn alarm((at, id): (i128, u64)) -> Outcome<(Timestamp, RequestId)> {
+    let at = Timestamp::from_nanosecond(at).map_err(|_| damaged("an alarm of no time"))?;
+    Ok((at, RequestId(id)))
 }

@@ -7,10 +7,11 @@ use super::fault::Outcome;
 use super::queue::Queue;
 use super::record::{encode, fetch, fetch_indexed};
 use super::tables::{
-    Lane, REQUEST_COUNTS, REQUEST_LOG, REQUESTS, REQUESTS_BY_RUN, REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT,
-    REQUESTS_IN_REVIEW, Record, STAGING,
+    ALARMS, Lane, REQUEST_COUNTS, REQUEST_LOG, REQUESTS, REQUESTS_BY_APPROVER, REQUESTS_BY_RUN, REQUESTS_BY_STATE,
+    REQUESTS_BY_SUBJECT, REQUESTS_IN_REVIEW, Record, STAGING,
 };
 use crate::change::{Replacement, invalid, replacement};
+use gatehouse_core::approval::{alarm, waited_for};
 use gatehouse_core::ports::{Fence, StoreError, Versioned};
 use gatehouse_core::{AppId, LogEntry, Request, RequestId, StagingRow, State};
 use jiff::Timestamp;
@@ -23,6 +24,8 @@ pub(super) struct Requests<'t> {
     by_run: Table<'t, (u64, u8, u8, u64), ()>,
     by_subject: Table<'t, (u8, u64, u64), ()>,
     in_review: Table<'t, (u64, u64), ()>,
+    by_approver: Table<'t, (u64, u64), ()>,
+    alarms: Table<'t, (i128, u64), ()>,
     counts: CountTable<'t>,
     log: Table<'t, (u64, u64), Record>,
     staging: Table<'t, (u64, u64), Record>,
@@ -72,6 +75,8 @@ impl<'t> Requests<'t> {
             by_run: txn.open_table(REQUESTS_BY_RUN)?,
             by_subject: txn.open_table(REQUESTS_BY_SUBJECT)?,
             in_review: txn.open_table(REQUESTS_IN_REVIEW)?,
+            by_approver: txn.open_table(REQUESTS_BY_APPROVER)?,
+            alarms: txn.open_table(ALARMS)?,
             counts: txn.open_table(REQUEST_COUNTS)?,
             log: txn.open_table(REQUEST_LOG)?,
             staging: txn.open_table(STAGING)?,
@@ -117,6 +122,9 @@ impl<'t> Requests<'t> {
             if old.as_ref().is_some_and(|old| lane(old) != lane(new)) {
                 return Err(invalid(format!("request {} cannot change its app or its subject", new.id)).into());
             }
+            if old.as_ref().is_some_and(|old| old.awaits_date) && new.is_in_lane() {
+                self.may_join(new)?;
+            }
         }
         let written: BTreeSet<RequestId> = requests.iter().map(|request| request.new.id).collect();
         let named = rows.staging.iter().map(|(id, _)| id).chain(rows.truncate_staging.iter().map(|(id, _)| id));
@@ -127,6 +135,19 @@ impl<'t> Requests<'t> {
             }
         }
         Ok(RequestChanges { requests, rows, release, extend: None })
+    }
+
+    /// Nothing goes in front of what may have been begun.
+    fn may_join(&self, request: &Request) -> Outcome<()> {
+        let lane = lane(request);
+        let begun = match self.queue.first(lane)? {
+            Some(first) if first > request.id.0 => self.claimed(RequestId(first))?.has_begun(),
+            _ => false,
+        };
+        if begun || self.queue.has_claim(lane)? {
+            return Err(StoreError::LaneBusy { request: request.id }.into());
+        }
+        Ok(())
     }
 
     pub fn apply(&mut self, changes: RequestChanges) -> Outcome<()> {
@@ -145,7 +166,7 @@ impl<'t> Requests<'t> {
         lanes.extend(changes.release);
         self.queue.change(&lanes, |queue| {
             for Replacement { new, .. } in &changes.requests {
-                queue.set(lane(new), new.id, new.state.is_settled(), new.due)?;
+                queue.set(lane(new), new.id, !new.is_in_lane(), new.due)?;
             }
             changes.release.map_or(Ok(()), |lane| queue.unclaim(lane))
         })?;
@@ -178,6 +199,30 @@ impl<'t> Requests<'t> {
             (false, true) => drop(self.in_review.insert(review_key(new), ())?),
             (true, false) => drop(self.in_review.remove(review_key(new))?),
             _ => {}
+        }
+        self.follow_clock(old, Some(new))
+    }
+
+    /// Has the alarms, and the lists of what waits for whom, follow a change.
+    fn follow_clock(&mut self, old: Option<&Request>, new: Option<&Request>) -> Outcome<()> {
+        let alarm = |of: &Request| alarm(of).map(|at| (at.as_nanosecond(), of.id.0));
+        let (before, after) = (old.and_then(alarm), new.and_then(alarm));
+        if before != after {
+            if let Some(key) = before {
+                self.alarms.remove(key)?;
+            }
+            if let Some(key) = after {
+                self.alarms.insert(key, ())?;
+            }
+        }
+        let waits = |of: &Request| waited_for(of).into_iter().map(|user| (user.0, of.id.0)).collect();
+        let before: BTreeSet<(u64, u64)> = old.map(waits).unwrap_or_default();
+        let after: BTreeSet<(u64, u64)> = new.map(waits).unwrap_or_default();
+        for key in before.difference(&after) {
+            self.by_approver.remove(*key)?;
+        }
+        for key in after.difference(&before) {
+            self.by_approver.insert(*key, ())?;
         }
         Ok(())
     }
@@ -235,6 +280,7 @@ impl<'t> Requests<'t> {
             self.by_state.remove(state_key(&request))?;
             self.by_subject.remove(subject_key(&request))?;
             self.in_review.remove(review_key(&request))?;
+            self.follow_clock(Some(&request), None)?;
             if let Some(run) = request.raised_by {
                 let (_, state, operation, id) = state_key(&request);
                 self.by_run.remove((run.0, state, operation, id))?;

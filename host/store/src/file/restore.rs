@@ -2,11 +2,13 @@
 //! there as much as needs be, and then takes the store's name in one step. It never touches the store before that.
 
 use super::backup::{Manifest, hex, unpack};
+use super::credentials::no_randomness;
 use super::fault::{Fault, Outcome, no_space};
 use super::ledger::{FENCE, SEQUENCES, counter, number};
 use super::open::{OpenOptions, create_private, open_existing};
 use super::place::{RESTORING, beside};
 use super::tables::{META, count_all};
+use super::trail::CHAIN;
 use super::{RedbStore, counters::Counters};
 use gatehouse_core::ports::Sequence;
 use redb::ReadableDatabase;
@@ -98,8 +100,19 @@ fn prove(
     if manifest.installation != ours {
         raise(&opened.db, |_, next| next + PASSED_OVER, 0)?;
     }
+    begin_chain(&opened.db)?;
     let store = RedbStore::over(&at, opened)?;
     Ok(Staged { store, manifest, file })
+}
+
+/// Has what is recorded from now on be a chain of its own, which goes on from the backup's last record: the one in the
+/// backup may have gone on where the backup was made, and no two records are to have one place.
+fn begin_chain(db: &redb::Database) -> Outcome<()> {
+    let chain = crate::vault::random_name().map_err(no_randomness)?;
+    let mut txn = db.begin_write()?;
+    txn.open_table(META)?.insert(CHAIN, chain.as_slice())?;
+    txn.set_quick_repair(true);
+    Ok(txn.commit()?)
 }
 
 /// Has a store hand out no number and no fencing token that the one it replaces has handed out.

@@ -74,6 +74,10 @@ tables! {
     /// User, group.
     GROUPS_BY_USER: (u64, &'static str) => ();
 
+    DELEGATIONS: u64 => Record;
+    /// Delegate, delegation.
+    DELEGATIONS_TO: (u64, u64) => ();
+
     CONNECTORS: &'static [u8; 32] => Record;
     COMPONENTS: &'static [u8; 32] => Record;
     APPS: u64 => Record;
@@ -101,6 +105,13 @@ tables! {
     REQUESTS_BY_SUBJECT: (u8, u64, u64) => ();
     /// App, request: those in review.
     REQUESTS_IN_REVIEW: (u64, u64) => ();
+    /// Person, request: whose approval waits for them.
+    REQUESTS_BY_APPROVER: (u64, u64) => ();
+    /// When something happens to a request by the clock, in nanoseconds since 1970, and the request.
+    ALARMS: (i128, u64) => ();
+    NOTICES: &'static str => Record;
+    /// When a notice is to be told next, in nanoseconds since 1970, and its id.
+    NOTICES_DUE: (i128, &'static str) => ();
     /// App, state (or that it is in review): how many there are.
     REQUEST_COUNTS: (u64, u8) => u64;
     /// Request, running number from 0.
@@ -108,7 +119,7 @@ tables! {
     /// Run, running number of the row.
     STAGING: (u64, u64) => Record;
 
-    /// The unsettled requests of each lane (app, kind and number of subject, request) and when they fall due, in
+    /// The unsettled requests of each lane, those whose date has not come aside (app, kind and number of subject, request) and when they fall due, in
     /// nanoseconds since 1970. The first of a lane heads it.
     LANES: (u64, u8, u64, u64) => Option<i128>;
     /// App, due date, request: the heads of lanes that have a due date and whose lane nobody has claimed; with kind
@@ -121,7 +132,12 @@ tables! {
     /// App, state, job.
     JOBS_BY_STATE: (u64, u8, u64) => ();
 
+    /// By number: an entry's place in its chain, and what it says (see [`super::trail`]).
     AUDIT: u64 => Record;
+    /// What an index is of (actor, action, app, request, person), the value, entry.
+    AUDIT_INDEX: (u8, &'static str, u64) => ();
+    /// App (0: none), key of equal denials: the window in which they are counted.
+    DENIALS: (u64, &'static str) => Record;
     IDEMPOTENCY: &'static str => Record;
     /// When an answer was remembered, in nanoseconds since 1970, and its key.
     IDEMPOTENCY_BY_TIME: (i128, &'static str) => ();

@@ -3,16 +3,21 @@
 
 use super::accounts::{AccountChanges, Accounts};
 use super::credentials::Credentials;
+use super::delegations::{DelegationChanges, Delegations};
 use super::directory::{Directory, DirectoryChanges, DirectoryPart};
 use super::fault::{Fault, Outcome};
 use super::groups::{GroupChanges, Groups};
 use super::jobs::{JobChanges, Jobs};
 use super::ledger::{EPOCH, FENCE, Ledger};
+use super::notices::Notices;
 use super::registry::{Registry, RegistryChanges};
 use super::requests::{RequestChanges, Requests, Rows};
 use crate::change::{invalid, sound};
 use crate::vault::DataKey;
-use gatehouse_core::ports::{ChangeSet, Claim, ClaimLimits, CredentialRecord, Fence, RememberedAnswer, Sequence};
+use gatehouse_core::approval::Notice;
+use gatehouse_core::ports::{
+    ChangeSet, Claim, ClaimLimits, CredentialRecord, Fence, RememberedAnswer, Sequence, TrailChange,
+};
 use gatehouse_core::{AppId, AuditRecord};
 use jiff::{SignedDuration, Timestamp};
 use redb::WriteTransaction;
@@ -26,6 +31,8 @@ const TOKENS_SET_ASIDE: u64 = 1024;
 pub(super) struct Tables<'t> {
     directory: Directory<'t>,
     groups: Groups<'t>,
+    delegations: Delegations<'t>,
+    notices: Notices<'t>,
     registry: Registry<'t>,
     credentials: Credentials<'t>,
     accounts: Accounts<'t>,
@@ -38,6 +45,9 @@ pub(super) struct Tables<'t> {
 struct Checked {
     directory: DirectoryChanges,
     groups: GroupChanges,
+    delegations: DelegationChanges,
+    /// To keep, and to remove.
+    notices: (Vec<Notice>, Vec<String>),
     registry: RegistryChanges,
     /// To set, and to remove.
     credentials: (Vec<(CredentialRecord, SecretString)>, Vec<String>),
@@ -46,6 +56,7 @@ struct Checked {
     jobs: JobChanges,
     remove_apps: Vec<AppId>,
     audit: Vec<AuditRecord>,
+    trail: TrailChange,
     idempotency: Vec<RememberedAnswer>,
     forget_answers: Vec<(Timestamp, String)>,
 }
@@ -70,6 +81,8 @@ impl<'t> Tables<'t> {
         Ok(Self {
             directory: Directory::open(txn)?,
             groups: Groups::open(txn)?,
+            delegations: Delegations::open(txn)?,
+            notices: Notices::open(txn)?,
             registry: Registry::open(txn)?,
             credentials: Credentials::open(txn)?,
             accounts: Accounts::open(txn)?,
@@ -88,6 +101,7 @@ impl<'t> Tables<'t> {
             (Sequence::Account, checked.accounts.highest()),
             (Sequence::Request, checked.requests.highest()),
             (Sequence::Job, checked.jobs.highest()),
+            (Sequence::Delegation, checked.delegations.highest()),
         ];
         let used: Vec<_> = used.into_iter().filter_map(|(sequence, highest)| Some((sequence, highest?))).collect();
         used.iter().try_for_each(|(sequence, number)| self.ledger.used(*sequence, *number))?;
@@ -109,6 +123,7 @@ impl<'t> Tables<'t> {
             attributes: (changes.user_attributes, changes.remove_user_attributes),
         })?;
         let groups = self.groups.check(changes.groups, changes.remove_groups)?;
+        let delegations = self.delegations.check(changes.delegations, changes.remove_delegations)?;
         let connectors = (changes.connectors, changes.remove_connectors);
         let registry = self.registry.check(connectors, (changes.apps, gone), changes.tokens)?;
         let accounts = self.accounts.check(changes.accounts, &changes.remove_accounts)?;
@@ -125,6 +140,8 @@ impl<'t> Tables<'t> {
         Ok(Checked {
             directory,
             groups,
+            delegations,
+            notices: (changes.notices, changes.remove_notices),
             registry,
             credentials: (changes.credentials, changes.remove_credentials),
             accounts,
@@ -132,6 +149,7 @@ impl<'t> Tables<'t> {
             jobs,
             remove_apps: changes.remove_apps,
             audit: changes.audit,
+            trail: changes.trail,
             idempotency: changes.idempotency,
             forget_answers: changes.forget_answers,
         })
@@ -144,6 +162,8 @@ impl<'t> Tables<'t> {
         }
         self.directory.apply(&checked.directory)?;
         self.groups.apply(&checked.groups)?;
+        self.delegations.apply(&checked.delegations)?;
+        self.notices.apply(&checked.notices.0, &checked.notices.1)?;
         self.registry.apply(checked.registry)?;
         self.credentials.apply(key, checked.credentials.0, checked.credentials.1)?;
         self.accounts.apply(&checked.accounts)?;
@@ -153,9 +173,11 @@ impl<'t> Tables<'t> {
             self.accounts.remove_app(app)?;
             self.requests.remove_app(app)?;
             self.jobs.remove_app(app)?;
+            self.notices.remove_app(app)?;
         }
         self.ledger.forget(checked.forget_answers)?;
-        self.ledger.apply(checked.audit, checked.idempotency)
+        self.ledger.record(key, checked.trail, checked.audit)?;
+        self.ledger.apply(checked.idempotency)
     }
 
     /// Claims what is due, with tokens from `next_token` on, which it advances.
@@ -207,6 +229,11 @@ impl<'t> Tables<'t> {
         self.requests.recount()
     }
 
+    /// Gives the audit trail what it needs, and chains it.
+    pub fn begin_trail(&mut self, key: &DataKey) -> Outcome<()> {
+        self.ledger.begin_trail(key)
+    }
+
     /// Gives a time to answers that have none.
     pub fn date_answers(&mut self) -> Outcome<()> {
         self.ledger.date_answers()
@@ -217,8 +244,9 @@ impl<'t> Tables<'t> {
         self.ledger.set_bytes(name, bytes)
     }
 
-    /// Seals every credential under a new data key.
+    /// Seals every credential, and the key of the audit trail, under a new data key.
     pub fn reseal(&mut self, old: &DataKey, new: &DataKey) -> Outcome<()> {
+        self.ledger.reseal_audit_key(old, new)?;
         self.credentials.reseal(old, new)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Kept;
 use crate::change::{Kept as Record, in_use, invalid, replacement, sound, username_key};
+use gatehouse_core::approval::Delegation;
 use gatehouse_core::ports::Token;
 use gatehouse_core::ports::{ChangeSet, Sequence, StoreError, Versioned};
 use gatehouse_core::{
@@ -21,6 +22,7 @@ struct Checked {
     accounts: Vec<Account>,
     requests: Vec<Request>,
     jobs: Vec<Job>,
+    delegations: Vec<Delegation>,
 }
 
 impl Kept {
@@ -45,6 +47,8 @@ impl Kept {
         let attributes = std::mem::take(&mut changes.user_attributes);
         let user_attributes = versions(attributes, |attribute| self.user_attributes.get(&attribute.name))?;
         let groups = versions(std::mem::take(&mut changes.groups), |group| self.groups.get(&group.name))?;
+        let delegations = std::mem::take(&mut changes.delegations);
+        let delegations = versions(delegations, |delegation| self.delegations.get(&delegation.id))?;
         for (connector, _) in &changes.connectors {
             let gone = changes.remove_connectors.contains(&connector.digest);
             if self.connectors.contains_key(&connector.digest) && !gone {
@@ -73,18 +77,7 @@ impl Kept {
         if let Some(answer) = changes.idempotency.iter().find(|answer| self.idempotency.contains_key(&answer.key)) {
             return Err(StoreError::Duplicate { what: format!("the answer for idempotency key `{}`", answer.key) });
         }
-        Ok(Checked {
-            users,
-            profiles,
-            permission_sets,
-            groups,
-            apps,
-            tokens,
-            accounts,
-            requests,
-            jobs,
-            user_attributes,
-        })
+        Ok(Checked { users, profiles, permission_sets, groups, apps, tokens, accounts, requests, jobs, user_attributes, delegations })
     }
 
     /// What users have once the change is made is not to be removed.
@@ -106,6 +99,9 @@ impl Kept {
 
     fn check_requests(&self, requests: &[Request], changes: &ChangeSet) -> Result<(), StoreError> {
         for request in requests {
+            if self.requests.get(&request.id).is_some_and(|old| old.awaits_date) && request.is_in_lane() {
+                self.may_join(request)?;
+            }
             if self.lane(request.id).is_some_and(|lane| lane != (request.app, request.subject)) {
                 return Err(invalid(format!("request {} cannot change its app or its subject", request.id)));
             }
@@ -130,6 +126,11 @@ impl Kept {
         changes.remove_permission_sets.iter().for_each(|name| drop(self.permission_sets.remove(name)));
         changes.remove_groups.iter().for_each(|name| drop(self.groups.remove(name)));
         changes.remove_user_attributes.iter().for_each(|name| drop(self.user_attributes.remove(name)));
+        changes.remove_delegations.iter().for_each(|id| drop(self.delegations.remove(id)));
+        self.delegations.extend(checked.delegations.into_iter().map(|delegation| (delegation.id, delegation)));
+        changes.remove_notices.iter().for_each(|id| drop(self.notices.remove(id)));
+        self.notices.extend(changes.notices.into_iter().map(|notice| (notice.id.clone(), notice)));
+        self.notices.retain(|_, notice| notice.due().is_some());
         changes.remove_connectors.iter().for_each(|digest| drop(self.connectors.remove(digest)));
         changes.remove_credentials.iter().for_each(|name| drop(self.credentials.remove(name)));
         changes.remove_accounts.iter().for_each(|id| drop(self.accounts.remove(id)));
@@ -157,7 +158,7 @@ impl Kept {
         for (id, entry) in changes.log {
             self.log.entry(id).or_default().push(entry);
         }
-        self.audit.extend(changes.audit);
+        self.trail.record(changes.trail, changes.audit);
         for (at, key) in changes.forget_answers {
             if self.idempotency.get(&key).is_some_and(|(found, _)| *found == at) {
                 self.idempotency.remove(&key);
@@ -174,6 +175,7 @@ impl Kept {
             (Sequence::Account, checked.accounts.iter().map(|account| account.id.0).max()),
             (Sequence::Request, checked.requests.iter().map(|request| request.id.0).max()),
             (Sequence::Job, checked.jobs.iter().map(|job| job.id.0).max()),
+            (Sequence::Delegation, checked.delegations.iter().map(|delegation| delegation.id.0).max()),
         ];
         for (sequence, number) in highest.into_iter().filter_map(|(sequence, number)| Some((sequence, number?))) {
             let last = self.numbers.entry(sequence).or_default();
@@ -189,6 +191,7 @@ impl Kept {
         let requests = &self.requests;
         self.staging.retain(|(run, _), _| requests.contains_key(run));
         self.log.retain(|request, _| requests.contains_key(request));
+        self.notices.retain(|_, notice| notice.app != app);
         self.claims.retain(|(of, _), _| *of != app);
     }
 }

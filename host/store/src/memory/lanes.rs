@@ -1,7 +1,7 @@
 //! Lanes and claims of the model: the first unsettled request of a lane, and who works on it.
 
 use super::Kept;
-use gatehouse_core::ports::{Claim, ClaimLimits, Fence};
+use gatehouse_core::ports::{Claim, ClaimLimits, Fence, StoreError};
 use gatehouse_core::{AppId, Request, RequestId, Subject};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -25,13 +25,24 @@ impl Kept {
         claim.is_some_and(|claim| claim.fence == fence)
     }
 
-    /// The first unsettled request of each lane.
+    /// The first request of each lane: unsettled, and waiting for no date.
     fn heads(&self) -> impl Iterator<Item = &Request> {
         let mut heads = BTreeMap::new();
-        for request in self.requests.values().filter(|request| !request.state.is_settled()) {
+        for request in self.requests.values().filter(|request| request.is_in_lane()) {
             heads.entry((request.app, request.subject)).or_insert(request);
         }
         heads.into_values()
+    }
+
+    /// Nothing goes in front of what may have been begun.
+    pub fn may_join(&self, request: &Request) -> Result<(), StoreError> {
+        let lane = (request.app, request.subject);
+        let first = self.heads().find(|head| (head.app, head.subject) == lane);
+        let begun = first.is_some_and(|first| first.id > request.id && first.has_begun());
+        if begun || self.claims.contains_key(&lane) {
+            return Err(StoreError::LaneBusy { request: request.id });
+        }
+        Ok(())
     }
 
     pub fn claim(&mut self, now: Timestamp, lease: SignedDuration, limits: &ClaimLimits) -> Vec<Claim> {

@@ -1,16 +1,18 @@
 //! The store's trait on the model: filters over everything, in the order of the list.
 
 use super::MemoryStore;
-use crate::change::{sort_connectors, username_key};
+use crate::change::{sort_connectors, username_key, waits_for};
 use crate::cursor::List;
 use async_trait::async_trait;
+use gatehouse_core::approval::{Delegation, Notice, alarm};
+use gatehouse_core::audit::denials::Window;
+use gatehouse_core::audit::{AuditEntry, AuditHead, AuditQuery, Checkpoint};
 use gatehouse_core::ports::{
     AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
     RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
 };
 use gatehouse_core::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet,
-    Profile, Request, RequestId, Situation, StagingRow, State, Subject, User, UserAttribute, UserId,
+    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, State, Subject, User, UserAttribute, UserId, DelegationId,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
@@ -251,13 +253,14 @@ impl Store for MemoryStore {
                 && query.subject.is_none_or(|subject| subject == request.subject)
                 && query.raised_by.is_none_or(|run| Some(run) == request.raised_by)
                 && (!query.needs_review || request.is_in_review())
+                && (query.awaiting.is_empty() || waits_for(request, &query.awaiting))
         });
         let numbered = requests.map(|request| (request.id.0, request.clone()));
         descending(List::Requests, query.after.as_deref(), query.limit, numbered)
     }
 
     async fn lane(&self, app: AppId, subject: Subject) -> Answer<Vec<Request>> {
-        let of_lane = |r: &&Request| r.app == app && r.subject == subject && !r.state.is_settled();
+        let of_lane = |r: &&Request| r.app == app && r.subject == subject && r.is_in_lane();
         Ok(self.kept().requests.values().filter(of_lane).cloned().collect())
     }
 
@@ -268,6 +271,45 @@ impl Store for MemoryStore {
 
     async fn review_count(&self) -> Answer<u64> {
         Ok(self.kept().requests.values().filter(|request| request.is_in_review()).count() as u64)
+    }
+
+    async fn delegation(&self, id: DelegationId) -> Answer<Option<Delegation>> {
+        Ok(self.kept().delegations.get(&id).cloned())
+    }
+
+    async fn delegations(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<Delegation>> {
+        let kept = self.kept();
+        let delegations = kept.delegations.values().map(|delegation| (delegation.id.0, delegation.clone()));
+        ascending(List::Delegations, after, limit, delegations)
+    }
+
+    async fn delegations_to(&self, delegate: UserId) -> Answer<Vec<Delegation>> {
+        Ok(self.kept().delegations.values().filter(|of| of.delegate == delegate).cloned().collect())
+    }
+
+    async fn alarms(
+        &self,
+        until: Timestamp,
+        after: Option<(Timestamp, RequestId)>,
+        limit: usize,
+    ) -> Answer<Vec<(Timestamp, RequestId)>> {
+        let mut all: Vec<_> = self.kept().requests.values().filter_map(|of| Some((alarm(of)?, of.id))).collect();
+        all.retain(|entry| entry.0 <= until && after.is_none_or(|after| *entry > after));
+        all.sort_unstable();
+        all.truncate(limit);
+        Ok(all)
+    }
+
+    async fn next_alarm(&self) -> Answer<Option<Timestamp>> {
+        Ok(self.kept().requests.values().filter_map(alarm).min())
+    }
+
+    async fn notices(&self, until: Timestamp, limit: usize) -> Answer<Vec<Notice>> {
+        let kept = self.kept();
+        let due = kept.notices.values().filter_map(|notice| Some((notice.due()?, notice)));
+        let mut due: Vec<_> = due.filter(|(at, _)| *at <= until).collect();
+        due.sort_by_key(|(at, notice)| (*at, notice.id.clone()));
+        Ok(due.into_iter().take(limit).map(|(_, notice)| notice.clone()).collect())
     }
 
     async fn request_figures(&self) -> Answer<BTreeMap<AppId, RequestFigures>> {
@@ -316,10 +358,34 @@ impl Store for MemoryStore {
         descending(List::Jobs, query.after.as_deref(), query.limit, jobs.map(|job| (job.id.0, job.clone())))
     }
 
-    async fn audit(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<AuditRecord>> {
+    async fn audit_entries(&self, query: &AuditQuery) -> Answer<ListPage<AuditEntry>> {
         let kept = self.kept();
-        let records: Vec<_> = (1..).zip(kept.audit.iter().cloned()).collect();
-        descending(List::Audit, after, limit, records.into_iter().rev())
+        let entries = kept.trail.entries().iter().rev().filter(|entry| query.lets_through(entry));
+        let numbered = entries.map(|entry| (entry.sequence, entry.clone()));
+        descending(List::Audit, query.after.as_deref(), query.limit, numbered)
+    }
+
+    async fn audit_from(&self, sequence: u64, limit: usize) -> Answer<Vec<AuditEntry>> {
+        let kept = self.kept();
+        Ok(kept.trail.entries().iter().filter(|entry| entry.sequence >= sequence).take(limit).cloned().collect())
+    }
+
+    async fn audit_checkpoint(&self) -> Answer<Option<Checkpoint>> {
+        Ok(self.kept().trail.checkpoint())
+    }
+
+    async fn audit_head(&self, of: Option<u64>, at: Timestamp) -> Answer<AuditHead> {
+        self.kept().trail.head(of, at)
+    }
+
+    async fn audit_before(&self, before: Timestamp, limit: usize) -> Answer<Option<u64>> {
+        let kept = self.kept();
+        let old = kept.trail.entries().iter().take(limit).take_while(|entry| entry.at < before);
+        Ok(old.last().map(|entry| entry.sequence))
+    }
+
+    async fn denial_windows(&self) -> Answer<Vec<Window>> {
+        Ok(self.kept().trail.windows())
     }
 
     async fn idempotent(&self, key: &str) -> Answer<Option<serde_json::Value>> {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, dead_code)]
 
+use gatehouse_core::approval::{Chain, Round, Step};
 use gatehouse_core::job::{Origin, Task, held_job};
 use gatehouse_core::ports::{
     ChangeSet, Claim, ClaimLimits, CredentialRecord, RememberedAnswer, Store, StoreError, Token, Versioned,
@@ -140,6 +141,35 @@ pub fn account_of(id: u64, app: u64, user: u64) -> Account {
     Account { user: Some(UserId(user)), ..account(id, app, Situation::Confirmed) }
 }
 
+/// A chain of one step that asks these users, open since second 0, with a deadline at this second.
+pub fn asking(users: &[u64], deadline: Option<i64>) -> Chain {
+    let round = Round {
+        asked: "somebody".to_owned(),
+        approvers: users.iter().copied().map(UserId).collect(),
+        needs: BTreeSet::new(),
+        quorum: 1,
+        why: None,
+        deadline_seconds: None,
+    };
+    let opened = Step { opened_at: Some(at(0)), deadline: deadline.map(at), ..Step::new(vec![round]) };
+    Chain::new(vec![opened])
+}
+
+/// A request that waits for the approval of one of these users, until this second.
+pub fn waiting(id: u64, app: u64, user: u64, asked: &[u64], deadline: Option<i64>) -> Request {
+    Request {
+        state: State::New,
+        approval: Approval::Required,
+        approvals: Some(asking(asked, deadline)),
+        ..request(id, app, user, None)
+    }
+}
+
+/// A request that is to run at this second, and is in no lane until then.
+pub fn dated(id: u64, app: u64, user: u64, run_at: i64) -> Request {
+    Request { run_at: Some(at(run_at)), awaits_date: true, ..request(id, app, user, None) }
+}
+
 /// A request about a user, due at this second.
 pub fn request(id: u64, app: u64, user: u64, due: Option<i64>) -> Request {
     Request {
@@ -151,6 +181,7 @@ pub fn request(id: u64, app: u64, user: u64, due: Option<i64>) -> Request {
         account: None,
         state: State::Requested,
         approval: Approval::NotRequired,
+        approvals: None,
         change: Sealed::new(Change::Reconcile),
         attempts: Vec::new(),
         steps_done: 0,
@@ -166,7 +197,12 @@ pub fn request(id: u64, app: u64, user: u64, due: Option<i64>) -> Request {
         job: None,
         held: None,
         retry_count: 0,
+        supersedes: None,
+        superseded_by: None,
+        run_at: None,
+        awaits_date: false,
         created_by: Actor("admin".to_owned()),
+        requested_by: None,
         reason: None,
         correlation: None,
         created_at: at(0),
@@ -244,7 +280,7 @@ pub fn audit(subject: &str) -> AuditRecord {
 
 pub fn job(id: u64, app: u64, state: JobState) -> Job {
     let (by, now) = (Actor("admin".to_owned()), at(0));
-    let origin = Origin { id: JobId(id), by, correlation: None, now };
+    let origin = Origin { id: JobId(id), by, user: None, correlation: None, now };
     Job { state, ..held_job(AppId(app), Task::Release, "", origin) }
 }
 

@@ -20,6 +20,9 @@ conformance! {
     the_next_due_date_is_that_of_a_free_head_of_a_lane,
     a_refused_commit_keeps_the_claim,
     due_dates_before_1970_and_within_one_second_keep_their_order,
+    a_request_whose_date_has_not_come_holds_up_nobody,
+    a_request_whose_date_comes_goes_before_later_ones_that_have_not_been_begun,
+    a_request_whose_date_comes_waits_for_a_later_one_that_has_been_begun,
 }
 
 fn under(claim: &Claim, request: Request) -> ChangeSet {
@@ -208,4 +211,44 @@ async fn due_dates_before_1970_and_within_one_second_keep_their_order(store: &dy
     ];
     add_requests(store, requests).await;
     assert_eq!(claimed(store, 0, 9).await, [4, 3, 2, 1]);
+}
+
+/// As it is once its date has come.
+fn come(request: &Request) -> Request {
+    Request { awaits_date: false, due: request.run_at, version: 1, ..request.clone() }
+}
+
+async fn a_request_whose_date_has_not_come_holds_up_nobody(store: &dyn Store) {
+    with_apps(store).await;
+    add_requests(store, [dated(1, 1, 1, 50), request(2, 1, 1, Some(0)), request(3, 1, 1, Some(1))]).await;
+    assert_eq!(store.next_due().await.unwrap(), Some(at(0)));
+    assert_eq!(claimed(store, 60, 9).await, [2], "not 1, though its date has come: nobody has said so yet");
+    assert_eq!(store.alarms(at(60), None, 9).await.unwrap(), [(at(50), RequestId(1))]);
+    replace(store, Request { state: State::Cancelled, awaits_date: false, ..dated(1, 1, 1, 50) }).await.unwrap();
+    assert_eq!(store.alarms(at(60), None, 9).await.unwrap(), []);
+}
+
+async fn a_request_whose_date_comes_goes_before_later_ones_that_have_not_been_begun(store: &dyn Store) {
+    with_apps(store).await;
+    let first = dated(1, 1, 1, 50);
+    add_requests(store, [first.clone(), waiting(2, 1, 1, &[7], None), request(3, 1, 1, Some(1))]).await;
+    assert_eq!(claimed(store, 60, 9).await, [0_u64; 0], "2 waits for a person");
+    replace(store, come(&first)).await.unwrap();
+    assert_eq!(claimed(store, 60, 9).await, [1]);
+}
+
+async fn a_request_whose_date_comes_waits_for_a_later_one_that_has_been_begun(store: &dyn Store) {
+    with_apps(store).await;
+    let (first, second) = (dated(1, 1, 1, 50), request(2, 1, 1, Some(0)));
+    add_requests(store, [first.clone(), second.clone()]).await;
+    let claim = claim(store, 60, 9).await.remove(0);
+    let busy = |error| matches!(error, StoreError::LaneBusy { request: RequestId(1) });
+    assert!(busy(replace(store, come(&first)).await.unwrap_err()), "2 may be begun at any moment");
+    let begun = Request { state: State::Committing, due: Some(at(90)), ..claim.request.clone() };
+    store.commit(under(&claim, begun.clone())).await.unwrap();
+    assert!(busy(replace(store, come(&first)).await.unwrap_err()), "2 is waited for, though nobody works on it");
+    assert_eq!(store.alarms(at(60), None, 9).await.unwrap(), [(at(50), RequestId(1))], "and 1 is not forgotten");
+    replace(store, Request { version: 2, ..settled(&begun) }).await.unwrap();
+    replace(store, come(&first)).await.unwrap();
+    assert_eq!(claimed(store, 70, 9).await, [1]);
 }

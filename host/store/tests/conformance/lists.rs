@@ -383,6 +383,7 @@ async fn requests_are_filtered_by_every_combination_newest_first(store: &dyn Sto
                                 subject,
                                 raised_by,
                                 needs_review,
+                                awaiting: Vec::new(),
                                 after,
                                 limit: 4,
                             };

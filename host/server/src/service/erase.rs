@@ -1,0 +1,81 @@
+//! Erasing people who have left: what is said of them goes from the directory and from the audit trail, in one commit.
+//! It never touches an account: what is in the apps is theirs to erase.
+
+use super::{Answer, Caller, ServiceError, Services};
+use gatehouse_core::ports::{ChangeSet, RequestQuery, Token, TrailChange, Versioned};
+use gatehouse_core::{Group, RequestId, State, Subject, User};
+
+impl Services {
+    /// Erases a user: the record keeps its number and says nothing any more, no audit record says anything of them, they
+    /// belong to no group, and their tokens are worthless.
+    ///
+    /// # Errors
+    /// There is no such user, they are active, or something is still to be done for them.
+    pub async fn erase_user(&self, caller: &Caller, named: &str) -> Result<Answer, ServiceError> {
+        let _turn = self.turn.lock().await;
+        let before = self.find_user(named).await?;
+        caller.has_seen(format!("user {}", before.username), before.version)?;
+        if before.active {
+            let text = format!("user `{0}` is active; `gatehouse user disable {0}` first", before.username);
+            return Err(ServiceError::Conflict(text));
+        }
+        if let Some(request) = self.unsettled_request(&before).await? {
+            let text = format!("{request} of user `{}` is not done; see that it ends, or cancel it", before.username);
+            return Err(ServiceError::Conflict(text));
+        }
+        let after = self.without_person(&before);
+        let answer = Answer::done(after.version, &self.views().user(&after).await?);
+        let record = self.audit(caller, "user.erase", format!("user {}", before.id)).about(before.id);
+        let mut changes = ChangeSet {
+            audit: vec![record],
+            trail: TrailChange { erase: vec![before.id], ..TrailChange::default() },
+            users: vec![Versioned::replacing(before.version, after)],
+            groups: self.groups_without(&before).await?,
+            tokens: self.tokens_revoked(&before).await?,
+            ..ChangeSet::default()
+        };
+        caller.remember(&mut changes, &answer);
+        self.store.commit(changes).await?;
+        Ok(answer)
+    }
+
+    fn without_person(&self, user: &User) -> User {
+        User {
+            active: false,
+            frozen: user.frozen,
+            created_at: user.created_at,
+            version: user.version + 1,
+            id: user.id,
+            ..self.blank_user(&format!("erased-{}", user.id.0))
+        }
+    }
+
+    async fn unsettled_request(&self, user: &User) -> Result<Option<RequestId>, ServiceError> {
+        for state in State::ALL.into_iter().filter(|state| !state.is_settled()) {
+            let subject = Some(Subject::User(user.id));
+            let query = RequestQuery { subject, state: Some(state), limit: 1, ..RequestQuery::default() };
+            if let Some(request) = self.store.requests(&query).await?.items.first() {
+                return Ok(Some(request.id));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn groups_without(&self, user: &User) -> Result<Vec<Versioned<Group>>, ServiceError> {
+        let groups = self.store.groups_of_user(user.id).await?.into_iter();
+        Ok(groups
+            .map(|mut group| {
+                group.members.remove(&user.id);
+                Versioned::replacing(group.version, group)
+            })
+            .collect())
+    }
+
+    async fn tokens_revoked(&self, user: &User) -> Result<Vec<Versioned<Token>>, ServiceError> {
+        let tokens = self.store.tokens().await?.into_iter();
+        let theirs = tokens.filter(|token| token.user == Some(user.id) && token.revoked_at.is_none());
+        let revoked =
+            |token: Token| Versioned::replacing(token.version, Token { revoked_at: Some(self.now()), ..token });
+        Ok(theirs.map(revoked).collect())
+    }
+}
