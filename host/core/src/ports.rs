@@ -12,7 +12,8 @@ pub use connectors::{
 };
 pub use records::{
     AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
-    RememberedAnswer, RequestFigures, RequestQuery, Sequence, StagedRun, Token, UserOrder, UserQuery, Versioned, TrailChange,
+    RememberedAnswer, RequestFigures, RequestQuery, Sequence, StagedRun, Token, TrailChange, UserOrder, UserQuery,
+    Versioned,
 };
 pub use store::{Store, StoreError};
 

@@ -3,7 +3,9 @@
 
 use gatehouse_core::approval::{Delegation, waited_for};
 use gatehouse_core::ports::{ChangeSet, StoreError, Token, Versioned};
-use gatehouse_core::{Account, App, Connector, Group, Job, PermissionSet, Profile, Request, User, UserAttribute, UserId};
+use gatehouse_core::{
+    Account, App, Connector, Group, Job, PermissionSet, Profile, Request, User, UserAttribute, UserId,
+};
 use std::collections::BTreeSet;
 use std::fmt::Display;
 

@@ -11,7 +11,8 @@ mod trail;
 use gatehouse_core::approval::{Delegation, Notice};
 use gatehouse_core::ports::{CredentialRecord, Sequence, Token};
 use gatehouse_core::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet, Profile, Request, RequestId, StagingRow, Subject, User, UserAttribute, UserId, DelegationId,
+    Account, AccountId, App, AppId, Connector, DelegationId, Digest, Group, Job, JobId, LogEntry, PermissionSet,
+    Profile, Request, RequestId, StagingRow, Subject, User, UserAttribute, UserId,
 };
 use jiff::Timestamp;
 use lanes::LaneClaim;

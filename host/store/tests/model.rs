@@ -12,7 +12,8 @@ use gatehouse_core::ports::{
     UserQuery, Versioned,
 };
 use gatehouse_core::{
-    Account, AccountId, App, AppId, Digest, JobId, JobState, LinkState, Operation, Request, RequestId, Situation, State, Subject, User, UserAttributeType, UserId, Approval, AuditRecord,
+    Account, AccountId, App, AppId, Approval, AuditRecord, Digest, JobId, JobState, LinkState, Operation, Request,
+    RequestId, Situation, State, Subject, User, UserAttributeType, UserId,
 };
 use gatehouse_store::{MemoryStore, RedbStore};
 use proptest::prelude::*;

@@ -3,7 +3,9 @@
 use crate::approval::{Delegation, Notice};
 use crate::audit::Denials;
 use crate::{
-    Account, AccountId, App, AppId, AuditRecord, AuthScheme, Connector, Digest, Group, Job, JobState, LinkState, LogEntry, Operation, Origin, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, State, Subject, User, UserAttribute, UserId, DelegationId,
+    Account, AccountId, App, AppId, AuditRecord, AuthScheme, Connector, DelegationId, Digest, Group, Job, JobState,
+    LinkState, LogEntry, Operation, Origin, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, State,
+    Subject, User, UserAttribute, UserId,
 };
 use jiff::Timestamp;
 use secrecy::SecretString;

@@ -11,7 +11,8 @@ use crate::approval::{Delegation, Notice};
 use crate::audit::denials::Window;
 use crate::audit::{AuditEntry, AuditHead, AuditQuery, Checkpoint};
 use crate::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId, DelegationId,
+    Account, AccountId, App, AppId, AuditRecord, Connector, DelegationId, Digest, Group, Job, JobId, LogEntry,
+    PermissionSet, Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId,
 };
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};

@@ -24,8 +24,8 @@ mod reconcile;
 mod requests;
 mod review;
 mod tokens;
-mod user_attributes;
 mod trail;
+mod user_attributes;
 mod users;
 mod views;
 
@@ -40,9 +40,8 @@ pub use jobs::{Consent, JobFilter};
 pub use lists::Paging;
 pub use requests::{Decision, RequestFilter};
 pub use tokens::{FIRST_TOKEN, hash_of};
-pub use users::{Flag, UserFilter};
 pub use trail::AuditFilter;
-pub use users::Flag;
+pub use users::{Flag, UserFilter};
 pub use views::Views;
 
 use async_trait::async_trait;

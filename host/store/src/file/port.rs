@@ -4,7 +4,8 @@ use super::task::Task;
 use super::telemetry::Passages;
 use super::transaction::ClaimCall;
 use super::{
-    RedbStore, accounts, credentials, directory, groups, jobs, ledger, people, queue, registry, request_lists, delegations, notices, trail_reads,
+    RedbStore, accounts, credentials, delegations, directory, groups, jobs, ledger, notices, people, queue, registry,
+    request_lists, trail_reads,
 };
 use async_trait::async_trait;
 use gatehouse_core::approval::{Delegation, Notice};
@@ -15,7 +16,8 @@ use gatehouse_core::ports::{
     RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
 };
 use gatehouse_core::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId, DelegationId,
+    Account, AccountId, App, AppId, Connector, DelegationId, Digest, Group, Job, JobId, LogEntry, PermissionSet,
+    Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;

@@ -77,7 +77,19 @@ impl Kept {
         if let Some(answer) = changes.idempotency.iter().find(|answer| self.idempotency.contains_key(&answer.key)) {
             return Err(StoreError::Duplicate { what: format!("the answer for idempotency key `{}`", answer.key) });
         }
-        Ok(Checked { users, profiles, permission_sets, groups, apps, tokens, accounts, requests, jobs, user_attributes, delegations })
+        Ok(Checked {
+            users,
+            profiles,
+            permission_sets,
+            groups,
+            apps,
+            tokens,
+            accounts,
+            requests,
+            jobs,
+            user_attributes,
+            delegations,
+        })
     }
 
     /// What users have once the change is made is not to be removed.

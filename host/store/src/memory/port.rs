@@ -12,7 +12,8 @@ use gatehouse_core::ports::{
     RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
 };
 use gatehouse_core::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, Group, Job, JobId, LogEntry, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, State, Subject, User, UserAttribute, UserId, DelegationId,
+    Account, AccountId, App, AppId, Connector, DelegationId, Digest, Group, Job, JobId, LogEntry, PermissionSet,
+    Profile, Request, RequestId, Situation, StagingRow, State, Subject, User, UserAttribute, UserId,
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
