@@ -28,6 +28,7 @@ fn scene() -> (Scenario, CountingTarget) {
         config["retry"]["settle_seconds"] = json!(1);
         config["retry"]["base_seconds"] = json!(1);
         config["approval_required"] = approval;
+        config["follow_events"] = json!(false);
         s.file("config.json", &config.to_string());
         s.run(&["app", "configure", name, "--config", "config.json"]);
     }

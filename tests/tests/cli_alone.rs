@@ -72,6 +72,7 @@ fn credentials_and_app(s: &Scenario, base_url: &str, token: &str) {
         "--allow-private",
         origin,
     ]);
+    s.by_hand("hr");
     s.run(&["app", "configure", "hr", "--grant-profile", "staff"]);
     s.run(&["app", "probe", "hr"]);
     assert!(s.run(&["app", "list"]).contains("hr"));

@@ -118,6 +118,7 @@ fn everything_can_be_done_with_http_alone() {
     let app = json!({
         "name": "hr", "connector": "scim", "settings": {"base_url": server.base_url()},
         "credentials": {"token": "hr-token"}, "private_origins": [origin], "profiles": ["staff"],
+        "config": {"follow_events": false},
     });
     book.post("/api/v1/apps", &app);
     assert!(book.post("/api/v1/apps/hr/probe", &json!({}))["findings"].is_array());

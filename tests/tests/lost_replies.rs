@@ -34,6 +34,7 @@ fn connect(s: &Scenario, name: &str, marked: bool) -> CountingTarget {
     let mut config = s.json(&["app", "show", name])["config"].clone();
     config["operations"].as_array_mut().unwrap().push(json!("Delete"));
     config["concurrency"] = json!(16);
+    config["follow_events"] = json!(false);
     config["retry"]["settle_seconds"] = json!(1);
     config["retry"]["base_seconds"] = json!(1);
     if !marked {

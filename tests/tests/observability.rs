@@ -35,6 +35,7 @@ impl Watched {
         s.run(&["profile", "create", "staff"]);
         s.run(&["user", "create", "ada", "--email", "ada@example.com", "--profile", "staff"]);
         s.run(&["app", "create", "hr", "--connector", "hostile", "--set", "behaviour=journal", "--profile", "staff"]);
+        s.by_hand("hr");
         Self { s }
     }
 

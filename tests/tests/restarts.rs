@@ -17,7 +17,7 @@ fn a_host_killed_while_it_collects_goes_on_at_the_next_page() {
         server.create(&scim_user(&format!("u{n}"), &format!("u{n}@example.com"), "U", "Ser")).unwrap();
     }
     let mut s = Scenario::start();
-    s.connect_scim(&server);
+    s.connect_scim_by_hand(&server);
     let mut config = s.json(&["app", "show", "hr"])["config"].clone();
     config["page_size"] = json!(2);
     s.file("config.json", &config.to_string());

@@ -16,7 +16,7 @@ fn each_operation_changes_the_server_as_intended() {
     let directory = tempdir().unwrap();
     let Some(server) = scim_server("each_operation_changes_the_server_as_intended", &directory) else { return };
     let s = Scenario::start();
-    s.connect_scim(&server);
+    s.connect_scim_by_hand(&server);
     s.run(&[
         "user",
         "create",
@@ -92,7 +92,7 @@ fn a_create_that_finds_the_users_own_deactivated_account_brings_it_back() {
     let name = "a_create_that_finds_the_users_own_deactivated_account_brings_it_back";
     let Some(server) = scim_server(name, &directory) else { return };
     let s = Scenario::start();
-    s.connect_scim(&server);
+    s.connect_scim_by_hand(&server);
     s.run(&["user", "create", "ada", "--email", "ada@example.com", "--profile", "staff"]);
     s.request("create", "ada");
     let id = at_target(&server, "ada").unwrap()["id"].clone();
@@ -110,7 +110,7 @@ fn a_create_that_meets_somebody_elses_account_fails_and_says_whose() {
     let Some(server) = scim_server(name, &directory) else { return };
     let other = server.create(&scim_user("ada", "other@example.com", "Ada", "Other")).unwrap();
     let s = Scenario::start();
-    s.connect_scim(&server);
+    s.connect_scim_by_hand(&server);
     s.run(&["user", "create", "ada", "--email", "ada@example.com", "--profile", "staff"]);
     let refused = s.refused(&["request", "create", "hr", "create", "--user", "ada"]);
     assert!(refused.contains(other["id"].as_str().unwrap()), "{refused}");
@@ -132,7 +132,7 @@ fn a_reconcile_of_250_accounts_is_complete_repeatable_and_keeps_manual_links() {
     server.create(&scim_user("svc-backup", "backup@example.net", "Back", "Up")).unwrap();
     csv.push_str("bob,bob@example.com,Bob,Builder,\n");
     let s = Scenario::start();
-    s.connect_scim(&server);
+    s.connect_scim_by_hand(&server);
     s.file("users.csv", &csv);
     let imported = s.json(&["user", "import", "users.csv"]);
     assert_eq!((&imported["created"], &imported["failed"]), (&json!(250), &json!(0)), "{imported:#}");
@@ -174,7 +174,7 @@ fn a_run_can_start_at_analyzing_with_accounts_that_a_custom_process_supplies() {
     let name = "a_run_can_start_at_analyzing_with_accounts_that_a_custom_process_supplies";
     let Some(server) = scim_server(name, &directory) else { return };
     let s = Scenario::start();
-    s.connect_scim(&server);
+    s.connect_scim_by_hand(&server);
     s.run(&["user", "create", "ada", "--email", "ada@example.com"]);
     let staged = [
         json!({"external_id": "x1", "username": "ADA ", "status": "Active", "attributes": {}}),
@@ -197,7 +197,7 @@ fn an_empty_answer_of_the_target_deactivates_nobody() {
     let name = "an_empty_answer_of_the_target_deactivates_nobody";
     let Some(server) = scim_server(name, &directory) else { return };
     let s = Scenario::start();
-    s.connect_scim(&server);
+    s.connect_scim_by_hand(&server);
     for user in ["ada", "bob", "cyd"] {
         s.run(&["user", "create", user, "--email", &format!("{user}@example.com"), "--profile", "staff"]);
         s.request("create", user);

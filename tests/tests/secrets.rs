@@ -150,6 +150,7 @@ fn app(s: &Scenario, name: &str, credential: &str, url: &str, method: &str) {
     s.run(&arguments);
     let mut config = s.json(&["app", "show", name])["config"].take();
     config["mapping"].as_array_mut().unwrap().push(json!({"attribute": "pin", "value": "{badge}"}));
+    config["follow_events"] = json!(false);
     config["retry"] = json!({"max_attempts": 1, "base_seconds": 1, "max_seconds": 1, "settle_seconds": 1});
     let file = s.file("config.json", &config.to_string());
     s.run(&["app", "configure", name, "--config", file.to_str().unwrap()]);

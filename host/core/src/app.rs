@@ -112,6 +112,9 @@ pub struct ProvisioningConfig {
     pub protected: BTreeSet<String>,
     /// Which accounts to collect, in the target's own language; all if none.
     pub collect_filter: Option<String>,
+    /// Whether events of the directory raise requests. Off, a change of a user reaches the app with the next
+    /// reconciliation.
+    pub follow_events: bool,
     /// Attributes of a user whose change raises an Update, of those that the mapping uses; all of them if none.
     pub update_on: Option<BTreeSet<String>>,
     /// When a mass of changes by events waits for consent.
@@ -146,6 +149,7 @@ impl Default for ProvisioningConfig {
             linking: Vec::new(),
             protected: BTreeSet::new(),
             collect_filter: None,
+            follow_events: true,
             update_on: None,
             guard: GuardPolicy::default(),
             page_size: 100,

@@ -77,6 +77,7 @@ impl Lane {
             self.configure(app, |config| {
                 config["operations"].as_array_mut().unwrap().push(json!("Delete"));
                 config["page_size"] = json!(4);
+                config["follow_events"] = json!(false);
                 config["retry"] = json!({"max_attempts": 5, "base_seconds": 0, "max_seconds": 1, "settle_seconds": 0});
                 config["reconcile"]["max_vanished_percent"] = json!(100);
                 if app == UNMARKED {

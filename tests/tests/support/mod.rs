@@ -35,6 +35,14 @@ impl Scenario {
         Self { host, help: RefCell::default(), directory }
     }
 
+    /// The same after a crash of the host, and its restart.
+    pub fn crashed_and_restarted(self) -> Self {
+        let Self { host, help, directory } = self;
+        host.crash();
+        let host = Gatehouse::start(directory.path()).unwrap();
+        Self { host, help, directory }
+    }
+
     /// Writes a file into the scenario's directory, which is where the CLI runs.
     pub fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.directory.path().join(name);
@@ -136,6 +144,22 @@ impl Scenario {
             "--profile",
             "staff",
         ]);
+    }
+
+    /// Connects `hr` as [`connect_scim`](Self::connect_scim) does, for what is asked for by hand alone.
+    pub fn connect_scim_by_hand(&self, server: &impl Target) {
+        self.connect_scim(server);
+        self.by_hand("hr");
+    }
+
+    /// Has events of the directory raise nothing in an app.
+    pub fn by_hand(&self, app: &str) {
+        let http = self.host.http();
+        let path = format!("/api/v1/apps/{app}");
+        let mut config = http.get(&path).unwrap().expect_status(200).unwrap()["config"].clone();
+        config["follow_events"] = json!(false);
+        let changed = http.send("PATCH".parse().unwrap(), &path, Some(&json!({ "config": config })), &[]).unwrap();
+        assert_eq!(changed.status, 200, "{}", changed.text);
     }
 
     /// Asks for an operation on a user's account and waits for its end.

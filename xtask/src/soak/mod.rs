@@ -169,6 +169,8 @@ fn prepare(host: &Host, target: &CountingProcess) -> Result<()> {
         "credentials": {"token": "target"}, "private_origins": [target.origin()], "profiles": [PROFILE],
         "config": {
             "page_size": 50,
+            // What is to be done is asked for, so that every request is one that the model knows of.
+            "follow_events": false,
             "reconcile": {"auto_commit": true},
             "retry": {"max_attempts": 8, "base_seconds": 1, "max_seconds": 4, "settle_seconds": 3},
         },

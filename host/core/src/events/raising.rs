@@ -42,9 +42,9 @@ pub struct Raising {
 
 /// What follows from a change for a user's account in an app.
 ///
-/// Nothing does for an account that is ignored, and for operations that the app's configuration does not name.
+/// Nothing does for an app that follows no events, for an account that is ignored, and for operations that the app's configuration does not name.
 pub fn raise(change: &Change<'_>, lane: &Lane) -> Raising {
-    if lane.account.as_ref().is_some_and(is_ignored) {
+    if !change.app.config.follow_events || lane.account.as_ref().is_some_and(is_ignored) {
         return Raising::default();
     }
     let judge = Judge::of(change);

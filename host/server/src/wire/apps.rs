@@ -169,6 +169,9 @@ pub struct ProvisioningConfigView {
     pub protected: BTreeSet<String>,
     /// Which accounts to collect, in the target's own language; all if null.
     pub collect_filter: Option<String>,
+    /// Whether events of the directory raise requests; true if left out. Off, a change of a user reaches the app with the
+    /// next reconciliation.
+    pub follow_events: bool,
     /// Attributes of a user whose change raises an Update, of those that the mapping uses; all of them if null.
     pub update_on: Option<BTreeSet<String>>,
     /// When a mass of changes by events waits for consent.

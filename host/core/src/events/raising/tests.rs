@@ -176,6 +176,7 @@ fn ignored_accounts_are_left_alone_and_operations_that_are_off_raise_nothing() {
     };
     assert_eq!(ignored().after(|user| user.active = false).raises(), []);
     assert_eq!(ignored().after(|user| user.email = None).raises(), []);
+    assert_eq!(case().app(|app| app.config.follow_events = false).after(|user| user.active = false).raises(), []);
     let off = |app: &mut App| app.config.operations.retain(|operation| *operation != Operation::Deactivate);
     assert_eq!(case().app(off).after(|user| user.active = false).raises(), []);
     assert_eq!(case().after(|user| user.active = false).raises().len(), 1, "its twin");
