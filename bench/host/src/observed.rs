@@ -4,6 +4,8 @@
 use crate::native::Native;
 use async_trait::async_trait;
 use gatehouse_connector::Query;
+use gatehouse_core::audit::denials::Window;
+use gatehouse_core::audit::{AuditEntry, AuditHead, AuditQuery, Checkpoint};
 use gatehouse_core::ports::{
     AccountPage, AccountQuery, Admission, AdmissionError, AnalysisItem, CallContext, CallReport, ChangeSet, Claim,
     ClaimLimits, CommitCommand, Connectors, Credential, CredentialRecord, Fence, Finding, ListPage, Receipt,
@@ -11,7 +13,7 @@ use gatehouse_core::ports::{
 };
 use gatehouse_core::schema::Account as RemoteAccount;
 use gatehouse_core::{
-    Account, AccountId, App, AppId, AuditRecord, Connector, Digest, LogEntry, Profile, Request, RequestId, Situation,
+    Account, AccountId, App, AppId, Connector, Digest, LogEntry, Profile, Request, RequestId, Situation,
     StagingRow, State, User, UserId,
 };
 use gatehouse_sandbox::Sandbox;
@@ -194,7 +196,12 @@ store! {
     fn request_log(id: RequestId, after: Option<&str>, limit: usize) -> ListPage<LogEntry>;
     fn staging(run: RequestId, from: u64, limit: usize) -> Vec<StagingRow>;
     fn staged_runs(after: Option<RequestId>, limit: usize) -> Vec<StagedRun>;
-    fn audit(after: Option<&str>, limit: usize) -> ListPage<AuditRecord>;
+    fn audit_entries(query: &AuditQuery) -> ListPage<AuditEntry>;
+    fn audit_from(sequence: u64, limit: usize) -> Vec<AuditEntry>;
+    fn audit_checkpoint() -> Option<Checkpoint>;
+    fn audit_head(of: Option<u64>, at: Timestamp) -> AuditHead;
+    fn audit_before(before: Timestamp, limit: usize) -> Option<u64>;
+    fn denial_windows() -> Vec<Window>;
     fn answers_before(before: Timestamp, limit: usize) -> Vec<(Timestamp, String)>;
     fn idempotent(key: &str) -> Option<serde_json::Value>;
 }

@@ -123,7 +123,7 @@ impl Client {
     }
 
     /// Writes what the host sends into a file: how many bytes.
-    pub(super) fn download(&self, path: &str, to: &mut fs::File) -> Result<u64> {
+    pub(super) fn download(&self, path: &str, to: &mut impl std::io::Write) -> Result<u64> {
         let request = self.request(&Method::GET, path).body(()).context(NO_REQUEST)?;
         let mut answer = self.agent.run(request).map_err(|error| self.unreached(&error))?;
         if !answer.status().is_success() {
@@ -132,9 +132,9 @@ impl Client {
         }
         let promised = answer.body().content_length();
         let mut body = answer.body_mut().with_config().limit(u64::MAX).reader();
-        let copied = std::io::copy(&mut body, to).context("the backup did not arrive whole")?;
+        let copied = std::io::copy(&mut body, to).context("it did not arrive whole")?;
         if promised.is_some_and(|promised| promised != copied) {
-            bail!("the backup did not arrive whole: try again");
+            bail!("it did not arrive whole: try again");
         }
         Ok(copied)
     }

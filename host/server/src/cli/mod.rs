@@ -1,5 +1,5 @@
-//! The command line: a client of the HTTP API, as any other. Only `serve`, `connector new` and `connector check` do
-//! without a running host. It never reads a store.
+//! The command line: a client of the HTTP API, as any other. Only `serve`, `connector new`, `connector check` and
+//! `audit verify` of a file do without a running host. It never writes a store.
 
 mod account;
 mod app;
@@ -222,7 +222,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Noun::Job(verb) => job::run(verb, &session()?),
         Noun::Delegation(verb) => delegation::run(verb, &session()?),
         Noun::Token(verb) => token::run(verb, &session()?),
-        Noun::Audit(verb) => audit::run(verb, &session()?),
+        Noun::Audit(verb) => audit::run(verb, out, session),
         Noun::Backup(args) => backup::backup(&args, &session()?),
         Noun::Restore(args) => backup::restore(&args, &session()?),
         Noun::Compact => backup::compact(&session()?),

@@ -88,6 +88,14 @@ pub(super) enum Verb {
         /// Username or number
         user: String,
     },
+    /// Takes everything that is said of a user out of the directory and the audit trail, for good
+    Erase {
+        /// Username or number, of a user who has left
+        user: String,
+        /// Do it: nothing brings it back but a backup
+        #[arg(long)]
+        yes: bool,
+    },
     /// Makes and changes users from a file; a user whom no row names is left alone
     #[command(after_help = "CSV: a header names the columns, in any order: username, email, first_name, last_name, \
         profile, permission_sets (between `;`), manager (a username), active and frozen (true or false), and \
@@ -202,8 +210,27 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             let how = import::How { all_or_nothing, dry_run, report };
             return import::run(session, &file, &how);
         }
+    },
+        Verb::Erase { user, yes } => erase(session, &user, yes)?,
+        Verb::Import { file, all_or_nothing, dry_run } => return import::run(session, &file, all_or_nothing, dry_run),
     }
     Ok(Outcome::Done)
+}
+
+fn erase(session: &Session, user: &str, yes: bool) -> Result<()> {
+    if !yes {
+        bail!(
+            "this takes everything that is said of `{user}` out of the directory and the audit trail, for good: say so \
+             with --yes. Their accounts in apps, and backups, are not touched"
+        );
+    }
+    let erased = session.client.post(&format!("/api/v1/users/{}/erase", escape(user)), json!({}))?;
+    let sentence = format!(
+        "{} says nothing of a person any more. `gatehouse compact` clears what is left of it in the file.",
+        text(&erased["id"])
+    );
+    session.out.say(&erased, &sentence);
+    Ok(())
 }
 
 /// Fields of every user, as flags spell them.

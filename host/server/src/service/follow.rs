@@ -1,6 +1,7 @@
 //! Changes of users with what follows from them: the requests that an event raises are part of the commit that makes
 //! the change. What follows is for the core to say.
 
+use super::Recorded as _;
 use super::{Caller, ServiceError, Services};
 use gatehouse_core::events::{Mass, Tally, held};
 use gatehouse_core::ports::{ChangeSet, StoreError};
@@ -36,6 +37,7 @@ impl Services {
             let raised: Vec<_> = followed.requests().filter(|r| r.version == 0 && r.held.is_none()).cloned().collect();
             let moved = !followed.changes.requests.is_empty();
             whole.append(followed.changes);
+            whole.audit.iter_mut().for_each(|record| caller.sign(record));
             match self.store.commit(whole).await {
                 Err(StoreError::VersionConflict { .. }) if moved && offer < OFFERS => continue,
                 done => done?,

@@ -1,0 +1,380 @@
+//! Every call that changes something leaves a record in the audit trail, which says by which call, from where and with
+//! which token. An endpoint that is new needs a row in [`calls`]: how to call it so that it does what it is for.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use common::{Host, component};
+use gatehouse_core::lifecycle::OutcomeReport;
+use gatehouse_core::lifecycle::{
+    AnalysisReport, AttemptReport, Event, Looked, Moment, NameAttributes, Resolution, step,
+};
+use gatehouse_core::ports::{ChangeSet, JobQuery, Store as _, Versioned};
+use gatehouse_core::{
+    Account, AccountId, CallFailure, Digest, FailureKind, Job, JobState, Reading, RequestId, Showed, Situation, UserId,
+};
+use serde_json::{Value as Json, json};
+
+/// How an endpoint is called.
+enum Row {
+    /// Like this, on a host with the sample connector, profile `staff` and app `hr`.
+    Call(fn(&Host) -> Ask),
+    /// It changes nothing, for this reason, although its method may.
+    ChangesNothing(&'static str),
+    /// It needs what this host has not (a store that is a file): this test looks for this action in the trail.
+    Elsewhere(&'static str, &'static str),
+}
+
+/// What is sent.
+struct Ask {
+    path: String,
+    kind: &'static str,
+    bytes: Vec<u8>,
+}
+
+fn ask(path: impl Into<String>, body: Json) -> Ask {
+    Ask { path: path.into(), kind: "application/json", bytes: body.to_string().into_bytes() }
+}
+
+/// Every endpoint that may change something.
+fn calls() -> Vec<(&'static str, &'static str, Row)> {
+    use Row::{Call, ChangesNothing, Elsewhere};
+    vec![
+        ("POST", "/api/v1/apps", Call(|_| ask("/apps", app("crm")))),
+        ("PATCH", "/api/v1/apps/{name}", Call(|_| ask("/apps/hr", json!({"settings": {"page_size": 7}})))),
+        ("DELETE", "/api/v1/apps/{name}", Call(|_| ask("/apps/hr", json!({})))),
+        ("POST", "/api/v1/apps/{name}/probe", Call(|_| ask("/apps/hr/probe", json!({})))),
+        ("POST", "/api/v1/apps/{name}/pause", Call(|_| ask("/apps/hr/pause", json!({})))),
+        (
+            "POST",
+            "/api/v1/apps/{name}/resume",
+            Call(|host| {
+                host.post("/apps/hr/pause", &json!({}));
+                ask("/apps/hr/resume", json!({}))
+            }),
+        ),
+        ("POST", "/api/v1/apps/{name}/reconcile", Call(|_| ask("/apps/hr/reconcile", json!({})))),
+        ("POST", "/api/v1/apps/{app}/release", Call(|_| ask("/apps/hr/release", json!({})))),
+        ("POST", "/api/v1/apps/{app}/withdraw", Call(|_| ask("/apps/hr/withdraw", json!({"reason": "a mistake"})))),
+        ("POST", "/api/v1/jobs/{job}/approve", Call(|host| ask(format!("/jobs/{}/approve", held(host)), json!({})))),
+        (
+            "POST",
+            "/api/v1/jobs/{job}/cancel",
+            Call(|host| ask(format!("/jobs/{}/cancel", held(host)), json!({"reason": "a mistake"}))),
+        ),
+        (
+            "POST",
+            "/api/v1/connectors",
+            Call(|_| {
+                let bytes = component("2.0.0");
+                Ask { path: "/connectors?allow_unsigned=true".to_owned(), kind: "application/wasm", bytes }
+            }),
+        ),
+        ("POST", "/api/v1/connectors/check", ChangesNothing("it looks at a component, and keeps nothing of it")),
+        (
+            "DELETE",
+            "/api/v1/connectors/{connector}",
+            Call(|host| {
+                host.call("DELETE", "/apps/hr", &[], None);
+                ask("/connectors/sample", json!({}))
+            }),
+        ),
+        ("POST", "/api/v1/compact", Elsewhere("serving.rs", "store.compact")),
+        ("POST", "/api/v1/restore", Elsewhere("serving.rs", "store.restore")),
+        (
+            "POST",
+            "/api/v1/requests",
+            Call(|host| {
+                user(host);
+                ask("/requests", json!({"app": "hr", "operation": "Create", "user": "ada"}))
+            }),
+        ),
+        (
+            "POST",
+            "/api/v1/requests/{id}/commit",
+            Call(|host| ask(format!("/requests/{}/commit", analysed(host)), json!({}))),
+        ),
+        (
+            "POST",
+            "/api/v1/requests/{id}/approve",
+            Call(|host| {
+                let id = waiting(host);
+                let digest = host.get(&format!("/requests/{id}")).body["digest"].clone();
+                ask(format!("/requests/{id}/approve"), json!({"digest": digest}))
+            }),
+        ),
+        (
+            "POST",
+            "/api/v1/requests/{id}/deny",
+            Call(|host| ask(format!("/requests/{}/deny", waiting(host)), json!({"reason": "no"}))),
+        ),
+        (
+            "POST",
+            "/api/v1/requests/{id}/retry",
+            Call(|host| ask(format!("/requests/{}/retry", failed(host)), json!({}))),
+        ),
+        (
+            "POST",
+            "/api/v1/requests/{id}/settle",
+            Call(|host| {
+                let path = format!("/requests/{}/settle", in_review(host));
+                ask(path, json!({"outcome": "made", "external_id": "x1", "reason": "seen"}))
+            }),
+        ),
+        (
+            "POST",
+            "/api/v1/requests/{id}/complete",
+            Call(|host| ask(format!("/requests/{}/complete", failed(host)), json!({"note": "by hand"}))),
+        ),
+        (
+            "POST",
+            "/api/v1/requests/{id}/cancel",
+            Call(|host| ask(format!("/requests/{}/cancel", requested(host)), json!({"reason": "no"}))),
+        ),
+        ("POST", "/api/v1/users", Call(|_| ask("/users", json!({"username": "ada"})))),
+        ("PATCH", "/api/v1/users/{user}", Call(|host| ask(user(host), json!({"email": "ada@example.com"})))),
+        ("POST", "/api/v1/users/{user}/freeze", Call(|host| ask(user(host) + "/freeze", json!({})))),
+        ("POST", "/api/v1/users/{user}/unfreeze", Call(|host| after(host, "freeze", "unfreeze"))),
+        ("POST", "/api/v1/users/{user}/disable", Call(|host| ask(user(host) + "/disable", json!({})))),
+        ("POST", "/api/v1/users/{user}/enable", Call(|host| after(host, "disable", "enable"))),
+        ("POST", "/api/v1/users/{user}/reactivate", Call(|host| after(host, "disable", "reactivate"))),
+        ("POST", "/api/v1/users/{user}/erase", Call(|host| after(host, "disable", "erase"))),
+        (
+            "POST",
+            "/api/v1/users/import",
+            Call(|_| Ask { path: "/users/import".to_owned(), kind: "text/csv", bytes: b"username\nada\n".to_vec() }),
+        ),
+        ("POST", "/api/v1/profiles", Call(|_| ask("/profiles", json!({"name": "guests"})))),
+        ("POST", "/api/v1/audit/verify", Call(|_| ask("/audit/verify", json!({})))),
+        ("PUT", "/api/v1/credentials/{name}", Call(|_| credential())),
+        (
+            "DELETE",
+            "/api/v1/credentials/{name}",
+            Call(|host| {
+                let Ask { path, bytes, .. } = credential();
+                host.call("PUT", &path, &[], Some(&serde_json::from_slice(&bytes).unwrap()));
+                ask(path, json!({}))
+            }),
+        ),
+        (
+            "POST",
+            "/api/v1/accounts/{id}/link",
+            Call(|host| {
+                user(host);
+                ask(account(host, None) + "/link", json!({"user": "ada"}))
+            }),
+        ),
+        (
+            "POST",
+            "/api/v1/accounts/{id}/unlink",
+            Call(|host| {
+                user(host);
+                ask(account(host, Some(UserId(1))) + "/unlink", json!({}))
+            }),
+        ),
+        ("POST", "/api/v1/accounts/{id}/ignore", Call(|host| ask(account(host, None) + "/ignore", json!({})))),
+        ("POST", "/api/v1/tokens", Call(|_| ask("/tokens", json!({"name": "second"})))),
+        (
+            "DELETE",
+            "/api/v1/tokens/{name}",
+            Call(|host| {
+                host.post("/tokens", &json!({"name": "second"}));
+                ask("/tokens/second", json!({}))
+            }),
+        ),
+    ]
+}
+
+fn app(name: &str) -> Json {
+    json!({"name": name, "connector": "sample", "settings": {"base_url": "https://crm.example.com"}})
+}
+
+fn credential() -> Ask {
+    let body = json!({"origin": "https://hr.example.com", "scheme": "bearer", "secret": "correct horse"});
+    ask("/credentials/hr", body)
+}
+
+/// Makes a user: where they are.
+fn user(host: &Host) -> String {
+    host.post("/users", &json!({"username": "ada"}));
+    "/users/ada".to_owned()
+}
+
+fn after(host: &Host, first: &str, then: &str) -> Ask {
+    let path = user(host);
+    host.post(&format!("{path}/{first}"), &json!({}));
+    ask(format!("{path}/{then}"), json!({}))
+}
+
+/// Makes an account: where it is.
+fn account(host: &Host, user: Option<UserId>) -> String {
+    let situation = if user.is_some() { Situation::Confirmed } else { Situation::Unassigned };
+    host.wait(async {
+        let app = host.store.app_by_name("hr").await.unwrap().unwrap();
+        let account = Account {
+            id: AccountId(1),
+            app: app.id,
+            external_id: Some("x1".to_owned()),
+            user,
+            username: "ada".to_owned(),
+            email: None,
+            first_name: None,
+            last_name: None,
+            attributes: Default::default(),
+            status: gatehouse_core::schema::Status::Active,
+            frozen: false,
+            frozen_with_user: false,
+            link_state: situation.link_state(),
+            situation,
+            why: None,
+            is_known_link: false,
+            revision: None,
+            fingerprint: None,
+            last_seen: None,
+            last_run: None,
+            version: 0,
+            updated_at: app.created_at,
+        };
+        host.store.commit(ChangeSet { accounts: vec![Versioned::new(account)], ..ChangeSet::default() }).await.unwrap();
+    });
+    "/accounts/ACC-000001".to_owned()
+}
+
+/// Makes a job that waits for consent: its number.
+fn held(host: &Host) -> String {
+    host.post("/profiles", &json!({"name": "guests"}));
+    host.call("PATCH", "/apps/hr", &[], Some(&json!({"profiles": ["staff", "guests"]})));
+    host.wait(async {
+        let job = host.store.jobs(&JobQuery { limit: 1, ..JobQuery::default() }).await.unwrap().items.remove(0);
+        let held = Job { state: JobState::Held, held: Some("many".to_owned()), ..job.clone() };
+        let jobs = vec![Versioned::replacing(job.version, held)];
+        host.store.commit(ChangeSet { jobs, ..ChangeSet::default() }).await.unwrap();
+        job.id.to_string()
+    })
+}
+
+/// Makes a request that the engine would take up: its number.
+fn requested(host: &Host) -> String {
+    user(host);
+    let asked = host.post("/requests", &json!({"app": "hr", "operation": "Create", "user": "ada"}));
+    asked.body["id"].as_str().unwrap_or_else(|| panic!("{asked:?}")).to_owned()
+}
+
+fn waiting(host: &Host) -> String {
+    host.call("PATCH", "/apps/hr", &[], Some(&json!({"config": {"approval_required": ["Create"]}})));
+    requested(host)
+}
+
+fn failed(host: &Host) -> String {
+    let id = requested(host);
+    take(host, &id, Event::Fail { why: "of it".to_owned() });
+    id
+}
+
+fn in_review(host: &Host) -> String {
+    let id = requested(host);
+    let names = NameAttributes::default();
+    let report = AttemptReport {
+        result: Err(CallFailure::new(FailureKind::Unavailable, "no answer")),
+        write_left: true,
+        writes: Vec::new(),
+        known: None,
+        refreshed: None,
+        new_account: AccountId(1),
+        names: names.clone(),
+    };
+    let at = "2026-01-01T00:00:00Z".parse().unwrap();
+    let showed = Showed::Unclear;
+    let reading = Reading { at, asked: "accounts".to_owned(), found: Vec::new(), showed, why: "of it".to_owned() };
+    let looked = Looked { resolution: Resolution::Unprovable("nobody knows".to_owned()), reading };
+    take(host, &id, Event::AttemptStarted);
+    take(host, &id, Event::AttemptFinished(Box::new(report)));
+    let report = OutcomeReport { looked, known: None, new_account: AccountId(1), names };
+    take(host, &id, Event::OutcomeRead(Box::new(report)));
+    id
+}
+
+fn analysed(host: &Host) -> String {
+    let run = host.post("/apps/hr/reconcile", &json!({"staged": [{"external_id": "1"}]}));
+    let id = run.body["id"].as_str().unwrap().to_owned();
+    let basis = host.wait(async {
+        let app = host.store.app_by_name("hr").await.unwrap().unwrap();
+        app.analysis_basis(host.store.directory_epoch().await.unwrap())
+    });
+    let analysis = AnalysisReport { through: 1, rows: 1, ..AnalysisReport::default() };
+    take(host, &id, Event::AnalysisBegan { basis });
+    take(host, &id, Event::RowsAnalyzed(analysis));
+    take(host, &id, Event::PlanSealed { plan: Digest::of(b"plan"), auto_commit: false });
+    id
+}
+
+fn take(host: &Host, id: &str, event: Event) {
+    let number: RequestId = id.parse().unwrap();
+    host.wait(async {
+        let app = host.store.app_by_name("hr").await.unwrap().unwrap();
+        let request = host.store.request(number).await.unwrap().unwrap();
+        let moment = Moment { now: request.created_at, jitter: 0, retry: app.config.retry.clone() };
+        let transition = step(&request, event, &moment).unwrap();
+        host.store.commit(transition.into_changes(None)).await.unwrap();
+    });
+}
+
+/// The endpoints that may change something, as the document has them.
+fn endpoints() -> Vec<(String, String)> {
+    let document = serde_json::to_value(gatehouse_server::api::openapi()).unwrap();
+    let paths = document["paths"].as_object().unwrap().iter();
+    let all = paths.flat_map(|(path, item)| item.as_object().unwrap().keys().map(|m| (m.to_uppercase(), path.clone())));
+    all.filter(|(method, _)| ["POST", "PUT", "PATCH", "DELETE"].contains(&method.as_str())).collect()
+}
+
+#[test]
+fn every_endpoint_that_may_change_something_has_a_row_here() {
+    let (calls, endpoints) = (calls(), endpoints());
+    for (method, path) in &endpoints {
+        assert!(
+            calls.iter().any(|(m, p, _)| m == method && p == path),
+            "{method} {path} has no row in `calls` of tests/audited.rs: add one that says how to call it, so that it \
+             is known to leave a record in the audit trail (or why it changes nothing)"
+        );
+    }
+}
+
+#[test]
+fn every_call_that_changes_something_leaves_a_record_of_who_from_where_and_by_which_call() {
+    let documented = endpoints();
+    for (no, (method, path, row)) in calls().into_iter().enumerate() {
+        // A row may be ahead of its endpoint where both are being made; the other test sees to the reverse.
+        if !documented.contains(&(method.to_owned(), path.to_owned())) {
+            continue;
+        }
+        match row {
+            Row::Call(prepare) => leaves_a_record(&format!("{method} {path}"), no, method, prepare),
+            Row::ChangesNothing(why) => assert!(!why.is_empty()),
+            Row::Elsewhere(test, action) => {
+                let text = std::fs::read_to_string(format!("{}/tests/{test}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+                assert!(text.contains(&format!("contains(\"{action}\")")), "{test} does not look for {action}");
+            }
+        }
+    }
+}
+
+fn leaves_a_record(name: &str, no: usize, method: &str, prepare: fn(&Host) -> Ask) {
+    let host = Host::start().with_app();
+    let Ask { path, kind, bytes } = prepare(&host);
+    let (bearer, call) = (format!("Bearer {}", host.token), format!("walk-{no}"));
+    let headers = [("authorization", bearer.as_str()), ("content-type", kind), ("x-request-id", call.as_str())];
+    let answer = host.send(method, &format!("/api/v1{path}"), &headers, &bytes);
+    assert!((200..300).contains(&answer.status), "{name} was not done: {answer:?}");
+    let trail = host.get("/audit?limit=1000").body;
+    let records: Vec<&Json> = trail["items"].as_array().unwrap().iter().filter(|r| r["request_id"] == call).collect();
+    assert!(
+        !records.is_empty(),
+        "{name} leaves no record of the call in the audit trail: write one in the commit of what it does, with \
+         `self.audit(caller, …)`, or have `caller.remember(…)` or `caller.sign(…)` say by which call it was"
+    );
+    for record in records {
+        assert_eq!((&record["token"], &record["address"]), (&json!("first"), &json!("127.0.0.1")), "{name}: {record}");
+    }
+    let verified = host.post("/audit/verify", &json!({}));
+    assert_eq!(verified.body["valid"], true, "{name}: {verified:?}");
+}

@@ -1,0 +1,200 @@
+//! The audit trail as people use it: listed, signed, exported and verified, and people erased from it.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use common::{Host, gatehouse, output};
+use gatehouse_core::ports::{ChangeSet, Store as _};
+use gatehouse_core::{Actor, AuditRecord};
+use gatehouse_store::{MasterKey, OpenOptions, RedbStore};
+use serde_json::{Value as Json, json};
+use std::fs;
+use std::path::Path;
+
+/// What a verification says, and whether it is well.
+fn verified(at: &Path, host: &Host, arguments: &[&str]) -> (i32, Json) {
+    let (code, stdout, stderr) = host.cli(at, &[&["audit", "verify", "--output", "json"], arguments].concat());
+    (code, serde_json::from_str(&stdout).unwrap_or_else(|_| panic!("{stdout}{stderr}")))
+}
+
+fn items(answer: &Json) -> Vec<Json> {
+    answer["items"].as_array().unwrap().clone()
+}
+
+#[test]
+fn a_change_is_recorded_field_by_field_with_what_was_before() {
+    let host = Host::start().with_app();
+    host.post("/users", &json!({"username": "ada", "email": "a@example.com"}));
+    host.call("PATCH", "/users/ada", &[], Some(&json!({"email": "ada@example.com", "attributes": {"desk": ["4"]}})));
+    host.call("PATCH", "/apps/hr", &[], Some(&json!({"settings": {"page_size": 7}})));
+    let newest = |filter: &str| items(&host.get(&format!("/audit?{filter}")).body).remove(0);
+    let of_user = newest("action=user.&user=ada");
+    let expected = json!({
+        "attributes.desk": {"before": null, "after": ["4"]},
+        "email": {"before": "a@example.com", "after": "ada@example.com"},
+    });
+    assert_eq!((&of_user["changes"], &of_user["person"]), (&expected, &json!("USR-000001")));
+    let of_app = newest("app=hr&actor=first");
+    assert_eq!(of_app["changes"], json!({"settings.page_size": {"before": null, "after": 7}}));
+    let secret = json!({"origin": "https://hr.example.com", "scheme": "bearer", "secret": "correct horse"});
+    host.call("PUT", "/credentials/hr", &[], Some(&secret));
+    assert!(!host.get("/audit?limit=1000").text.contains("correct horse"));
+}
+
+#[test]
+fn the_list_is_filtered_and_what_is_no_filter_refused() {
+    let host = Host::start().with_app();
+    host.post("/users", &json!({"username": "ada"}));
+    let count = |filter: &str| items(&host.get(&format!("/audit?limit=1000&{filter}")).body).len();
+    let all = count("");
+    assert_eq!((count("action=user.create"), count("action=user.none"), count("actor=nobody")), (1, 0, 0));
+    assert_eq!(count("since=2000-01-01T00:00:00Z"), all);
+    assert_eq!(count("until=2000-01-01T00:00:00Z"), 0);
+    assert!(count("user=ada") >= 1 && count("app=hr") >= 1 && count("app=APP-000001") == count("app=hr"));
+    let first = host.get("/audit?limit=1").body;
+    let second = host.get(&format!("/audit?limit=1&after={}", first["next"].as_str().unwrap())).body;
+    assert_eq!(items(&second)[0]["sequence"].as_u64().unwrap() + 1, items(&first)[0]["sequence"].as_u64().unwrap());
+    for (filter, status) in [("user=nobody", 404), ("app=none", 404), ("request=x", 400), ("since=x", 400)] {
+        assert_eq!(host.get(&format!("/audit?{filter}")).status, status, "{filter}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (code, table, _) = host.cli(folder.path(), &["audit", "list", "--action", "user.", "--user", "ada"]);
+    assert!(code == 0 && table.contains("user.create") && !table.contains("app.create"), "{table}");
+}
+
+#[test]
+fn an_exported_trail_is_verified_by_itself_and_names_what_somebody_changed() {
+    let host = Host::start().with_app();
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let (code, _, stderr) = host.cli(at, &["audit", "head", "early.json"]);
+    assert_eq!(code, 0, "{stderr}");
+    host.post("/users", &json!({"username": "ada"}));
+    assert_eq!(host.cli(at, &["audit", "export", "trail.jsonl"]).0, 0);
+    let valid = verified(at, &host, &["--head", "early.json", "--export", "trail.jsonl"]);
+    assert_eq!((valid.0, &valid.1["valid"]), (0, &json!(true)), "{valid:?}");
+    assert_eq!(host.cli(at, &["audit", "export", "trail.jsonl"]).0, 1, "nothing is overwritten");
+    let (_, stdout, _) = host.cli(at, &["audit", "export"]);
+    assert!(stdout.lines().count() > fs::read_to_string(at.join("trail.jsonl")).unwrap().lines().count());
+
+    let text = fs::read_to_string(at.join("trail.jsonl")).unwrap();
+    fs::write(at.join("changed.jsonl"), text.replace("profile.create", "profile.delete")).unwrap();
+    let no = items(&host.get("/audit?action=profile.create").body)[0]["sequence"].clone();
+    let (code, verdict) = verified(at, &host, &["--export", "changed.jsonl"]);
+    let finding = &verdict["findings"][0];
+    assert_eq!((code, &finding["sequence"], &finding["breach"]), (1, &no, &json!("changed")), "{verdict}");
+    let cut: Vec<&str> = text.lines().take(3).collect();
+    fs::write(at.join("cut.jsonl"), cut.join("\n")).unwrap();
+    assert_eq!(verified(at, &host, &["--export", "cut.jsonl"]).1["findings"][0]["breach"], "cut_off");
+    let (code, _, stderr) = host.cli(at, &["audit", "verify", "--export", "early.json"]);
+    assert!(code == 1 && stderr.contains("is no export"), "{stderr}");
+}
+
+#[test]
+fn part_of_a_trail_is_exported_by_time() {
+    let host = Host::start().with_app();
+    let folder = tempfile::tempdir().unwrap();
+    host.post("/users", &json!({"username": "ada"}));
+    let trail = items(&host.get("/audit").body);
+    let of = |action: &str| trail.iter().find(|record| record["action"] == action).unwrap();
+    let since = of("profile.create")["at"].as_str().unwrap();
+    let (code, _, stderr) = host.cli(folder.path(), &["audit", "export", "part.jsonl", "--since", since]);
+    assert_eq!(code, 0, "{stderr}");
+    let text = fs::read_to_string(folder.path().join("part.jsonl")).unwrap();
+    assert!(text.contains("user.create") && !text.contains("connector.install"));
+    let (code, verdict) = verified(folder.path(), &host, &["--export", "part.jsonl"]);
+    assert_eq!(code, 0, "{verdict}");
+    assert!(verdict["notes"][0].as_str().unwrap().contains("is not in this file"), "{verdict}");
+    assert_eq!(host.get("/audit/export?until=2000-01-01T00:00:00Z").status, 404);
+}
+
+#[test]
+fn a_head_that_does_not_agree_with_the_hosts_trail_is_told_and_the_verification_recorded() {
+    let (host, another) = (Host::start(), Host::start());
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    another.cli(at, &["audit", "head", "another.json"]);
+    host.cli(at, &["audit", "head", "own.json"]);
+    assert_eq!(verified(at, &host, &["--head", "own.json"]).0, 0);
+    let (code, verdict) = verified(at, &host, &["--head", "own.json", "--head", "another.json"]);
+    assert_eq!((code, &verdict["findings"][0]["breach"]), (1, &json!("bad_signature")), "{verdict}");
+    let recorded = items(&host.get("/audit?action=audit.verify").body);
+    assert_eq!(recorded[1]["outcome"], "valid");
+    assert!(recorded[0]["outcome"].as_str().unwrap().contains("of another store"), "{recorded:?}");
+}
+
+#[test]
+fn a_person_who_has_left_is_erased_and_the_trail_stays_valid() {
+    let host = Host::start().with_app();
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let ada = json!({"username": "ada", "email": "ada@example.com", "last_name": "Lovelace"});
+    host.post("/users", &ada);
+    host.cli(at, &["audit", "head", "head.json"]);
+    let refused = host.post("/users/ada/erase", &json!({}));
+    assert_eq!((refused.status, refused.case()), (409, "conflict"), "she is active");
+    host.post("/users/ada/disable", &json!({}));
+    let (code, _, stderr) = host.cli(at, &["user", "erase", "ada"]);
+    assert!(code == 1 && stderr.contains("--yes"), "{stderr}");
+    let asked = host.post("/requests", &json!({"app": "hr", "operation": "Create", "user": "ada"}));
+    if let Some(id) = asked.body["id"].as_str() {
+        let waits = host.post("/users/ada/erase", &json!({}));
+        assert!(waits.status == 409 && waits.text.contains(id), "{waits:?}");
+        host.post(&format!("/requests/{id}/cancel"), &json!({}));
+    }
+    assert!(host.get("/audit?limit=1000").text.contains("Lovelace"), "the twin of what follows");
+
+    let (code, stdout, stderr) = host.cli(at, &["user", "erase", "ada", "--yes"]);
+    assert_eq!(code, 0, "{stderr}");
+    assert!(stdout.contains("USR-000001"), "{stdout}");
+    let places = ["/users", "/users/USR-000001", "/audit?limit=1000", "/audit?user=USR-000001", "/audit/export"];
+    for place in places {
+        let text = host.get(place).text;
+        assert!(!text.contains("Lovelace") && !text.contains("ada"), "{place}: {text}");
+    }
+    let of_her = items(&host.get("/audit?user=USR-000001").body);
+    assert_eq!((&of_her[0]["action"], &of_her[1]["action"]), (&json!("user.erase"), &json!("(erased)")));
+    let (code, verdict) = verified(at, &host, &["--head", "head.json"]);
+    assert_eq!(code, 0, "{verdict}");
+    assert!(verdict["erased"].as_u64().unwrap() >= 2, "{verdict}");
+    assert_eq!(host.get("/users/ada").status, 404);
+}
+
+#[test]
+fn a_closed_store_is_verified_without_a_host() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    fs::write(at.join("key"), "07".repeat(32)).unwrap();
+    let options = OpenOptions::new(at.join("store.db"), MasterKey::new([7; 32]));
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let record = |store: &RedbStore, what: &str| {
+        let audit = vec![AuditRecord::new("2026-01-01T00:00:00Z".parse().unwrap(), &Actor::host(), "test", what)];
+        runtime.block_on(store.commit(ChangeSet { audit, ..ChangeSet::default() })).unwrap();
+    };
+    let head = |store: &RedbStore, name: &str| {
+        let head = runtime.block_on(store.audit_head(None, "2026-01-01T00:00:00Z".parse().unwrap())).unwrap();
+        fs::write(at.join(name), serde_json::to_string(&head).unwrap()).unwrap();
+    };
+    let store = RedbStore::open(&options).unwrap();
+    record(&store, "one");
+    head(&store, "early.json");
+    drop(store);
+    fs::copy(at.join("store.db"), at.join("older.db")).unwrap();
+    let store = RedbStore::open(&options).unwrap();
+    record(&store, "two");
+    head(&store, "late.json");
+    let verify = |store: &str, more: &[&str]| {
+        let own = ["audit", "verify", "--store", store, "--master-key-file", "key", "--head", "early.json"];
+        output(gatehouse(at, &[&own, more].concat()))
+    };
+    let (code, _, stderr) = verify("store.db", &[]);
+    assert!(code == 1 && stderr.contains("is in use"), "{stderr}");
+    drop(store);
+    let (code, stdout, stderr) = verify("store.db", &["--head", "late.json"]);
+    assert!(code == 0 && stdout.contains("as it was written: 2 records"), "{stdout}{stderr}");
+    // Somebody puts back what was there before the second record.
+    let (code, stdout, _) = verify("older.db", &["--head", "late.json"]);
+    assert!(code == 1 && stdout.contains("cut_off at record 2"), "{stdout}");
+    let (code, _, stderr) = verify("none.db", &[]);
+    assert!(code == 1 && stderr.contains("is no file"), "{stderr}");
+}
