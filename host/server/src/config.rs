@@ -1,10 +1,12 @@
 //! How a host is to run: flags before environment before `gatehouse.toml`. It never holds a secret longer than it
 //! takes to hand it on, and never prints one.
 
+use crate::notify::{Channels, Encryption, Mail, MailConfig, Webhook};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use gatehouse_sandbox::Limits;
 use gatehouse_store::MasterKey;
+use secrecy::SecretString;
 use serde::Deserialize;
 use std::fs;
 use std::io::Write as _;
@@ -99,6 +101,65 @@ struct FileKeys {
     idempotency_hours: Option<u64>,
     store_cache_mib: Option<usize>,
     audit_days: Option<u64>,
+    /// How people are told of approvals.
+    notifications: Option<Notifications>,
+}
+
+/// How people are told of approvals: the table `notifications` of the configuration file (docs/approvals.md).
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Notifications {
+    webhook_url: Option<String>,
+    webhook_secret_file: Option<PathBuf>,
+    smtp_host: Option<String>,
+    smtp_port: Option<u16>,
+    #[serde(default)]
+    smtp_encryption: Encryption,
+    smtp_username: Option<String>,
+    smtp_password_file: Option<PathBuf>,
+    mail_from: Option<String>,
+    #[serde(default)]
+    digest_minutes: u32,
+}
+
+impl Notifications {
+    /// The channels that this names.
+    ///
+    /// # Errors
+    /// One half of something is named without the other, a file cannot be read, or a value makes no sense.
+    pub fn channels(&self) -> Result<Channels> {
+        let webhook = match (&self.webhook_url, &self.webhook_secret_file) {
+            (Some(url), Some(file)) => Some(Webhook::new(url, secret_of(file)?)?),
+            (None, None) => None,
+            _ => bail!("a webhook takes both its address and its secret: webhook_url and webhook_secret_file"),
+        };
+        let mail = match (&self.smtp_host, &self.mail_from) {
+            (Some(host), Some(from)) => Some(self.mail(host, from)?),
+            (None, None) => None,
+            _ => bail!("mail takes both a server and a sender: smtp_host and mail_from"),
+        };
+        Ok(Channels { webhook, mail, digest: jiff::SignedDuration::from_mins(self.digest_minutes.into()) })
+    }
+
+    fn mail(&self, host: &str, from: &str) -> Result<Mail> {
+        let credentials = match (&self.smtp_username, &self.smtp_password_file) {
+            (Some(user), Some(file)) => Some((user.clone(), secret_of(file)?)),
+            (None, None) => None,
+            _ => bail!("the mail server takes both: smtp_username and smtp_password_file"),
+        };
+        Mail::new(MailConfig {
+            host: host.to_owned(),
+            port: self.smtp_port,
+            encryption: self.smtp_encryption,
+            credentials,
+            from: from.to_owned(),
+        })
+    }
+}
+
+fn secret_of(file: &Path) -> Result<SecretString> {
+    let text = fs::read_to_string(file).with_context(|| format!("the secret in {}", file.display()))?;
+    Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
 }
 
 /// How a host runs.
@@ -130,6 +191,8 @@ pub struct ServeConfig {
     pub store_cache_mib: Option<usize>,
     /// For how many days records of the audit trail are kept, if not for good.
     pub audit_days: Option<u64>,
+    /// How people are told of approvals, if they are.
+    pub notifications: Option<Notifications>,
     /// What to call the token that is handed out at this start, if it is not the first one.
     pub new_token: Option<String>,
     /// Whether the store is known to be gone.
@@ -175,6 +238,7 @@ impl ServeConfig {
             idempotency_hours: file.idempotency_hours,
             store_cache_mib: file.store_cache_mib,
             audit_days: file.audit_days,
+            notifications: file.notifications,
             new_token: args.new_token,
             start_empty: args.start_empty,
         })

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod config;
 #[cfg(feature = "failpoints")]
 mod failpoints;
+pub mod notify;
 pub mod serve;
 pub mod service;
 mod start_token;

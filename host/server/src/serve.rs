@@ -2,7 +2,8 @@
 //! that names the implementations.
 
 use crate::api::{Api, router};
-use crate::config::{MASTER_KEY, ServeArgs, ServeConfig, write_private};
+use crate::config::{MASTER_KEY, Notifications, ServeArgs, ServeConfig, write_private};
+use crate::notify::Courier;
 use crate::service::{Background, Safekeeping, ServiceError, Services, TRANSIT};
 use crate::start_token;
 use crate::telemetry::{self, Telemetry};
@@ -53,6 +54,8 @@ pub fn run(args: ServeArgs) -> Result<()> {
 async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     // Several libraries bring a provider; the process has to choose one.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let channels = config.notifications.as_ref().map(Notifications::channels).transpose().context("notifications")?;
+    let channels = channels.unwrap_or_default();
     let metrics = telemetry::metrics::start()?;
     survive_file_limits();
     make_private_directory(&config.data)?;
@@ -77,6 +80,7 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     let keeper = Keeper { store: file, folder: config.data.clone(), pause, at_work: Arc::default() };
     let at_work = keeper.at_work.clone();
     let services = services.kept_by(Arc::new(keeper));
+    let courier = Courier::new(services.store.clone(), Arc::new(SystemClock), channels);
     start_token::hand_out(&services, &config).await?;
 
     let (close, closing) = watch::channel(false);
@@ -84,6 +88,8 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     let address = listener.local_addr().context("no address")?;
     let handle = Handle::new();
     tokio::spawn(stop_on(signals()?, close, handle.clone()));
+    let telling = closing.clone();
+    let telling = tokio::spawn(async move { courier.run(until(telling)).await });
     let working = tokio::spawn(work(engine, closing, paused, at_work));
     tracing::info!(%address, tls = tls.is_some(), data = %config.data.display(), "serving");
     if tls.is_none() && !address.ip().is_loopback() {
@@ -96,6 +102,7 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     };
     served.context("the API stopped")?;
     working.await.context("the engine stopped")?;
+    telling.await.context("notifications stopped")?;
     tracing::info!("stopped");
     Ok(())
 }

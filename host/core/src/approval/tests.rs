@@ -248,3 +248,18 @@ fn what_is_wrong_with_a_rule_is_said_with_its_place() {
         [0, 1].map(|_| ApprovalRule { operations: create.into(), steps: vec![group("1", 1)] }).into();
     assert!(validate(&twice, &create.into())[0].why.contains("one rule is for it"));
 }
+
+#[test]
+fn whoever_takes_a_run_up_again_does_not_approve_its_plan() {
+    let run = Request { operation: Operation::Reconcile, state: State::Failed, ..request(&[group("3 4", 1)]) };
+    let again = Event::Retry { by: Actor("token3".to_owned()), user: Some(UserId(3)), id: RequestId(2) };
+    let clone = step(&run, again, &moment(1)).unwrap().raise.remove(0);
+    let plan = crate::Digest::of(b"plan");
+    let sealed = crate::Run { plan: Some(plan), ..crate::Run::default() };
+    let mut waiting = Request { state: State::Analyzed, run: Some(sealed), ..clone };
+    waiting.approvals.as_mut().unwrap().open(at(1));
+    assert_eq!(approvers(&waiting), users(&[4]));
+    let vote = |id| Event::Approve { voter: Box::new(voter(id)), digest: plan, why: None };
+    assert!(step(&waiting, vote(3), &moment(2)).unwrap_err().why.contains("their own request"));
+    assert!(step(&waiting, vote(4), &moment(2)).is_ok());
+}

@@ -30,7 +30,7 @@ use crate::approval::{Notice, Voter};
 use crate::ports::{ChangeSet, Fence, Versioned};
 use crate::{
     Account, AccountId, Actor, AuditRecord, CallFailure, Digest, LogEntry, Operation, PageNext, Request, RequestId,
-    RetryPolicy, SentWrite, Situation, State,
+    RetryPolicy, SentWrite, Situation, State, UserId,
 };
 use gatehouse_schema::Account as RemoteAccount;
 use jiff::Timestamp;
@@ -105,6 +105,8 @@ pub enum Event {
     Retry {
         /// Who.
         by: Actor,
+        /// Which person of the directory that is.
+        user: Option<UserId>,
         /// The clone's number.
         id: RequestId,
     },
@@ -360,7 +362,7 @@ pub fn step(request: &Request, event: Event, moment: &Moment) -> Result<Transiti
         Event::Release { by } => held::release(draft, &by),
         Event::Supersede { by, with } => people::supersede(draft, &by, with),
         Event::CommitPlan { by } => people::commit_plan(draft, &by),
-        Event::Retry { by, id } => people::retry(draft, &by, id),
+        Event::Retry { by, user, id } => people::retry(draft, &by, user, id),
         Event::SettleMade(report) => review::made(draft, *report),
         Event::SettleNotMade { by, why, looked, id } => review::not_made(draft, &by, why.as_deref(), &looked, id),
         Event::CompleteManually { by, note } => people::complete_manually(draft, &by, &note),

@@ -3,7 +3,7 @@
 use super::open::{first_state, opened};
 use super::{Draft, Refused, Transition};
 use crate::approval::Chain;
-use crate::{Actor, Approval, AttemptOutcome, Change, Level, Operation, Request, RequestId, Run, State};
+use crate::{Actor, Approval, AttemptOutcome, Change, Level, Operation, Request, RequestId, Run, State, UserId};
 use jiff::Timestamp;
 
 /// Nothing is cancelled that may have been done: of a change that is being made, only one whose attempts are all
@@ -40,13 +40,15 @@ pub(super) fn commit_plan(draft: Draft, by: &Actor) -> Result<Transition, Refuse
 /// The clone does the same again, from the first step that is not done: the same sealed change under a new number.
 /// One that takes up a request in review looks at the target first: it inherits the attempt that nobody knows the
 /// outcome of, and with it the duty to find out.
-pub(super) fn retry(draft: Draft, by: &Actor, id: RequestId) -> Result<Transition, Refused> {
+pub(super) fn retry(draft: Draft, by: &Actor, user: Option<UserId>, id: RequestId) -> Result<Transition, Refused> {
     let draft = draft.only_in(&[State::Failed])?;
     if draft.before.change.content == Change::Unplanned {
         return draft
             .refuse("nothing was planned that could be taken up again; correct what it says, and request it anew");
     }
     let mut clone = clone_of(&draft.before, id, by, draft.now());
+    // Whoever takes it up again asks for it: what is left to approve of it is not theirs to approve.
+    clone.requested_by = user.or(clone.requested_by);
     if draft.before.is_in_review() {
         clone.state = State::Committing;
         clone.attempts = draft.before.attempts.last().cloned().into_iter().collect();

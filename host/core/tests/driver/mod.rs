@@ -253,7 +253,7 @@ pub fn event_of(name: &str, request: &Request) -> Event {
         "Cancel" => Event::Cancel { by, why: "withdrawn".to_owned() },
         "Supersede" => Event::Supersede { by, with: RequestId(request.id.0 + 1) },
         "CommitPlan" => Event::CommitPlan { by },
-        "Retry" => Event::Retry { by, id: RequestId(request.id.0 + 1) },
+        "Retry" => Event::Retry { by, user: None, id: RequestId(request.id.0 + 1) },
         "SettleMade" => settle_made(request),
         "SettleNotMade" => Event::SettleNotMade {
             by,

@@ -30,6 +30,7 @@ const TOKEN: &str = "token";
         (name = "users", description = "People, their attributes, and what gives them access: profiles, permission sets, groups."),
         (name = "accounts", description = "What ties users to accounts in apps."),
         (name = "requests", description = "User provisioning requests: the one unit of work."),
+        (name = "delegations", description = "Who approves in whose place while they are away."),
         (name = "credentials", description = "Secrets the host adds to connectors' requests. They never come out."),
         (name = "system", description = "Tokens, the audit trail, health and metrics.")
     )

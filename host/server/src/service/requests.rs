@@ -302,7 +302,11 @@ impl Services {
                 Event::Cancel { by, why }
             }
             Decision::Commit => Event::CommitPlan { by },
-            Decision::Retry => Event::Retry { by, id: RequestId(self.store.allocate(Sequence::Request, 1)) },
+            Decision::Retry => Event::Retry {
+                by,
+                user: voter.person.as_ref().map(|person| person.id),
+                id: RequestId(self.store.allocate(Sequence::Request, 1)),
+            },
             Decision::Complete(note) => Event::CompleteManually { by, note },
         }
     }

@@ -5,8 +5,8 @@
 use async_trait::async_trait;
 use gatehouse_core::lifecycle::{NameAttributes, Resolution};
 use gatehouse_core::ports::{
-    AccountPage, Admission, AdmissionError, AnalysisItem, Call, CallContext, CallReport, CommitCommand, Connectors,
-    Finding, Receipt, RowVerdict, Store, StoreError,
+    AccountPage, Admission, AdmissionError, AnalysisItem, Call, CallContext, CallReport, Clock, CommitCommand,
+    Connectors, Finding, Receipt, RowVerdict, Store, StoreError,
 };
 use gatehouse_core::schema::{Account as RemoteAccount, AttributeDefinition};
 use gatehouse_core::{
@@ -88,7 +88,8 @@ impl Background for Pretended {
     }
 }
 
-struct Admitting;
+/// Connectors that admit everything of the pretended kind, and call nothing.
+pub struct Admitting;
 
 fn unsupported<T>() -> CallReport<T> {
     CallReport { result: Err(CallFailure::new(FailureKind::Host, "only pretended")), call: Call::default() }
@@ -224,12 +225,46 @@ impl Answer {
     }
 }
 
+/// A clock that only moves when told to.
+pub struct ManualClock(Mutex<jiff::Timestamp>);
+
+impl ManualClock {
+    pub fn starting() -> Arc<Self> {
+        Arc::new(Self(Mutex::new("2026-06-01T08:00:00Z".parse().unwrap())))
+    }
+
+    pub fn advance(&self, seconds: i64) {
+        let mut now = self.0.lock().unwrap();
+        *now = now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
+    }
+
+    /// So many seconds from now, as it is written.
+    pub fn in_seconds(&self, seconds: i64) -> String {
+        self.now().checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap().to_string()
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> jiff::Timestamp {
+        *self.0.lock().unwrap()
+    }
+
+    fn jitter(&self) -> u32 {
+        0
+    }
+}
+
 impl Host {
     pub fn start() -> Self {
+        Self::start_by(Arc::new(SystemClock))
+    }
+
+    /// With this clock.
+    pub fn start_by(clock: Arc<dyn Clock>) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let store = Arc::new(MemoryStore::new());
         let background = Arc::new(Pretended::default());
-        let services = Services::new(store.clone(), Arc::new(Admitting), Arc::new(SystemClock), background.clone());
+        let services = Services::new(store.clone(), Arc::new(Admitting), clock, background.clone());
         let first = NewToken { name: FIRST_TOKEN.to_owned() };
         let token = runtime.block_on(services.create_token(&Actor::host(), first)).unwrap().token;
         let (close, closing) = watch::channel(false);
@@ -269,7 +304,19 @@ impl Host {
 
     /// Calls with the token, and JSON where there is some.
     pub fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<&Json>) -> Answer {
-        let bearer = format!("Bearer {}", self.token);
+        self.call_by(&self.token, method, path, headers, body)
+    }
+
+    /// As [`Self::call`], with another token.
+    pub fn call_by(
+        &self,
+        token: &str,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Json>,
+    ) -> Answer {
+        let bearer = format!("Bearer {token}");
         let mut all = vec![("authorization", bearer.as_str())];
         if body.is_some() {
             all.push(("content-type", "application/json"));
