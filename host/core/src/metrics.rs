@@ -65,6 +65,13 @@ metrics! {
     REQUESTS = "gatehouse_requests", Gauge, "", ["app", "state"], "Provisioning requests there are, by state.";
     IN_REVIEW = "gatehouse_requests_in_review", Gauge, "", ["app"],
         "Requests whose outcome could not be proven and that a person has to look at.";
+    APPROVALS = "gatehouse_approvals_waiting", Gauge, "", ["app"], "Provisioning requests that wait for an approval.";
+    APPROVAL_AGE = "gatehouse_approvals_waiting_age_seconds", Gauge, "seconds", ["app"],
+        "For how long the first of them has been waiting; 0 if none is.";
+    ACCOUNTS = "gatehouse_accounts", Gauge, "", ["app", "link_state", "status"],
+        "Accounts there are, those that are missing aside; none is shown where there are none.";
+    ACCOUNTS_MISSING = "gatehouse_accounts_missing", Gauge, "", ["app"],
+        "Users who have access and no account yet.";
     QUEUE_AGE = "gatehouse_queue_age_seconds", Gauge, "seconds", ["app"],
         "For how long the oldest request that could be worked on has been due; 0 if none is. Not of paused apps.";
     CLAIMS = "gatehouse_claims_in_flight", Gauge, "", [], "Requests that are being worked on.";
@@ -137,6 +144,7 @@ mod tests {
             "method",
             "route",
             "status",
+            "link_state",
             "app",
             "state",
             "operation",

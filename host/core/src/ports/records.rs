@@ -7,6 +7,7 @@ use crate::{
     LinkState, LogEntry, Operation, Origin, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, State,
     Subject, User, UserAttribute, UserId,
 };
+use gatehouse_schema::Status;
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -390,4 +391,19 @@ pub struct RequestFigures {
     pub in_review: u64,
     /// When the first request that could be claimed falls, or fell, due.
     pub first_due: Option<Timestamp>,
+    /// How many wait for an approval.
+    pub awaiting: u64,
+    /// Since when the first of those waits.
+    pub awaiting_since: Option<Timestamp>,
+}
+
+/// How many accounts an app has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccountFigures {
+    /// How many are in each link state and status, those that are missing aside; none where there are none.
+    pub accounts: BTreeMap<(LinkState, Status), u64>,
+    /// How many of them are frozen.
+    pub frozen: u64,
+    /// How many are missing: the places of accounts that are yet to be made.
+    pub missing: u64,
 }

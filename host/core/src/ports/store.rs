@@ -4,8 +4,8 @@
 //! (invariant 2), and every expected version is checked before anything is written.
 
 use super::records::{
-    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
-    RequestFigures, RequestQuery, Sequence, StagedRun, Token, UserQuery,
+    AccountFigures, AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery,
+    ListPage, RequestFigures, RequestQuery, Sequence, StagedRun, Token, UserQuery,
 };
 use crate::approval::{Delegation, Notice};
 use crate::audit::denials::Window;
@@ -219,6 +219,9 @@ pub trait Store: Send + Sync {
     async fn accounts(&self, query: &AccountQuery) -> Result<ListPage<Account>, StoreError>;
     /// How many accounts of an app are in each situation.
     async fn account_counts(&self, app: AppId) -> Result<BTreeMap<Situation, u64>, StoreError>;
+
+    /// How many accounts each app has, without looking at any of them.
+    async fn account_figures(&self) -> Result<BTreeMap<AppId, AccountFigures>, StoreError>;
 
     /// One request.
     async fn request(&self, id: RequestId) -> Result<Option<Request>, StoreError>;

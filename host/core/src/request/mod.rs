@@ -281,6 +281,15 @@ impl Request {
         !matches!(self.state, State::New | State::Requested)
     }
 
+    /// Since when it waits for somebody to agree, at the present step; none: it does not. What the guard holds waits for something else.
+    pub fn awaits_approval_since(&self) -> Option<Timestamp> {
+        let open = self.held.is_none() && matches!(self.state, State::New | State::Analyzed);
+        let waits = open && self.approval == Approval::Required;
+        let step = self.approvals.as_ref().and_then(|chain| chain.current()?.opened_at);
+        let planned = self.run.as_ref().and_then(|run| run.analyzed_at);
+        waits.then(|| step.or(planned).unwrap_or(self.created_at))
+    }
+
     /// Whether what is left of it would make an account.
     pub fn makes_account(&self) -> bool {
         let Change::Account { steps, .. } = &self.change.content else { return false };

@@ -8,6 +8,7 @@ mod auth;
 mod backup;
 mod body;
 mod connectors;
+mod counters;
 mod credentials;
 mod delegations;
 mod document;
@@ -100,6 +101,8 @@ fn protected() -> OpenApiRouter<Api> {
         .routes(routes!(connectors::show, connectors::uninstall))
         .routes(routes!(apps::list, apps::create))
         .routes(routes!(apps::show, apps::change, apps::delete))
+        .routes(routes!(counters::list))
+        .routes(routes!(counters::show))
         .routes(routes!(apps::probe))
         .routes(routes!(apps::pause))
         .routes(routes!(apps::resume))

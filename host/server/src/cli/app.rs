@@ -2,7 +2,7 @@
 
 use super::client::escape;
 use super::render::{facts, line, table, text, time};
-use super::{Outcome, Session, job, plan, values, wait};
+use super::{Outcome, Session, counters, job, plan, values, wait};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use gatehouse_core::Origin;
@@ -156,7 +156,14 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             let list = session.client.list("/api/v1/apps", limit.most())?;
             out.list(&list, &["NAME", "CONNECTOR", "REACHES", "PROFILES", "PAUSED"], row);
         }
-        Verb::Show { name } => out.show(&session.client.get(&path(&name))?, show),
+        Verb::Show { name } => {
+            let app = session.client.get(&path(&name))?;
+            out.show(&app, show);
+            if !out.is_json() {
+                line("\nCounted");
+                counters::tell(&session.client.get(&format!("{}/counters", path(&name)))?);
+            }
+        }
         Verb::Probe { name } => return probe(session, &name),
         Verb::Pause { name } => {
             let paused = session.client.post(&format!("{}/pause", path(&name)), json!({}))?;

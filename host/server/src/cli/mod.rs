@@ -8,6 +8,7 @@ mod audit;
 mod backup;
 mod client;
 mod connector;
+mod counters;
 mod credential;
 mod delegation;
 mod group;
@@ -130,6 +131,8 @@ enum Noun {
     /// Delegations: who approves in whose place while they are away
     #[command(subcommand)]
     Delegation(delegation::Verb),
+    /// Counts every app's accounts and requests
+    Counters(values::Limit),
     /// Tokens for this API
     #[command(subcommand)]
     Token(token::Verb),
@@ -221,6 +224,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Noun::Request(verb) => request::run(verb, &session()?),
         Noun::Job(verb) => job::run(verb, &session()?),
         Noun::Delegation(verb) => delegation::run(verb, &session()?),
+        Noun::Counters(limit) => counters::run(limit, &session()?),
         Noun::Token(verb) => token::run(verb, &session()?),
         Noun::Audit(verb) => audit::run(verb, out, session),
         Noun::Backup(args) => backup::backup(&args, &session()?),

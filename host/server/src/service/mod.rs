@@ -7,6 +7,7 @@ mod apps;
 mod backup;
 mod caller;
 mod connectors;
+mod counters;
 mod credentials;
 mod erase;
 mod error;

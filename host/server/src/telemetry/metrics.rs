@@ -4,8 +4,10 @@
 use super::exposition::Exposition;
 use super::process;
 use anyhow::{Context as _, Result};
-use gatehouse_core::metrics::{ALL, BUILD_INFO, IN_REVIEW, Kind, QUEUE_AGE, REQUESTS};
-use gatehouse_core::ports::{Store, StoreError};
+use gatehouse_core::metrics::{
+    ACCOUNTS, ACCOUNTS_MISSING, ALL, APPROVAL_AGE, APPROVALS, BUILD_INFO, IN_REVIEW, Kind, Metric, QUEUE_AGE, REQUESTS,
+};
+use gatehouse_core::ports::{AccountFigures, Store, StoreError};
 use jiff::Timestamp;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::time::Duration;
@@ -65,20 +67,26 @@ struct OfApp {
     states: Vec<(String, u64)>,
     in_review: u64,
     waiting: Option<f64>,
+    approvals: u64,
+    approval_age: f64,
+    accounts: AccountFigures,
 }
 
 struct Requests(Vec<OfApp>);
 
 async fn requests(store: &dyn Store, now: Timestamp) -> Result<Requests, StoreError> {
-    let mut figures = store.request_figures().await?;
+    let (mut figures, mut accounts) = (store.request_figures().await?, store.account_figures().await?);
+    let since = |at: Option<Timestamp>| at.map_or(0.0, |at| now.duration_since(at).as_secs_f64().max(0.0));
     let apps = store.apps().await?.into_iter().map(|app| {
         let figures = figures.remove(&app.id).unwrap_or_default();
-        let waited = figures.first_due.map_or(0.0, |due| now.duration_since(due).as_secs_f64().max(0.0));
         OfApp {
             name: app.name,
             states: figures.states.into_iter().map(|(state, count)| (format!("{state:?}"), count)).collect(),
             in_review: figures.in_review,
-            waiting: (!app.paused).then_some(waited),
+            waiting: (!app.paused).then(|| since(figures.first_due)),
+            approvals: figures.awaiting,
+            approval_age: since(figures.awaiting_since),
+            accounts: accounts.remove(&app.id).unwrap_or_default(),
         }
     });
     Ok(Requests(apps.collect()))
@@ -93,9 +101,20 @@ impl Requests {
                 text.sample(&REQUESTS, &[&app.name, state], *count as f64);
             }
         }
-        text.begin(&IN_REVIEW);
+        let mut of_each = |metric: &Metric, value: &dyn Fn(&OfApp) -> f64| {
+            text.begin(metric);
+            self.0.iter().for_each(|app| text.sample(metric, &[&app.name], value(app)));
+        };
+        of_each(&IN_REVIEW, &|app| app.in_review as f64);
+        of_each(&APPROVALS, &|app| app.approvals as f64);
+        of_each(&APPROVAL_AGE, &|app| app.approval_age);
+        of_each(&ACCOUNTS_MISSING, &|app| app.accounts.missing as f64);
+        text.begin(&ACCOUNTS);
         for app in &self.0 {
-            text.sample(&IN_REVIEW, &[&app.name], app.in_review as f64);
+            for ((link_state, status), count) in &app.accounts.accounts {
+                let labels = [app.name.as_str(), &format!("{link_state:?}"), &format!("{status:?}")];
+                text.sample(&ACCOUNTS, &labels, *count as f64);
+            }
         }
         text.begin(&QUEUE_AGE);
         for app in &self.0 {

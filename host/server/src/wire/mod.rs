@@ -8,6 +8,7 @@ mod approvals;
 mod apps;
 mod audit;
 mod connectors;
+mod counters;
 mod jobs;
 mod object;
 mod people;
@@ -34,6 +35,7 @@ pub use connectors::{
     AttributeView, CheckReport, ConnectorRefView, ConnectorView, CredentialSlotView, DescriptionView, FindingView,
     SettingView,
 };
+pub use counters::{AccountCountersView, CountersView, RequestCountersView, StandingView};
 pub use jobs::{ConsentBody, JobView, RefusalBody};
 pub(crate) use object::Object;
 pub use people::{ImportError, ImportReport, NewUser, RowOutcome, RowResult, UserChange, UserView};

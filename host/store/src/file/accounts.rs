@@ -12,8 +12,9 @@ use super::tables::{
 use super::unique::unique;
 use crate::change::{Replacement, replacement};
 use crate::cursor::List;
-use gatehouse_core::ports::{AccountQuery, ListPage, Versioned};
-use gatehouse_core::{Account, AccountId, AppId, Situation, UserId};
+use gatehouse_core::ports::{AccountFigures, AccountQuery, ListPage, Versioned};
+use gatehouse_core::schema::Status;
+use gatehouse_core::{Account, AccountId, AppId, LinkState, Situation, UserId};
 use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -91,6 +92,9 @@ impl<'t> Accounts<'t> {
                 self.by_situation.insert(situation_key(new), ())?;
                 *deltas.entry((new.app.0, codes::situation(new.situation))).or_default() += 1;
             }
+            if let Some(key) = standing_key(new).filter(|key| old.and_then(standing_key) != Some(*key)) {
+                *deltas.entry(key).or_default() += 1;
+            }
             if let Some(key) = user_key(new).filter(|key| old.and_then(user_key) != Some(*key)) {
                 self.by_user.insert(key, ())?;
             }
@@ -118,11 +122,24 @@ impl<'t> Accounts<'t> {
         counts::add(&mut self.counts, deltas)
     }
 
+    /// Counts all accounts by link state and status, in a file that was made before that was done.
+    pub fn recount_standings(&mut self) -> Outcome<()> {
+        let mut deltas = Deltas::new();
+        for entry in self.accounts.iter()? {
+            let account: Account = decode(entry?.1.value())?;
+            standing_key(&account).into_iter().for_each(|key| *deltas.entry(key).or_default() += 1);
+        }
+        counts::add(&mut self.counts, deltas)
+    }
+
     /// Takes an account out of the indexes, but for the entries that its successor has as well.
     fn forget(&mut self, account: &Account, successor: Option<&Account>, deltas: &mut Deltas) -> Outcome<()> {
         if successor.map(situation_key) != Some(situation_key(account)) {
             self.by_situation.remove(situation_key(account))?;
             *deltas.entry((account.app.0, codes::situation(account.situation))).or_default() -= 1;
+        }
+        if let Some(key) = standing_key(account).filter(|key| successor.and_then(standing_key) != Some(*key)) {
+            *deltas.entry(key).or_default() -= 1;
         }
         if let Some(key) = user_key(account).filter(|key| successor.and_then(user_key) != Some(*key)) {
             self.by_user.remove(key)?;
@@ -136,6 +153,12 @@ impl<'t> Accounts<'t> {
 
 fn situation_key(account: &Account) -> (u64, u8, u64) {
     (account.app.0, codes::situation(account.situation), account.id.0)
+}
+
+/// What it is counted by, if it is there.
+fn standing_key(account: &Account) -> Option<(u64, u8)> {
+    let there = account.situation != Situation::Missing;
+    there.then(|| (account.app.0, codes::standing(account.link_state, account.status, account.frozen)))
 }
 
 fn user_key(account: &Account) -> Option<(u64, u64)> {
@@ -187,6 +210,29 @@ pub(super) fn counts(txn: &ReadTransaction, app: AppId) -> Outcome<BTreeMap<Situ
         }
     }
     Ok(counts)
+}
+
+/// How many accounts each app has.
+pub(super) fn figures(txn: &ReadTransaction) -> Outcome<BTreeMap<AppId, AccountFigures>> {
+    let table = txn.open_table(ACCOUNT_COUNTS)?;
+    let mut all = BTreeMap::new();
+    for app in app_ids(&txn.open_table(APPS)?)? {
+        let counted = |code: u8| -> Outcome<u64> { Ok(table.get((app, code))?.map_or(0, |count| count.value())) };
+        let mut figures =
+            AccountFigures { missing: counted(codes::situation(Situation::Missing))?, ..Default::default() };
+        for link_state in LinkState::ALL {
+            for status in [Status::Active, Status::Deactivated, Status::Deleted] {
+                let frozen = counted(codes::standing(link_state, status, true))?;
+                let count = counted(codes::standing(link_state, status, false))? + frozen;
+                figures.frozen += frozen;
+                if count > 0 {
+                    figures.accounts.insert((link_state, status), count);
+                }
+            }
+        }
+        all.insert(AppId(app), figures);
+    }
+    Ok(all)
 }
 
 pub(super) fn accounts(txn: &ReadTransaction, query: &AccountQuery) -> Outcome<ListPage<Account>> {

@@ -2,6 +2,7 @@
 //! none is ever reused.
 
 use super::tables::Lane;
+use gatehouse_core::schema::Status;
 use gatehouse_core::{AppId, JobState, LinkState, Operation, Situation, State, Subject};
 
 pub(super) fn situation(situation: Situation) -> u8 {
@@ -62,6 +63,25 @@ pub(super) fn user_statuses(active: Option<bool>, frozen: Option<bool>) -> Vec<u
     let wanted = |(a, f): &(bool, bool)| active.is_none_or(|x| x == *a) && frozen.is_none_or(|x| x == *f);
     all.into_iter().filter(wanted).map(|(active, frozen)| user_status(active, frozen)).collect()
 }
+
+/// In [`super::tables::ACCOUNT_COUNTS`], beside the situations: of an account that is there.
+pub(super) fn standing(link_state: LinkState, status: Status, frozen: bool) -> u8 {
+    let link_state = match link_state {
+        LinkState::Linked => 0,
+        LinkState::Duplicate => 1,
+        LinkState::Orphaned => 2,
+        LinkState::Ignored => 3,
+    };
+    let status = match status {
+        Status::Active => 0,
+        Status::Deactivated => 1,
+        Status::Deleted => 2,
+    };
+    64 + link_state * 8 + status * 2 + u8::from(frozen)
+}
+
+/// In [`super::tables::REQUEST_COUNTS`], beside the states.
+pub(super) const AWAITING: u8 = 101;
 
 /// In [`super::tables::REQUEST_COUNTS`], beside the states.
 pub(super) const IN_REVIEW: u8 = 100;

@@ -5,7 +5,7 @@ use super::credentials::no_randomness;
 use super::fault::{Fault, Outcome, damaged, disk};
 use super::ledger::number;
 use super::shared::guarded;
-use super::tables::{META, REQUESTS_IN_REVIEW, Record, USERS_BY_STATUS, create_all, is_ours};
+use super::tables::{META, REQUESTS_AWAITING, REQUESTS_IN_REVIEW, Record, USERS_BY_STATUS, create_all, is_ours};
 use super::transaction::Tables;
 use crate::vault::{DataKey, MasterKey};
 use gatehouse_failpoints::fail_point;
@@ -302,6 +302,7 @@ fn prepare(db: &Database, key: &DataKey, options: &OpenOptions) -> Outcome<Insta
     let mut txn = db.begin_write()?;
     let has_review = txn.list_tables()?.any(|table| table.name() == REQUESTS_IN_REVIEW.name());
     let has_status = txn.list_tables()?.any(|table| table.name() == USERS_BY_STATUS.name());
+    let has_waiting = txn.list_tables()?.any(|table| table.name() == REQUESTS_AWAITING.name());
     create_all(&txn)?;
     let counted = redb::ReadableTable::get(&txn.open_table(META)?, COUNTED_KEY)?.is_some();
     let is_new = redb::ReadableTable::get(&txn.open_table(META)?, IDENTITY_KEY)?.is_none();
@@ -325,7 +326,10 @@ fn prepare(db: &Database, key: &DataKey, options: &OpenOptions) -> Outcome<Insta
     if !has_status && !is_new {
         tables.index_people()?;
     }
-    if !counted {
+    if !has_waiting && !is_new {
+        tables.recount_standings()?;
+    }
+    if !counted || !has_waiting {
         tables.recount()?;
         tables.set_meta(COUNTED_KEY, &[1])?;
     }

@@ -12,8 +12,8 @@ use gatehouse_core::approval::{Delegation, Notice};
 use gatehouse_core::audit::denials::Window;
 use gatehouse_core::audit::{AuditEntry, AuditHead, AuditQuery, Checkpoint};
 use gatehouse_core::ports::{
-    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
-    RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
+    AccountFigures, AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery,
+    ListPage, RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
 };
 use gatehouse_core::{
     Account, AccountId, App, AppId, Connector, DelegationId, Digest, Group, Job, JobId, LogEntry, PermissionSet,
@@ -198,6 +198,10 @@ impl Store for RedbStore {
 
     async fn account_counts(&self, app: AppId) -> Answer<BTreeMap<Situation, u64>> {
         self.look_up(|txn| accounts::counts(txn, app))
+    }
+
+    async fn account_figures(&self) -> Answer<BTreeMap<AppId, AccountFigures>> {
+        self.look_up(accounts::figures)
     }
 
     async fn request(&self, id: RequestId) -> Answer<Option<Request>> {

@@ -6,8 +6,8 @@ use super::merge::Merge;
 use super::record::{decode, fetch, fetch_indexed};
 use super::registry::app_ids;
 use super::tables::{
-    ALARMS, APPS, LANES, READY, REQUEST_COUNTS, REQUEST_LOG, REQUESTS, REQUESTS_BY_APPROVER, REQUESTS_BY_RUN,
-    REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT, REQUESTS_IN_REVIEW, Record, STAGING,
+    ALARMS, APPS, LANES, READY, REQUEST_COUNTS, REQUEST_LOG, REQUESTS, REQUESTS_AWAITING, REQUESTS_BY_APPROVER,
+    REQUESTS_BY_RUN, REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT, REQUESTS_IN_REVIEW, Record, STAGING,
 };
 use crate::change::waits_for;
 use crate::cursor::List;
@@ -160,15 +160,19 @@ pub(super) fn review_count(txn: &ReadTransaction) -> Outcome<u64> {
 /// How many requests each app has in each state, and when its first one falls due.
 pub(super) fn figures(txn: &ReadTransaction) -> Outcome<BTreeMap<AppId, RequestFigures>> {
     let (counts, ready) = (txn.open_table(REQUEST_COUNTS)?, txn.open_table(READY)?);
+    let waiting = txn.open_table(REQUESTS_AWAITING)?;
     let mut all = BTreeMap::new();
     for app in app_ids(&txn.open_table(APPS)?)? {
         let counted = |code: u8| -> Outcome<u64> { Ok(counts.get((app, code))?.map_or(0, |count| count.value())) };
-        let mut figures = RequestFigures { in_review: counted(codes::IN_REVIEW)?, ..RequestFigures::default() };
+        let (in_review, awaiting) = (counted(codes::IN_REVIEW)?, counted(codes::AWAITING)?);
+        let mut figures = RequestFigures { in_review, awaiting, ..RequestFigures::default() };
         for state in State::ALL {
             figures.states.insert(state, counted(codes::state(state))?);
         }
         let first = ready.range((app, i128::MIN, 0)..=(app, i128::MAX, u64::MAX))?.next().transpose()?;
         figures.first_due = first.and_then(|(key, _)| Timestamp::from_nanosecond(key.value().1).ok());
+        let first = waiting.range((app, i128::MIN, 0)..=(app, i128::MAX, u64::MAX))?.next().transpose()?;
+        figures.awaiting_since = first.and_then(|(key, _)| Timestamp::from_nanosecond(key.value().1).ok());
         all.insert(AppId(app), figures);
     }
     Ok(all)

@@ -7,8 +7,8 @@ use super::fault::Outcome;
 use super::queue::Queue;
 use super::record::{encode, fetch, fetch_indexed};
 use super::tables::{
-    ALARMS, Lane, REQUEST_COUNTS, REQUEST_LOG, REQUESTS, REQUESTS_BY_APPROVER, REQUESTS_BY_RUN, REQUESTS_BY_STATE,
-    REQUESTS_BY_SUBJECT, REQUESTS_IN_REVIEW, Record, STAGING,
+    ALARMS, Lane, REQUEST_COUNTS, REQUEST_LOG, REQUESTS, REQUESTS_AWAITING, REQUESTS_BY_APPROVER, REQUESTS_BY_RUN,
+    REQUESTS_BY_STATE, REQUESTS_BY_SUBJECT, REQUESTS_IN_REVIEW, Record, STAGING,
 };
 use crate::change::{Replacement, invalid, replacement};
 use gatehouse_core::approval::{alarm, waited_for};
@@ -26,6 +26,7 @@ pub(super) struct Requests<'t> {
     in_review: Table<'t, (u64, u64), ()>,
     by_approver: Table<'t, (u64, u64), ()>,
     alarms: Table<'t, (i128, u64), ()>,
+    awaiting: Table<'t, (u64, i128, u64), ()>,
     counts: CountTable<'t>,
     log: Table<'t, (u64, u64), Record>,
     staging: Table<'t, (u64, u64), Record>,
@@ -77,6 +78,7 @@ impl<'t> Requests<'t> {
             in_review: txn.open_table(REQUESTS_IN_REVIEW)?,
             by_approver: txn.open_table(REQUESTS_BY_APPROVER)?,
             alarms: txn.open_table(ALARMS)?,
+            awaiting: txn.open_table(REQUESTS_AWAITING)?,
             counts: txn.open_table(REQUEST_COUNTS)?,
             log: txn.open_table(REQUEST_LOG)?,
             staging: txn.open_table(STAGING)?,
@@ -195,6 +197,14 @@ impl<'t> Requests<'t> {
         if old.is_none() {
             self.by_subject.insert(subject_key(new), ())?;
         }
+        if old.and_then(awaiting_key) != awaiting_key(new) {
+            if let Some(key) = old.and_then(awaiting_key) {
+                self.awaiting.remove(key)?;
+            }
+            if let Some(key) = awaiting_key(new) {
+                self.awaiting.insert(key, ())?;
+            }
+        }
         match (old.is_some_and(Request::is_in_review), new.is_in_review()) {
             (false, true) => drop(self.in_review.insert(review_key(new), ())?),
             (true, false) => drop(self.in_review.remove(review_key(new))?),
@@ -281,6 +291,7 @@ impl<'t> Requests<'t> {
             self.by_subject.remove(subject_key(&request))?;
             self.in_review.remove(review_key(&request))?;
             self.follow_clock(Some(&request), None)?;
+            awaiting_key(&request).map(|key| self.awaiting.remove(key)).transpose()?;
             if let Some(run) = request.raised_by {
                 let (_, state, operation, id) = state_key(&request);
                 self.by_run.remove((run.0, state, operation, id))?;
@@ -292,11 +303,13 @@ impl<'t> Requests<'t> {
         self.queue.remove_app(app)
     }
 
-    /// Counts all requests, in a file that was made before they were counted.
+    /// Counts all requests, in a file that was made before they were counted, and finds those that wait for approval.
     pub fn recount(&mut self) -> Outcome<()> {
         let mut deltas = Deltas::new();
         for entry in self.requests.iter()? {
-            count(&super::record::decode(entry?.1.value())?, 1, &mut deltas);
+            let request: Request = super::record::decode(entry?.1.value())?;
+            count(&request, 1, &mut deltas);
+            awaiting_key(&request).map(|key| self.awaiting.insert(key, ())).transpose()?;
         }
         self.counts.retain(|_, _| false)?;
         counts::add(&mut self.counts, deltas)
@@ -308,6 +321,9 @@ fn count(request: &Request, by: i64, deltas: &mut Deltas) {
     *deltas.entry((request.app.0, codes::state(request.state))).or_default() += by;
     if request.is_in_review() {
         *deltas.entry((request.app.0, codes::IN_REVIEW)).or_default() += by;
+    }
+    if request.awaits_approval_since().is_some() {
+        *deltas.entry((request.app.0, codes::AWAITING)).or_default() += by;
     }
 }
 
@@ -321,6 +337,10 @@ fn state_key(request: &Request) -> (u64, u8, u8, u64) {
 
 fn review_key(request: &Request) -> (u64, u64) {
     (request.app.0, request.id.0)
+}
+
+fn awaiting_key(request: &Request) -> Option<(u64, i128, u64)> {
+    Some((request.app.0, request.awaits_approval_since()?.as_nanosecond(), request.id.0))
 }
 
 fn subject_key(request: &Request) -> (u8, u64, u64) {

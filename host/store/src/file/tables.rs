@@ -93,7 +93,7 @@ tables! {
     ACCOUNTS_BY_SITUATION: (u64, u8, u64) => ();
     /// User, account. A user has few accounts, so that further filters look at them one by one.
     ACCOUNTS_BY_USER: (u64, u64) => ();
-    /// App, situation: how many there are.
+    /// App, situation (or link state with status, see [`super::codes::standing`]): how many there are.
     ACCOUNT_COUNTS: (u64, u8) => u64;
 
     REQUESTS: u64 => Record;
@@ -112,7 +112,9 @@ tables! {
     NOTICES: &'static str => Record;
     /// When a notice is to be told next, in nanoseconds since 1970, and its id.
     NOTICES_DUE: (i128, &'static str) => ();
-    /// App, state (or that it is in review): how many there are.
+    /// App, since when in nanoseconds since 1970, request: those that wait for an approval.
+    REQUESTS_AWAITING: (u64, i128, u64) => ();
+    /// App, state (or that it is in review, or waits for an approval): how many there are.
     REQUEST_COUNTS: (u64, u8) => u64;
     /// Request, running number from 0.
     REQUEST_LOG: (u64, u64) => Record;

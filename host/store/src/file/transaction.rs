@@ -224,6 +224,11 @@ impl<'t> Tables<'t> {
         self.requests.queue().clear_claims()
     }
 
+    /// Counts accounts by link state and status.
+    pub fn recount_standings(&mut self) -> Outcome<()> {
+        self.accounts.recount_standings()
+    }
+
     /// Counts all requests anew.
     pub fn recount(&mut self) -> Outcome<()> {
         self.requests.recount()

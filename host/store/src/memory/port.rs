@@ -8,8 +8,8 @@ use gatehouse_core::approval::{Delegation, Notice, alarm};
 use gatehouse_core::audit::denials::Window;
 use gatehouse_core::audit::{AuditEntry, AuditHead, AuditQuery, Checkpoint};
 use gatehouse_core::ports::{
-    AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery, ListPage,
-    RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
+    AccountFigures, AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery,
+    ListPage, RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
 };
 use gatehouse_core::{
     Account, AccountId, App, AppId, Connector, DelegationId, Digest, Group, Job, JobId, LogEntry, PermissionSet,
@@ -241,6 +241,21 @@ impl Store for MemoryStore {
         Ok(counts)
     }
 
+    async fn account_figures(&self) -> Answer<BTreeMap<AppId, AccountFigures>> {
+        let kept = self.kept();
+        let mut all: BTreeMap<_, _> = kept.apps.keys().map(|app| (*app, AccountFigures::default())).collect();
+        for account in kept.accounts.values() {
+            let Some(figures) = all.get_mut(&account.app) else { continue };
+            if account.situation == Situation::Missing {
+                figures.missing += 1;
+                continue;
+            }
+            *figures.accounts.entry((account.link_state, account.status)).or_default() += 1;
+            figures.frozen += u64::from(account.frozen);
+        }
+        Ok(all)
+    }
+
     async fn request(&self, id: RequestId) -> Answer<Option<Request>> {
         Ok(self.kept().requests.get(&id).cloned())
     }
@@ -317,10 +332,14 @@ impl Store for MemoryStore {
         let kept = self.kept();
         let of = |app: &AppId| {
             let states = State::ALL.map(|state| (state, 0)).into_iter().collect();
-            let mut figures = RequestFigures { states, in_review: 0, first_due: kept.first_due_of(*app) };
+            let first_due = kept.first_due_of(*app);
+            let mut figures = RequestFigures { states, first_due, ..RequestFigures::default() };
             for request in kept.requests.values().filter(|request| request.app == *app) {
                 *figures.states.entry(request.state).or_default() += 1;
                 figures.in_review += u64::from(request.is_in_review());
+                let Some(since) = request.awaits_approval_since() else { continue };
+                figures.awaiting += 1;
+                figures.awaiting_since = figures.awaiting_since.into_iter().chain([since]).min();
             }
             figures
         };

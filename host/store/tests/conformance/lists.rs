@@ -19,6 +19,8 @@ conformance! {
     accounts_are_filtered_by_every_combination,
     account_counts_follow_every_change,
     request_figures_follow_every_change,
+    what_waits_for_an_approval_is_counted_with_its_age,
+    account_figures_follow_every_change,
     requests_are_filtered_by_every_combination_newest_first,
     the_review_queue_follows_every_change,
     the_oldest_unsettled_request_of_an_app_is_found,
@@ -352,6 +354,66 @@ async fn request_figures_follow_every_change(store: &dyn Store) {
     assert!(!store.request_figures().await.unwrap().contains_key(&AppId(1)));
     store.commit(ChangeSet { apps: new([app(1, "hr")]), ..ChangeSet::default() }).await.unwrap();
     assert_eq!(of(1).await.states.values().sum::<u64>(), 0, "nothing is left of the app that was there before");
+}
+
+async fn what_waits_for_an_approval_is_counted_with_its_age(store: &dyn Store) {
+    use gatehouse_core::{Approval, Run};
+    with_apps(store).await;
+    let of = |id, app, second| Request {
+        state: State::New,
+        approval: Approval::Required,
+        created_at: at(second),
+        ..request(id, app, id, None)
+    };
+    let run = Some(Run { analyzed_at: Some(at(9)), ..Run::default() });
+    let plan = Request { state: State::Analyzed, run, ..of(3, 1, 1) };
+    let held = Request { held: Some("many".to_owned()), ..of(4, 1, 2) };
+    add_requests(store, [of(1, 1, 7), of(2, 1, 8), plan.clone(), held.clone(), of(5, 2, 6)]).await;
+    let waiting = async |app| {
+        let figures = store.request_figures().await.unwrap().remove(&AppId(app)).unwrap();
+        (figures.awaiting, figures.awaiting_since)
+    };
+    assert_eq!(waiting(1).await, (3, Some(at(7))), "what is held does not wait for an approver");
+    assert_eq!((waiting(2).await, waiting(3).await), ((1, Some(at(6))), (0, None)));
+    replace(store, Request { approval: Approval::Approved, state: State::Requested, ..of(1, 1, 7) }).await.unwrap();
+    replace(store, Request { approval: Approval::Denied, state: State::Cancelled, ..of(2, 1, 8) }).await.unwrap();
+    assert_eq!(waiting(1).await, (1, Some(at(9))), "a plan waits from when it was made");
+    replace(store, Request { held: None, ..held }).await.unwrap();
+    assert_eq!(waiting(1).await, (2, Some(at(2))));
+    store.commit(ChangeSet { remove_apps: vec![AppId(2)], ..ChangeSet::default() }).await.unwrap();
+    store.commit(ChangeSet { apps: new([app(2, "crm")]), ..ChangeSet::default() }).await.unwrap();
+    assert_eq!(waiting(2).await, (0, None));
+}
+
+async fn account_figures_follow_every_change(store: &dyn Store) {
+    use Situation::{Confirmed, Excluded, Missing, Unassigned};
+    use gatehouse_core::schema::Status::{Active, Deactivated};
+    with_apps(store).await;
+    let frozen = |account| Account { frozen: true, ..account };
+    let off = |account| Account { status: Deactivated, ..account };
+    let all = [
+        account(1, 1, Confirmed),
+        frozen(account(2, 1, Confirmed)),
+        off(account(3, 1, Unassigned)),
+        frozen(account(4, 1, Missing)),
+        account(5, 2, Excluded),
+    ];
+    add_accounts(store, all).await;
+    let figures = async |app| store.account_figures().await.unwrap().remove(&AppId(app)).unwrap();
+    let counted =
+        |figures: &gatehouse_core::ports::AccountFigures| figures.accounts.clone().into_iter().collect::<Vec<_>>();
+    let hr = figures(1).await;
+    assert_eq!(counted(&hr), [((LinkState::Linked, Active), 2), ((LinkState::Orphaned, Deactivated), 1)]);
+    assert_eq!((hr.frozen, hr.missing), (1, 1), "who is missing is not frozen");
+    let accounts =
+        vec![Versioned::replacing(1, off(account(2, 1, Confirmed))), Versioned::replacing(1, account(4, 1, Confirmed))];
+    let remove_accounts = vec![gatehouse_core::AccountId(3)];
+    store.commit(ChangeSet { accounts, remove_accounts, ..ChangeSet::default() }).await.unwrap();
+    let hr = figures(1).await;
+    assert_eq!(counted(&hr), [((LinkState::Linked, Active), 2), ((LinkState::Linked, Deactivated), 1)]);
+    assert_eq!((hr.frozen, hr.missing), (0, 0));
+    assert_eq!(counted(&figures(2).await), [((LinkState::Ignored, Active), 1)]);
+    assert_eq!(figures(3).await, gatehouse_core::ports::AccountFigures::default());
 }
 
 async fn requests_are_filtered_by_every_combination_newest_first(store: &dyn Store) {
