@@ -24,6 +24,9 @@ pub struct User {
     /// Whom they report to.
     #[serde(default)]
     pub manager: Option<UserId>,
+    /// The manager's username, as far as whoever loaded the user looked it up for a mapping. Never stored.
+    #[serde(skip)]
+    pub manager_username: Option<String>,
     /// The one profile they have.
     #[serde(default)]
     pub profile: Option<String>,

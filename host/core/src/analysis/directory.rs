@@ -202,6 +202,7 @@ mod tests {
                 account_attribute: account.to_owned(),
                 user_attribute: user.to_owned(),
                 normalise: Default::default(),
+                condition: None,
             })
             .into()
     }
