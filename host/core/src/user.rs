@@ -63,6 +63,18 @@ impl User {
             _ => self.attributes.get(attribute).into_iter().flatten().map(String::as_str).collect(),
         }
     }
+
+    /// The names of the attributes in which another state of the user differs: those of [`User::values`], `manager` and
+    /// `permission_sets`. Not `active` and `frozen`, which have events of their own.
+    pub fn differences<'a>(&'a self, other: &'a Self) -> BTreeSet<&'a str> {
+        let texts = ["username", "email", "first_name", "last_name", "profile"];
+        let free = self.attributes.keys().chain(other.attributes.keys()).map(String::as_str);
+        let mut names: BTreeSet<&str> =
+            texts.into_iter().chain(free).filter(|name| self.values(name) != other.values(name)).collect();
+        names.extend((self.manager != other.manager).then_some("manager"));
+        names.extend((self.permission_sets != other.permission_sets).then_some("permission_sets"));
+        names
+    }
 }
 
 /// What a user may be: carries access to apps and system permissions. A user has one.

@@ -3,6 +3,7 @@
 
 use crate::approvals::chain_for;
 use crate::known::{all_accounts, is_place};
+use crate::managers::name_managers;
 use gatehouse_core::lifecycle::{NewRequest, Raised, Transition, open};
 use gatehouse_core::planning::{Refused, plan_change};
 use gatehouse_core::ports::{AccountQuery, RequestQuery, Sequence, Store, StoreError};
@@ -70,7 +71,8 @@ pub async fn prepare_account_request(
     let connector = store.connector(digest).await?.ok_or_else(|| {
         NotOpened::NotThere(format!("connector {} of app `{}` is not installed any more", app.connector.name, app.name))
     })?;
-    let (user, account) = parties(store, app, ask.whose).await?;
+    let (mut user, account) = parties(store, app, ask.whose).await?;
+    name_managers(store, &app.config, &mut user).await?;
     let transition = open_for(store, app, &connector, ask, user.as_ref(), account.as_ref(), now).await?;
     not_in_doubt(store, &transition).await?;
     Ok(transition)
