@@ -18,6 +18,7 @@ pub use directory::{Candidates, MAX_CANDIDATES, UserFacts, UserIndex, UserIndexB
 pub use overtaken::{outdated, overtaken};
 pub(crate) use plan::renames;
 pub use plan::{PlanDigest, absence_guard, is_expected, standard_judgement, with_username};
+pub use reading::as_remote;
 pub use unchanged::{holds_nothing_new, leaves_nothing_open, mark, saw_the_end_of};
 
 use crate::linking::{LinkRule, Normalisation, normalise};

@@ -23,6 +23,7 @@ mod origin;
 pub mod planning;
 pub mod ports;
 mod problem;
+pub mod provision;
 mod request;
 pub mod retention;
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub mod requests;
 mod retention;
 mod runs;
 mod schedule;
+mod search;
 mod settle;
 mod shell;
 mod telemetry;

@@ -198,7 +198,10 @@ pub(crate) async fn parties(
 }
 
 /// The account of a user in an app: the linked one, or else the place of the missing one, or else any.
-pub(crate) async fn account_of(store: &dyn Store, app: &App, user: UserId) -> Result<Option<Account>, StoreError> {
+///
+/// # Errors
+/// The store is unavailable.
+pub async fn account_of(store: &dyn Store, app: &App, user: UserId) -> Result<Option<Account>, StoreError> {
     let query = AccountQuery { app: Some(app.id), user: Some(user), ..AccountQuery::default() };
     let accounts = all_accounts(store, query).await?;
     Ok(preferred(accounts))

@@ -119,7 +119,7 @@ pub(super) fn is_untied(known: &Account) -> bool {
 }
 
 /// An account we know, as the target last showed it; none for the place of a missing one.
-pub(super) fn as_remote(known: &Account) -> Option<RemoteAccount> {
+pub fn as_remote(known: &Account) -> Option<RemoteAccount> {
     Some(RemoteAccount {
         external_id: known.external_id.clone()?,
         username: known.username.clone(),

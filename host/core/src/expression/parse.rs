@@ -83,7 +83,7 @@ fn syntax(text: &str, error: &ParseError) -> ExpressionError {
     } else if let Some(found) = found(said) {
         format!("`{found}` does not fit here")
     } else if let Some(rest) = said.strip_prefix("token recognition error at: '") {
-        let rest = rest.strip_suffix('\'').unwrap_or(rest);
+        let rest = rest.strip_suffix('\'').unwrap_or(rest).trim_end();
         match rest.starts_with(['\'', '"']) {
             true => "this text is not closed, or has an escape that does not exist".to_owned(),
             false => format!("`{rest}` is nothing that can stand here"),

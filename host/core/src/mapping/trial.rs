@@ -53,8 +53,12 @@ pub fn try_config(
     let (blank_user, blank_account) = (blank_user(), blank_account());
     let users: Vec<&User> = std::iter::once(&blank_user).chain(users).collect();
     let accounts: Vec<&RemoteAccount> = std::iter::once(&blank_account).chain(accounts).collect();
-    let new =
-        expressions(config).filter(|(_, expression)| !kept.contains(expression) && expression.problem().is_none());
+    // What is wrong whoever it is for has been told.
+    let sound = |place: &Place, expression: &Expression| {
+        let lost = expression.names_account().is_some() && !matches!(place, Place::Condition(_));
+        expression.problem().is_none() && !lost
+    };
+    let new = expressions(config).filter(|(place, e)| !kept.contains(e) && sound(place, e));
     new.filter_map(|(place, expression)| {
         let failure = match place {
             Place::Mapping(_) => first(&users, |user| expression.texts(&Facts::of(user)).map(drop)),

@@ -17,6 +17,7 @@ mod health;
 mod jobs;
 mod observe;
 mod permission_sets;
+mod preview;
 mod problem;
 mod profiles;
 mod repeat;
@@ -104,6 +105,8 @@ fn protected() -> OpenApiRouter<Api> {
         .routes(routes!(apps::pause))
         .routes(routes!(apps::resume))
         .routes(routes!(apps::reconcile))
+        .routes(routes!(preview::preview))
+        .routes(routes!(preview::provision))
         .routes(routes!(jobs::release))
         .routes(routes!(jobs::withdraw))
         .routes(routes!(jobs::list))
