@@ -190,6 +190,7 @@ fn person(id: UserId, username: String, first: String, last: String, now: Timest
         first_name: Some(first),
         last_name: Some(last),
         manager: None,
+        manager_username: None,
         profile: Some(PROFILE.to_owned()),
         permission_sets: BTreeSet::new(),
         active: true,

@@ -5,6 +5,7 @@
 
 mod claims;
 mod commit;
+mod conditions;
 mod directory;
 mod overtaken;
 mod plan;
@@ -17,6 +18,7 @@ pub use directory::{Candidates, MAX_CANDIDATES, UserFacts, UserIndex, UserIndexB
 pub use overtaken::{outdated, overtaken};
 pub(crate) use plan::renames;
 pub use plan::{PlanDigest, absence_guard, is_expected, standard_judgement, with_username};
+pub use reading::as_remote;
 pub use unchanged::{holds_nothing_new, leaves_nothing_open, mark, saw_the_end_of};
 
 use crate::linking::{LinkRule, Normalisation, normalise};
@@ -146,7 +148,12 @@ impl Survey {
 
     /// Covers all users the account's strongest rule finds, even those beyond the ones that are looked at.
     fn cover_found(&mut self, account: &RemoteAccount) {
-        for range in self.people.matches(&reading::keys_of(&self.terms, account)).1 {
+        let found = self.people.matches(account, &reading::keys_of(&self.terms, account));
+        if let Some(users) = found.only {
+            users.into_iter().for_each(|user| self.cover(Some(user)));
+            return;
+        }
+        for range in found.ranges {
             if range.len() <= MAX_CANDIDATES || self.crowds.insert(range.start) {
                 for user in self.people.slots(range) {
                     if let Some(covered) = self.covered.get_mut(user as usize) {
@@ -169,14 +176,14 @@ pub struct Analysis {
 }
 
 impl Analysis {
-    /// The users with access for whom no account may be: each gets a row of its own. None if the collection was not
-    /// complete.
+    /// The users with access for whom no account may be: each gets a row of its own, and so do those of whom nobody can
+    /// tell whether they have. None if the collection was not complete.
     ///
     /// Users who appear in a Duplicate row only are not among them: an account of theirs probably exists, and making
     /// another would settle by accident what an administrator should decide.
     pub fn missing_users(&self) -> impl Iterator<Item = UserId> + '_ {
         let everybody = self.people.people().iter().zip(&self.covered);
-        let lacks = |(user, covered): &(&UserFacts, &bool)| self.complete && user.has_access() && !**covered;
+        let lacks = |(user, covered): &(&UserFacts, &bool)| self.complete && may_have(user) && !**covered;
         everybody.filter(lacks).map(|(user, _)| user.id)
     }
 
@@ -184,8 +191,12 @@ impl Analysis {
     pub fn is_missing(&self, user: UserId) -> bool {
         let Some(slot) = self.people.slot(user) else { return false };
         let covered = self.covered.get(slot as usize).copied().unwrap_or(true);
-        self.complete && !covered && self.people.facts(user).is_some_and(|user| user.has_access())
+        self.complete && !covered && self.people.facts(user).is_some_and(|user| may_have(&user))
     }
+}
+
+fn may_have(user: &UserFacts) -> bool {
+    user.has_access() || user.is_undecided()
 }
 
 #[cfg(test)]

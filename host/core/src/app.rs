@@ -3,7 +3,10 @@
 use crate::approval::ApprovalRule;
 use crate::events::GuardPolicy;
 use crate::linking::{Normalisation, normalise};
-use crate::{AppId, ConnectorRef, Digest, LinkRule, MappingRule, Operation, Origin, RequestId, Run, User};
+use crate::{
+    AppId, ConnectorRef, Digest, Expression, ExpressionError, Facts, LinkRule, MappingRule, Operation, Origin,
+    RequestId, Run, User,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +74,22 @@ impl App {
             || !self.permission_sets.is_disjoint(&user.permission_sets)
     }
 
+    /// Whether a user is in scope of the app, their grants aside.
+    ///
+    /// # Errors
+    /// The scope cannot be evaluated for this user: whether they are is not known.
+    pub fn in_scope(&self, user: &User) -> Result<bool, ExpressionError> {
+        self.config.scope.as_ref().map_or(Ok(true), |scope| scope.holds(&Facts::of(user)))
+    }
+
+    /// Whether a user is to have an account, their being active aside: granted, and in scope.
+    pub fn entitles(&self, user: &User) -> Access {
+        if !self.grants(user) {
+            return Access::NotGiven;
+        }
+        self.in_scope(user).map_or(Access::Undecided, Access::from)
+    }
+
     /// Everything but the collected rows that an analysis depends on: mapping, rules, access, links and people
     /// (`directory_epoch` counts changes to those).
     pub fn analysis_basis(&self, directory_epoch: u64) -> Digest {
@@ -94,6 +113,23 @@ impl App {
     }
 }
 
+/// Whether a user is to have an account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// They are.
+    Given,
+    /// They are not.
+    NotGiven,
+    /// The app's scope cannot be evaluated for them: nothing is made, changed or taken away.
+    Undecided,
+}
+
+impl From<bool> for Access {
+    fn from(given: bool) -> Self {
+        if given { Self::Given } else { Self::NotGiven }
+    }
+}
+
 /// How an app is provisioned.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -108,6 +144,9 @@ pub struct ProvisioningConfig {
     pub mapping: Vec<MappingRule>,
     /// How an account's user is found, the strongest rule first.
     pub linking: Vec<LinkRule>,
+    /// Who is in scope of the app at all: in CEL, over `user`. Everybody if none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Expression>,
     /// Usernames of accounts that nobody may be linked to and nothing is done to.
     pub protected: BTreeSet<String>,
     /// Which accounts to collect, in the target's own language; all if none.
@@ -147,6 +186,7 @@ impl Default for ProvisioningConfig {
             approvals: Vec::new(),
             mapping: Vec::new(),
             linking: Vec::new(),
+            scope: None,
             protected: BTreeSet::new(),
             collect_filter: None,
             follow_events: true,

@@ -9,8 +9,10 @@ pub mod audit;
 mod connector;
 mod correlation;
 pub mod events;
+mod expression;
 mod ids;
 pub mod job;
+mod letters;
 pub mod lifecycle;
 pub mod linking;
 pub mod links;
@@ -21,6 +23,7 @@ mod origin;
 pub mod planning;
 pub mod ports;
 mod problem;
+pub mod provision;
 mod request;
 pub mod retention;
 #[cfg(test)]
@@ -30,17 +33,18 @@ mod user_attribute;
 pub mod validation;
 
 pub use account::{Account, LinkState, Situation, fingerprint};
-pub use app::{App, ProvisioningConfig, ReconcileMark, ReconcilePolicy, RetryPolicy};
 pub use audit::{Actor, AskedFrom, AuditEntry, AuditHead, AuditQuery, AuditRecord, ChainId};
+pub use app::{Access, App, ProvisioningConfig, ReconcileMark, ReconcilePolicy, RetryPolicy};
 pub use connector::{
     AuthScheme, Capability, Connector, ConnectorRef, CredentialSlot, Description, Interface, SettingDefinition,
     SettingType,
 };
 pub use correlation::Correlation;
 pub use ids::{AccountId, AppId, BadId, DelegationId, Digest, JobId, RequestId, UserId};
+pub use expression::{Expression, ExpressionError, Facts, UsedAttributes};
 pub use job::{Job, JobState};
 pub use linking::{LinkRule, Normalisation};
-pub use mapping::{BadTemplate, MappingRule, Template, USERNAME};
+pub use mapping::{BadTemplate, MappingRule, Source, Template, USERNAME};
 pub use masks::{MASK, Masks};
 pub use origin::{BadOrigin, Origin};
 pub use problem::{Problem, nearest};

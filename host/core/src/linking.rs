@@ -1,9 +1,10 @@
 //! Linking rules: how the user of an account is found, by pairs of attributes that are compared after normalisation.
 //! Gives the texts that are compared; never compares accounts with users itself (`analysis` does, over a whole run).
 
+use crate::letters::without_diacritics;
 use crate::mapping::{NO_ATTRIBUTE_YET, USERNAME, user_values};
 use crate::problem::{Problem, unknown};
-use crate::{Description, User};
+use crate::{Description, Expression, UsedAttributes, User};
 use gatehouse_schema::{Attributes, Mutability, Schema, is_attribute_name};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -20,6 +21,9 @@ pub struct LinkRule {
     /// What is done to both sides before they are compared.
     #[serde(default)]
     pub normalise: Normalisation,
+    /// In CEL, over `user` and `account`: only where it holds does the rule find the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Expression>,
 }
 
 /// What is done to both sides before they are compared.
@@ -30,13 +34,16 @@ pub struct Normalisation {
     pub case: bool,
     /// Ignore surrounding white space, and take inner runs of it as one space.
     pub whitespace: bool,
+    /// Ignore diacritics: `Zoë` is `Zoe`, `Łukasz` is `Lukasz`, `Weiß` is `Weiss`. Off unless asked for.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub diacritics: bool,
     /// Mail domains that are one: each key is replaced by its value.
     pub mail_aliases: BTreeMap<String, String>,
 }
 
 impl Default for Normalisation {
     fn default() -> Self {
-        Self { case: true, whitespace: true, mail_aliases: BTreeMap::new() }
+        Self { case: true, whitespace: true, diacritics: false, mail_aliases: BTreeMap::new() }
     }
 }
 
@@ -47,7 +54,8 @@ pub const MAX_RULES: usize = 16;
 ///
 /// Case is ignored by full lower-casing after compatibility composition (Unicode NFKC, UAX #15), with the two small
 /// sigmas as one. A mail domain is what follows the last `@`, and is compared to aliases without regard to case
-/// (RFC 5321 section 2.4).
+/// (RFC 5321 section 2.4). Diacritics are ignored as `letters` has it, the same on both sides: `Müller` is `Muller`,
+/// and `Mueller` is neither.
 pub fn normalise(rule: &Normalisation, text: &str) -> Option<String> {
     let text = fold(rule, text);
     let text = match text.rsplit_once('@') {
@@ -61,10 +69,16 @@ pub fn normalise(rule: &Normalisation, text: &str) -> Option<String> {
 }
 
 fn fold(rule: &Normalisation, text: &str) -> String {
+    let plain = |text: &str| if rule.diacritics { without_diacritics(text).into_owned() } else { text.to_owned() };
     let text = match (rule.case, text.is_ascii()) {
         (true, true) => text.to_ascii_lowercase(),
-        (true, false) => text.nfkc().collect::<String>().to_lowercase().replace('ς', "σ").nfkc().collect(),
-        (false, _) => text.to_owned(),
+        (true, false) => {
+            let small: String =
+                plain(text).nfkc().collect::<String>().to_lowercase().replace('ς', "σ").nfkc().collect();
+            // In small letters there may be a mark again: the small form of `İ` has one.
+            plain(&small)
+        }
+        (false, _) => plain(text),
     };
     if rule.whitespace { text.split_whitespace().collect::<Vec<_>>().join(" ") } else { text }
 }
@@ -114,6 +128,9 @@ pub fn validate(rules: &[LinkRule], schema: &Schema) -> Vec<Problem> {
         } else if !is_attribute_name(of_user) {
             add("user_attribute", format!("`{of_user}` is no attribute of a user"));
         }
+        if let Some(why) = rule.condition.as_ref().and_then(|condition| condition_problem(condition, schema)) {
+            add("condition", why);
+        }
         for (from, to) in &rule.normalise.mail_aliases {
             if let Some(bad) = [from, to].into_iter().find(|domain| !looks_like_domain(domain)) {
                 add("normalise.mail_aliases", format!("`{bad}` is no mail domain; it looks like `example.com`"));
@@ -124,6 +141,15 @@ pub fn validate(rules: &[LinkRule], schema: &Schema) -> Vec<Problem> {
         }
     }
     problems
+}
+
+fn condition_problem(condition: &Expression, schema: &Schema) -> Option<String> {
+    if let Some(error) = condition.problem() {
+        return Some(error.to_string());
+    }
+    let UsedAttributes::Only(names) = condition.account_attributes() else { return None };
+    let stranger = names.iter().find(|name| schema.get(name).is_none())?;
+    Some(unknown("attribute", stranger, schema.names()))
 }
 
 fn looks_like_domain(text: &str) -> bool {
@@ -139,6 +165,7 @@ pub fn suggested(description: &Description) -> Vec<LinkRule> {
         account_attribute: account.to_owned(),
         user_attribute: user.to_owned(),
         normalise: Normalisation::default(),
+        condition: None,
     };
     let searchable = || description.searchable.iter().map(String::as_str).filter(|name| *name != USERNAME);
     let marker = searchable().find(|name| plain(name) == Some("id")).map(|name| rule(name, "id"));
@@ -156,7 +183,7 @@ mod tests {
 
     fn with(case: bool, whitespace: bool, aliases: &[(&str, &str)]) -> Normalisation {
         let mail_aliases = aliases.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
-        Normalisation { case, whitespace, mail_aliases }
+        Normalisation { case, whitespace, diacritics: false, mail_aliases }
     }
 
     fn check(rule: &Normalisation, text: &str, expected: Option<&str>) {
@@ -196,11 +223,43 @@ mod tests {
     }
 
     #[test]
+    fn diacritics_are_ignored_where_that_is_asked_for() {
+        let plain = Normalisation { diacritics: true, ..with(true, true, &[]) };
+        check(&plain, "Zoë MÜLLER", Some("zoe muller"));
+        check(&plain, "Weiß Øster", Some("weiss oster"));
+        check(&plain, "İpek", Some("ipek"));
+        check(&Normalisation { case: false, ..plain.clone() }, "Łukasz", Some("Lukasz"));
+        check(&with(true, true, &[]), "Zoë", Some("zoë"));
+    }
+
+    #[test]
+    fn a_condition_that_cannot_hold_is_named() {
+        let schema = Schema::new([AttributeDefinition::text("emails", "").multi_valued()]).unwrap();
+        let check = |condition: &str, expected: &[&str]| {
+            let rule = LinkRule {
+                account_attribute: "emails".to_owned(),
+                user_attribute: "email".to_owned(),
+                normalise: Normalisation::default(),
+                condition: Some(Expression::new(condition)),
+            };
+            let found: Vec<_> = validate(&[rule], &schema).iter().map(Problem::to_string).collect();
+            assert_eq!(found, expected, "{condition}");
+        };
+        check("account.username != 'x' && size(account.attributes.emails) == 1", &[]);
+        check(
+            "account.attributes.email != ['x']",
+            &["linking[0].condition: there is no attribute `email`; did you mean `emails`?"],
+        );
+        check("user.", &["linking[0].condition: line 1, column 6: the expression ends here, and something is missing"]);
+    }
+
+    #[test]
     fn keys_are_taken_from_every_value_once() {
         let rule = |account: &str, user: &str| LinkRule {
             account_attribute: account.to_owned(),
             user_attribute: user.to_owned(),
             normalise: Normalisation::default(),
+            condition: None,
         };
         let rules = [rule("externalId", "id"), rule("username", "username"), rule("emails", "email")];
         let ada = User { email: Some("Ada@x".to_owned()), ..user(7, "Ada") };
@@ -223,6 +282,7 @@ mod tests {
                 account_attribute: account.to_owned(),
                 user_attribute: user.to_owned(),
                 normalise: with(true, true, aliases),
+                condition: None,
             };
             let found: Vec<_> = validate(&[rule], &schema).iter().map(Problem::to_string).collect();
             assert_eq!(found, expected);
@@ -272,8 +332,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_normal_stays_as_it_is(text in "\\PC{0,20}(@old\\.example)?", case: bool, whitespace: bool) {
-            let rule = with(case, whitespace, &[("old.example", "new.example")]);
+        fn what_is_normal_stays_as_it_is(text in "\\PC{0,20}(@old\\.example)?", case: bool, whitespace: bool, diacritics: bool) {
+            let rule = Normalisation { diacritics, ..with(case, whitespace, &[("old.example", "new.example")]) };
             if let Some(once) = normalise(&rule, &text) {
                 prop_assert_eq!(normalise(&rule, &once), Some(once));
             }

@@ -1,13 +1,18 @@
 //! Attribute mapping: what the attributes of an account are made of, from the attributes of its user. The rules and
-//! their templates stand here; `resolve` fills them in for a user, `rules` judges and proposes them. Never looks at
-//! an account: what it has is compared elsewhere.
+//! their templates stand here; `resolve` fills them in for a user, `rules` judges and proposes them, `trial` tries them
+//! on users. Never looks at an account: what it has is compared elsewhere.
 
 mod resolve;
 mod rules;
+mod source;
+mod trial;
 
-pub use resolve::{MappingError, Purpose, desired};
+pub use resolve::{MappedRule, MappingError, Purpose, desired, rule_by_rule};
 pub(crate) use resolve::{NO_ATTRIBUTE_YET, user_values};
-pub use rules::{marker, name_attributes, plain_attribute, suggested, validate};
+pub(crate) use rules::of_user_alone;
+pub use rules::{marker, name_attributes, plain_attribute, suggested, used_attributes, uses_manager, validate};
+pub use source::Source;
+pub use trial::{MAX_SAMPLES, blank_user, try_config};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
@@ -18,21 +23,22 @@ pub const USERNAME: &str = "username";
 
 /// One value of one attribute. Rules with the same attribute add values to it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "source::WrittenRule", into = "source::WrittenRule")]
 pub struct MappingRule {
     /// An attribute of the connector's schema, or `username`.
     pub attribute: String,
-    /// What the value is made of.
-    pub value: Template,
+    /// What the value is made of: written as `value`, a template, or as `expression`, in CEL.
+    pub value: Source,
+    /// The value where that gives none.
+    pub default: Option<String>,
     /// The value's label (`work`).
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
     /// Whether it is the preferred value.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub primary: bool,
     /// Set when the account is made, then left alone.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub only_on_create: bool,
+    /// A user for whom there is no value is refused, rather than sent without.
+    pub required: bool,
 }
 
 /// A text with holes for a user's attributes: `{first_name}.{last_name}@example.com`. A hole can pass its value
@@ -161,8 +167,8 @@ impl<'de> Deserialize<'de> for Template {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::User;
     use crate::testing::user;
+    use crate::{Expression, User};
     use gatehouse_schema::{AttributeDefinition, AttributeType, Mutability, Schema};
 
     /// A rule from `attribute[:kind][*][!]=template`: `*` is primary, `!` only on creation.
@@ -171,7 +177,17 @@ mod tests {
         let (name, only_on_create) = name.strip_suffix('!').map_or((name, false), |name| (name, true));
         let (name, primary) = name.strip_suffix('*').map_or((name, false), |name| (name, true));
         let (name, kind) = name.split_once(':').map_or((name, None), |(name, kind)| (name, Some(kind.to_owned())));
-        MappingRule { attribute: name.to_owned(), value: value.parse().unwrap(), kind, primary, only_on_create }
+        MappingRule {
+            kind,
+            primary,
+            only_on_create,
+            ..MappingRule::new(name, Source::Template(value.parse().unwrap()))
+        }
+    }
+
+    /// A rule from an expression.
+    pub(super) fn cel(attribute: &str, expression: &str) -> MappingRule {
+        MappingRule::new(attribute, Source::Expression(Expression::new(expression)))
     }
 
     pub(super) fn ada() -> User {

@@ -19,6 +19,7 @@ pub(crate) fn user(id: u64, username: &str) -> User {
         first_name: None,
         last_name: None,
         manager: None,
+        manager_username: None,
         profile: Some("staff".to_owned()),
         permission_sets: BTreeSet::new(),
         active: true,

@@ -24,6 +24,9 @@ pub struct User {
     /// Whom they report to.
     #[serde(default)]
     pub manager: Option<UserId>,
+    /// The manager's username, as far as whoever loaded the user looked it up for a mapping. Never stored.
+    #[serde(skip)]
+    pub manager_username: Option<String>,
     /// The one profile they have.
     #[serde(default)]
     pub profile: Option<String>,
@@ -59,6 +62,18 @@ impl User {
             "profile" => self.profile.as_deref().into_iter().collect(),
             _ => self.attributes.get(attribute).into_iter().flatten().map(String::as_str).collect(),
         }
+    }
+
+    /// The names of the attributes in which another state of the user differs: those of [`User::values`], `manager` and
+    /// `permission_sets`. Not `active` and `frozen`, which have events of their own.
+    pub fn differences<'a>(&'a self, other: &'a Self) -> BTreeSet<&'a str> {
+        let texts = ["username", "email", "first_name", "last_name", "profile"];
+        let free = self.attributes.keys().chain(other.attributes.keys()).map(String::as_str);
+        let mut names: BTreeSet<&str> =
+            texts.into_iter().chain(free).filter(|name| self.values(name) != other.values(name)).collect();
+        names.extend((self.manager != other.manager).then_some("manager"));
+        names.extend((self.permission_sets != other.permission_sets).then_some("permission_sets"));
+        names
     }
 }
 

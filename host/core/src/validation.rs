@@ -163,6 +163,9 @@ pub fn validate_config(config: &ProvisioningConfig, description: &Description) -
     for name in config.update_on.iter().flatten().filter(|name| !is_attribute_name(name)) {
         problems.push(Problem::new("update_on", format!("`{name}` is no attribute of a user")));
     }
+    if let Some(why) = config.scope.as_ref().and_then(mapping::of_user_alone) {
+        problems.push(Problem::new("scope", why));
+    }
     for operation in config.approval_required.difference(&config.operations) {
         problems.push(Problem::new("approval_required", format!("{operation:?} is none of the operations")));
     }

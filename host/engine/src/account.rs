@@ -4,6 +4,7 @@
 use crate::job::{Job, Trouble, Worked};
 use crate::known::known;
 use crate::loading::Surroundings;
+use crate::managers::name_managers;
 use crate::noted::host_line;
 use crate::requests::account_of;
 use gatehouse_core::lifecycle::{AttemptReport, Event};
@@ -63,7 +64,8 @@ async fn outdated(job: &Job, around: &Surroundings) -> Result<Option<String>, St
     let step = job.request.change.content.step(job.request.steps_done);
     let (Some(CommitStep::Create(_)), Subject::User(id)) = (step, job.request.subject) else { return Ok(None) };
     let store = job.shell.store.as_ref();
-    let Some(user) = store.user(id).await? else { return Ok(Some(format!("there is no user {id} any more"))) };
+    let Some(mut user) = store.user(id).await? else { return Ok(Some(format!("there is no user {id} any more"))) };
+    name_managers(store, &around.app.config, [&mut user]).await?;
     let account = account_of(store, &around.app, id).await?;
     Ok(not_to_be_made(&user, account.as_ref(), &around.app, &around.connector.description))
 }

@@ -7,10 +7,12 @@ use crate::loading::{NotReady, Surroundings};
 use crate::noted::Notes;
 use crate::retention::{self, Removed};
 use crate::schedule::Schedule;
+use crate::search;
 use crate::settle::{self, Review};
 use crate::shell::Shell;
 use gatehouse_core::ports::{Call, CallReport, ChangeSet, Clock, Connectors, Finding, Store, StoreError, TrailChange};
-use gatehouse_core::{App, CallFailure, FailureKind, Interface, Request};
+use gatehouse_core::provision::Matched;
+use gatehouse_core::{App, CallFailure, FailureKind, Interface, Request, User};
 use gatehouse_failpoints::fail_point;
 use jiff::SignedDuration;
 use std::future::Future;
@@ -125,6 +127,14 @@ impl Engine {
     /// The store is unavailable.
     pub async fn review(&self, app: &App, request: &Request, external_id: Option<&str>) -> Result<Review, StoreError> {
         settle::review(&self.shell, app, request, external_id).await
+    }
+
+    /// Looks for a user in an app's target, by the linking rules.
+    ///
+    /// # Errors
+    /// The store is unavailable.
+    pub async fn search(&self, app: &App, user: &User) -> Result<Matched, StoreError> {
+        search::search(&self.shell, app, user).await
     }
 
     /// Checks whether an app's configuration can reach its target and sign in. Denials are recorded; a store that

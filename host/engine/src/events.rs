@@ -1,6 +1,7 @@
 //! Follows events of the directory: looks up what there is to know about a user in an app, asks the core what follows,
 //! and opens the requests. What follows is for `gatehouse_core::events` to say; nothing is written here.
 
+use crate::managers::name_managers;
 use crate::requests::{Ask, NotOpened, new_request, not_in_doubt, preferred};
 use gatehouse_core::events::{Change, Lane, Raise, Raising, Tally, raise};
 use gatehouse_core::lifecycle::{Event, Moment, Raised, Transition, open, open_failed, step};
@@ -106,7 +107,9 @@ pub(crate) async fn decide(
     change: &Change<'_>,
     accounts: Vec<Account>,
 ) -> Result<Option<Decided>, StoreError> {
-    let (app, user) = (change.app, change.user);
+    let (app, mut user, mut before) = (change.app, change.user.clone(), change.before.cloned());
+    name_managers(store, &app.config, before.iter_mut().chain([&mut user])).await?;
+    let change = &Change { user: &user, before: before.as_ref(), ..*change };
     let open = match change.before {
         Some(_) => store.lane(app.id, Subject::User(user.id)).await?,
         None => Vec::new(),

@@ -9,7 +9,7 @@ use gatehouse_core::lifecycle::NameAttributes;
 use gatehouse_core::ports::{CallContext, CallReport, CredentialBinding, StoreError};
 use gatehouse_core::schema::{Account as RemoteAccount, Attributes, Schema};
 use gatehouse_core::{
-    App, CallFailure, Capability, Connector, Description, FailureKind, Interface, Request, RequestId,
+    App, CallFailure, Capability, Connector, Description, Expression, FailureKind, Interface, Request, RequestId,
 };
 use gatehouse_core::{mapping, validation};
 use std::collections::BTreeSet;
@@ -36,7 +36,7 @@ pub(crate) struct Surroundings {
     pub connector: Connector,
     pub schema: Schema,
     pub context: CallContext,
-    /// The attributes that are kept of every account: those mapped and those in linking rules, and so the ones that
+    /// The attributes that are kept of every account: those mapped and those in linking rules and conditions, and so the ones that
     /// are collected, compared and fingerprinted.
     pub attributes: Vec<String>,
 }
@@ -174,6 +174,9 @@ async fn credentials(shell: &Shell, app: &App, description: &Description) -> Res
 fn attributes(app: &App, schema: &Schema) -> Vec<String> {
     let mapped = app.config.mapping.iter().map(|rule| &rule.attribute);
     let linking = app.config.linking.iter().map(|rule| &rule.account_attribute);
-    let names: BTreeSet<&String> = mapped.chain(linking).filter(|name| schema.get(name).is_some()).collect();
-    names.into_iter().cloned().collect()
+    let conditions = app.config.linking.iter().filter_map(|rule| rule.condition.as_ref());
+    let asked: Vec<_> = conditions.map(Expression::account_attributes).collect();
+    let names: BTreeSet<&str> = mapped.chain(linking).map(String::as_str).collect();
+    let kept = |name: &&str| names.contains(name) || asked.iter().any(|asked| asked.uses(name));
+    schema.names().filter(kept).map(str::to_owned).collect()
 }

@@ -3,6 +3,7 @@
 
 use crate::approvals::chain_for;
 use crate::known::{all_accounts, is_place};
+use crate::managers::name_managers;
 use gatehouse_core::lifecycle::{NewRequest, Raised, Transition, open};
 use gatehouse_core::planning::{Refused, plan_change};
 use gatehouse_core::ports::{AccountQuery, RequestQuery, Sequence, Store, StoreError};
@@ -70,7 +71,8 @@ pub async fn prepare_account_request(
     let connector = store.connector(digest).await?.ok_or_else(|| {
         NotOpened::NotThere(format!("connector {} of app `{}` is not installed any more", app.connector.name, app.name))
     })?;
-    let (user, account) = parties(store, app, ask.whose).await?;
+    let (mut user, account) = parties(store, app, ask.whose).await?;
+    name_managers(store, &app.config, &mut user).await?;
     let transition = open_for(store, app, &connector, ask, user.as_ref(), account.as_ref(), now).await?;
     not_in_doubt(store, &transition).await?;
     Ok(transition)
@@ -196,7 +198,10 @@ pub(crate) async fn parties(
 }
 
 /// The account of a user in an app: the linked one, or else the place of the missing one, or else any.
-pub(crate) async fn account_of(store: &dyn Store, app: &App, user: UserId) -> Result<Option<Account>, StoreError> {
+///
+/// # Errors
+/// The store is unavailable.
+pub async fn account_of(store: &dyn Store, app: &App, user: UserId) -> Result<Option<Account>, StoreError> {
     let query = AccountQuery { app: Some(app.id), user: Some(user), ..AccountQuery::default() };
     let accounts = all_accounts(store, query).await?;
     Ok(preferred(accounts))

@@ -12,7 +12,8 @@ use async_trait::async_trait;
 use axum_server::Handle;
 use axum_server::tls_rustls::RustlsConfig;
 use gatehouse_core::ports::{CallReport, Finding, Store, StoreError};
-use gatehouse_core::{App, Request};
+use gatehouse_core::provision::Matched;
+use gatehouse_core::{App, Request, User};
 use gatehouse_engine::{Engine, EngineConfig, Review, SystemClock};
 use gatehouse_sandbox::{CompileChild, Limits, Sandbox, SandboxConfig};
 use gatehouse_store::{Compacted, Manifest, OpenOptions, RedbStore, Staged};
@@ -136,6 +137,10 @@ impl Background for Behind {
 
     async fn probe(&self, app: &App) -> CallReport<Vec<Finding>> {
         self.0.probe(app).await
+    }
+
+    async fn search(&self, app: &App, user: &User) -> Result<Matched, StoreError> {
+        self.0.search(app, user).await
     }
 
     async fn review(&self, app: &App, request: &Request, external_id: Option<&str>) -> Result<Review, StoreError> {

@@ -1,9 +1,12 @@
 //! The index of users by linking key. Built by streaming users once; it holds digests of keys and a few facts of
-//! each user (about 20 bytes a key and 16 a user), never names or addresses.
+//! each user (about 20 bytes a key and 16 a user), and of names and addresses only those that conditions of linking
+//! rules ask for.
 
+use super::conditions::Conditions;
 use super::reading::Slot;
 use crate::linking::{LinkRule, user_keys};
-use crate::{User, UserId};
+use crate::{Access, User, UserId};
+use gatehouse_schema::Account as RemoteAccount;
 use sha2::{Digest as _, Sha256};
 use std::ops::Range;
 
@@ -19,14 +22,19 @@ pub struct UserFacts {
     pub active: bool,
     /// Whether they may not sign in for the time being.
     pub frozen: bool,
-    /// Whether a grant gives them the app.
-    pub granted: bool,
+    /// Whether a grant gives them the app, and they are in its scope.
+    pub access: Access,
 }
 
 impl UserFacts {
     /// Whether they are to have an account.
     pub fn has_access(&self) -> bool {
-        self.active && self.granted
+        self.active && self.access == Access::Given
+    }
+
+    /// Whether nobody can tell if they are to have an account: then nothing is done for them or against them.
+    pub fn is_undecided(&self) -> bool {
+        self.active && self.access == Access::Undecided
     }
 }
 
@@ -55,14 +63,17 @@ pub struct UserIndexBuilder {
     rules: Vec<LinkRule>,
     people: Vec<UserFacts>,
     entries: Vec<Entry>,
+    conditions: Conditions,
 }
 
 impl UserIndexBuilder {
-    /// Adds a user; `granted` says whether a grant gives them the app (`App::grants`). A user who comes twice counts
-    /// as they came last.
-    pub fn push(&mut self, user: &User, granted: bool) {
+    /// Adds a user; `access` says whether the app is theirs (`App::entitles`). A user who comes twice counts as they
+    /// came last.
+    pub fn push(&mut self, user: &User, access: impl Into<Access>) {
         let slot = self.people.len() as Slot;
-        self.people.push(UserFacts { id: user.id, active: user.active, frozen: user.frozen, granted });
+        let (active, frozen, access) = (user.active, user.frozen, access.into());
+        self.people.push(UserFacts { id: user.id, active, frozen, access });
+        self.conditions.keep(user);
         for (rule, keys) in user_keys(&self.rules, user).into_iter().enumerate() {
             self.entries.extend(keys.iter().map(|text| Entry { key: key(rule, text), user: slot }));
         }
@@ -70,7 +81,7 @@ impl UserIndexBuilder {
 
     /// Sorts what was collected.
     pub fn finish(self) -> UserIndex {
-        let Self { people: pushed, mut entries, .. } = self;
+        let Self { people: pushed, mut entries, mut conditions, .. } = self;
         let mut order: Vec<Slot> = (0..pushed.len() as Slot).collect();
         order.sort_by_key(|slot| (pushed[*slot as usize].id, *slot));
         let mut people: Vec<UserFacts> = Vec::with_capacity(pushed.len());
@@ -83,6 +94,7 @@ impl UserIndexBuilder {
                 people.push(user);
             }
         }
+        conditions.move_to(&place);
         entries.retain_mut(|entry| match place[entry.user as usize] {
             Some(slot) => {
                 entry.user = slot;
@@ -92,7 +104,7 @@ impl UserIndexBuilder {
         });
         entries.sort_unstable();
         entries.dedup();
-        UserIndex { people, entries }
+        UserIndex { people, entries, conditions }
     }
 }
 
@@ -111,12 +123,27 @@ pub struct UserIndex {
     people: Vec<UserFacts>,
     /// By key, then user.
     entries: Vec<Entry>,
+    conditions: Conditions,
+}
+
+/// Where the users stand that a rule finds for an account.
+#[derive(Debug, Default)]
+pub(super) struct Matches {
+    /// The rule; none if no rule finds anybody.
+    pub rule: Option<usize>,
+    /// The users of each key.
+    pub ranges: Vec<Range<usize>>,
+    /// Those of them for whom the rule's condition holds, if it has one and they were few enough to ask.
+    pub only: Option<Vec<Slot>>,
+    /// Whether the condition could not be asked of all of them: then nobody is found for certain.
+    pub unsure: bool,
 }
 
 impl UserIndex {
     /// Begins an index under these rules.
     pub fn builder(rules: &[LinkRule]) -> UserIndexBuilder {
-        UserIndexBuilder { rules: rules.to_vec(), people: Vec::new(), entries: Vec::new() }
+        let conditions = Conditions::of(rules);
+        UserIndexBuilder { rules: rules.to_vec(), people: Vec::new(), entries: Vec::new(), conditions }
     }
 
     /// How many users there are.
@@ -134,9 +161,9 @@ impl UserIndex {
         self.slot(user).map(|slot| self.people[slot as usize])
     }
 
-    /// The users that the strongest rule finds for the keys of an account (see `linking::account_keys`).
-    pub fn candidates(&self, keys: &[Vec<String>]) -> Candidates {
-        let (rule, users, more) = self.found(keys);
+    /// The users that the strongest rule finds for an account and its keys (see `linking::account_keys`).
+    pub fn candidates(&self, account: &RemoteAccount, keys: &[Vec<String>]) -> Candidates {
+        let (rule, users, more) = self.found(account, keys);
         Candidates { rule, users: users.into_iter().map(|slot| self.people[slot as usize].id).collect(), more }
     }
 
@@ -153,28 +180,34 @@ impl UserIndex {
     }
 
     /// The strongest rule that finds anybody, the users it finds, at most [`MAX_CANDIDATES`], and whether more.
-    pub(super) fn found(&self, keys: &[Vec<String>]) -> (Option<usize>, Vec<Slot>, bool) {
-        let (rule, ranges) = self.matches(keys);
+    pub(super) fn found(&self, account: &RemoteAccount, keys: &[Vec<String>]) -> (Option<usize>, Vec<Slot>, bool) {
+        let Matches { rule, ranges, only, unsure } = self.matches(account, keys);
         // One more of each key than is looked at tells whether there are more.
         let head = |range: Range<usize>| range.start..range.end.min(range.start + MAX_CANDIDATES + 1);
-        let mut users: Vec<Slot> = ranges.into_iter().flat_map(|range| self.slots(head(range))).collect();
+        let mut users =
+            only.unwrap_or_else(|| ranges.into_iter().flat_map(|range| self.slots(head(range))).collect::<Vec<_>>());
         users.sort_unstable();
         users.dedup();
-        let more = users.len() > MAX_CANDIDATES;
+        let more = users.len() > MAX_CANDIDATES || unsure;
         users.truncate(MAX_CANDIDATES);
         (rule, users, more)
     }
 
     /// The strongest rule that finds anybody, and where the users of each of its keys stand.
-    pub(super) fn matches(&self, keys: &[Vec<String>]) -> (Option<usize>, Vec<Range<usize>>) {
+    pub(super) fn matches(&self, account: &RemoteAccount, keys: &[Vec<String>]) -> Matches {
         for (rule, texts) in keys.iter().enumerate() {
             let ranges: Vec<_> =
                 texts.iter().map(|text| self.range(key(rule, text))).filter(|range| !range.is_empty()).collect();
-            if !ranges.is_empty() {
-                return (Some(rule), ranges);
+            if ranges.is_empty() {
+                continue;
+            }
+            let (only, unsure) =
+                self.conditions.ask(rule, account, || ranges.iter().cloned().flat_map(|r| self.slots(r)));
+            if only.as_ref().is_none_or(|only| !only.is_empty()) {
+                return Matches { rule: Some(rule), ranges, only, unsure };
             }
         }
-        (None, Vec::new())
+        Matches::default()
     }
 
     /// Where the users of a key stand. Nearly every key has one user, or none: the end is looked for close by first.
@@ -202,12 +235,21 @@ mod tests {
                 account_attribute: account.to_owned(),
                 user_attribute: user.to_owned(),
                 normalise: Default::default(),
+                condition: None,
             })
             .into()
     }
 
+    fn remote(id: &str) -> RemoteAccount {
+        crate::analysis::world::remote(id, id, &[])
+    }
+
     fn index(users: &[(u64, &str, &str)]) -> UserIndex {
-        let mut builder = UserIndex::builder(&rules());
+        index_under(&rules(), users)
+    }
+
+    fn index_under(rules: &[LinkRule], users: &[(u64, &str, &str)]) -> UserIndex {
+        let mut builder = UserIndex::builder(rules);
         for (id, username, email) in users {
             builder.push(&User { email: Some((*email).to_owned()), ..user(*id, username) }, true);
         }
@@ -215,7 +257,7 @@ mod tests {
     }
 
     fn check(index: &UserIndex, username: &str, email: &str, rule: Option<usize>, users: &[u64]) {
-        let found = index.candidates(&[vec![username.to_owned()], vec![email.to_owned()]]);
+        let found = index.candidates(&remote("e1"), &[vec![username.to_owned()], vec![email.to_owned()]]);
         let users: Vec<_> = users.iter().map(|id| UserId(*id)).collect();
         assert_eq!(found, Candidates { rule, users, more: false }, "{username} {email}");
     }
@@ -231,11 +273,44 @@ mod tests {
     }
 
     #[test]
+    fn a_condition_leaves_out_users_and_then_the_next_rule_is_asked() {
+        let with = |condition: &str| {
+            let mut rules = rules();
+            rules[0].condition = Some(crate::Expression::new(condition));
+            index_under(&rules, &[(1, "ada", "a@x"), (2, "ada", "b@x"), (3, "eve", "c@x"), (1, "ada", "A@x")])
+        };
+        check(&with("user.email == 'b@x'"), "ada", "c@x", Some(0), &[2]);
+        check(&with("user.email == 'A@x'"), "ada", "c@x", Some(0), &[1]);
+        check(&with("account.username == 'e1' && account.id == 'e1'"), "ada", "c@x", Some(0), &[1, 2]);
+        check(&with("account.username == 'other'"), "ada", "c@x", Some(1), &[3]);
+        check(&with("user.last_name == 'x'"), "ada", "nobody", None, &[]);
+        // For whom it cannot be told may be meant: they are named, and nobody is found for certain.
+        let unsure =
+            with("user.email == 'b@x' ? 1 / 0 == 1 : false").candidates(&remote("e1"), &[vec!["ada".to_owned()]]);
+        assert_eq!(unsure, Candidates { rule: Some(0), users: vec![UserId(2)], more: true });
+    }
+
+    #[test]
+    fn a_condition_is_not_asked_of_a_crowd() {
+        let mut rules = rules();
+        rules[0].condition = Some(crate::Expression::new("user.email == 'u1'"));
+        let crowd = |count: u64| (1..=count).map(|id| (id, "many", "u1")).collect::<Vec<_>>();
+        let found = |count| index_under(&rules, &crowd(count)).candidates(&remote("e1"), &[vec!["many".to_owned()]]);
+        let limit = super::super::conditions::MAX_ASKED as u64;
+        assert!(found(limit).more && found(limit + 1).more);
+        let none = index_under(&rules, &(1..=limit).map(|id| (id, "many", "u2")).collect::<Vec<_>>());
+        assert_eq!(none.candidates(&remote("e1"), &[vec!["many".to_owned()]]), Candidates::default());
+        let none = index_under(&rules, &(1..=limit + 1).map(|id| (id, "many", "u2")).collect::<Vec<_>>());
+        let unsure = none.candidates(&remote("e1"), &[vec!["many".to_owned()]]);
+        assert_eq!((unsure.users.len(), unsure.more), (MAX_CANDIDATES, true));
+    }
+
+    #[test]
     fn a_key_of_very_many_users_names_eight_and_says_that_there_are_more() {
         let users: Vec<_> = (1..=9).map(|id| (id, "u", "info@x")).collect();
-        let all = index(&users).candidates(&[vec![], vec!["info@x".to_owned()]]);
+        let all = index(&users).candidates(&remote("e1"), &[vec![], vec!["info@x".to_owned()]]);
         assert_eq!((all.users.len(), all.more), (MAX_CANDIDATES, true));
-        let eight = index(&users[..8]).candidates(&[vec![], vec!["info@x".to_owned()]]);
+        let eight = index(&users[..8]).candidates(&remote("e1"), &[vec![], vec!["info@x".to_owned()]]);
         assert_eq!((eight.users.len(), eight.more), (8, false));
     }
 
@@ -246,7 +321,7 @@ mod tests {
             let others = (21..=40).map(|id| (id, "other", "o@x"));
             let users: Vec<_> = many.chain(others).collect();
             let index = index(&users);
-            let (rule, ranges) = index.matches(&[vec!["many".to_owned()]]);
+            let Matches { rule, ranges, .. } = index.matches(&remote("e1"), &[vec!["many".to_owned()]]);
             let slots: Vec<_> = ranges.into_iter().flat_map(|range| index.slots(range)).collect();
             assert_eq!(slots, (0..count as Slot).collect::<Vec<_>>());
             assert_eq!(rule.is_some(), count > 0);

@@ -66,12 +66,12 @@ pub(super) fn read(terms: &Terms, people: &UserIndex, account: &RemoteAccount, k
             if known.is_linked() && known.is_known_link {
                 return Reading::Manual(user);
             }
-            if let Some(reading) = held_by_rule(terms, people, &keys, known, user) {
+            if let Some(reading) = held_by_rule(terms, people, account, &keys, known, user) {
                 return reading;
             }
         }
     }
-    found(people, &keys).map_or(Reading::Nobody, Reading::Found)
+    found(people, account, &keys).map_or(Reading::Nobody, Reading::Found)
 }
 
 /// What becomes of a link that an earlier run made, or already doubted.
@@ -81,6 +81,7 @@ pub(super) fn read(terms: &Terms, people: &UserIndex, account: &RemoteAccount, k
 fn held_by_rule(
     terms: &Terms,
     people: &UserIndex,
+    account: &RemoteAccount,
     keys: &[Vec<String>],
     known: &Account,
     held: Slot,
@@ -90,15 +91,15 @@ fn held_by_rule(
     if !known.is_linked() && !doubted {
         return None;
     }
-    let Some(found) = found(people, keys) else { return known.is_linked().then_some(Reading::Retained(held)) };
+    let Some(found) = found(people, account, keys) else { return known.is_linked().then_some(Reading::Retained(held)) };
     if found.users.contains(&held) || found.more {
         return known.is_linked().then_some(Reading::Retained(held));
     }
     (known.is_linked() || same_keys()).then_some(Reading::Doubted { held, found })
 }
 
-fn found(people: &UserIndex, keys: &[Vec<String>]) -> Option<Found> {
-    let (rule, users, more) = people.found(keys);
+fn found(people: &UserIndex, account: &RemoteAccount, keys: &[Vec<String>]) -> Option<Found> {
+    let (rule, users, more) = people.found(account, keys);
     rule.map(|rule| Found { rule, users, more })
 }
 
@@ -118,7 +119,7 @@ pub(super) fn is_untied(known: &Account) -> bool {
 }
 
 /// An account we know, as the target last showed it; none for the place of a missing one.
-pub(super) fn as_remote(known: &Account) -> Option<RemoteAccount> {
+pub fn as_remote(known: &Account) -> Option<RemoteAccount> {
     Some(RemoteAccount {
         external_id: known.external_id.clone()?,
         username: known.username.clone(),

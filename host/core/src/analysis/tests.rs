@@ -271,6 +271,41 @@ fn a_linked_account_gets_one_action_and_its_status_comes_first() {
     }
 }
 
+/// Somebody in scope, somebody out of it, and somebody of whom it cannot be told: with an account, and without.
+#[test]
+fn the_scope_decides_and_where_it_fails_everything_stays() {
+    let scoped = |scope: &str, status: Status, frozen: bool| {
+        let mut ada = User { frozen, ..user(1, "ada") };
+        ada.attributes.insert("grade".to_owned(), vec!["7".to_owned()]);
+        let grace = user(2, "grace");
+        let row = RemoteAccount { status, ..remote("e1", "ada", &["old@x"]) };
+        let mut world = World::new(vec![ada, grace], vec![row], vec![manual(11, "e1", 1)]);
+        world.app.config.scope = Some(crate::Expression::new(scope));
+        let shown = |row: StagingRow| {
+            let verdict = row.verdict.unwrap();
+            let why = verdict.why.map_or(String::new(), |why| format!(" ({})", &why[..why.find(" app's").unwrap()]));
+            match verdict.action {
+                StagedAction::None => format!("{:?}{why}", verdict.situation),
+                StagedAction::Raise(operation) => format!("{:?} → {operation:?}{why}", verdict.situation),
+            }
+        };
+        world.run().into_iter().map(shown).collect::<Vec<_>>().join(", ")
+    };
+    let graded = "has(user.attributes.grade)";
+    let (active, deactivated) = (Status::Active, Status::Deactivated);
+    assert_eq!(scoped("true", active, false), "Confirmed → Update, Missing → Create");
+    assert_eq!(scoped(graded, active, false), "Confirmed → Update");
+    assert_eq!(scoped("!has(user.attributes.grade)", active, false), "Confirmed → Deactivate, Missing → Create");
+    assert_eq!(scoped("!has(user.attributes.grade)", deactivated, false), "Confirmed, Missing → Create");
+    assert_eq!(scoped(graded, deactivated, false), "Confirmed → Activate");
+    let untold = "(whether the user is in the";
+    let fails = "1 / 0 == 1";
+    assert_eq!(scoped(fails, active, false), format!("Confirmed {untold}), Missing {untold})"));
+    assert_eq!(scoped(fails, deactivated, false), format!("Confirmed {untold}), Missing {untold})"));
+    // Whatever the scope says, a frozen user's account is not to be usable.
+    assert_eq!(scoped(fails, active, true), format!("Confirmed → Freeze {untold}), Missing {untold})"));
+}
+
 #[test]
 fn a_freeze_ends_with_the_users_if_it_came_with_it_and_never_lets_a_leaver_in() {
     let action = |active: bool, with_user: bool, status: Status| {

@@ -8,6 +8,10 @@ use crate::ports::{Judgement, RowVerdict};
 use crate::{Account, AccountId, LinkState, Operation, Situation, StagedAction, USERNAME, UserId, Verdict};
 use gatehouse_schema::{Account as RemoteAccount, Mutability, Status};
 
+/// Why a user is left as they are, where the app's scope fails for them.
+const UNDECIDED: &str =
+    "whether the user is in the app's scope cannot be told, so nothing is changed; `gatehouse app preview` says why";
+
 impl Analysis {
     /// The user whom the host would link to this account, claims of others aside: the one whose attributes the
     /// connector compares it with. None if there is none, or more than one.
@@ -28,6 +32,11 @@ impl Analysis {
         if verdict.situation.link_state() == LinkState::Linked {
             verdict.drift = self.comparable(&said.drift);
             verdict.action = self.action(&verdict, account, known);
+            let undecided =
+                verdict.user.and_then(|user| self.people.facts(user)).is_some_and(|user| user.is_undecided());
+            if undecided {
+                verdict.why = Some(verdict.why.map_or(UNDECIDED.to_owned(), |why| format!("{why}; {UNDECIDED}")));
+            }
         }
         verdict
     }
@@ -39,10 +48,16 @@ impl Analysis {
 
     /// The verdict on a user who has no account. `place` is the record kept for the account they should have.
     pub fn missing(&self, user: UserId, place: Option<AccountId>) -> Verdict {
-        let frozen = self.people.facts(user).is_some_and(|user| user.frozen);
-        let create = self.terms.policy.create_missing && !frozen && self.enabled(Operation::Create);
+        let facts = self.people.facts(user);
+        let frozen = facts.is_some_and(|user| user.frozen);
+        let undecided = facts.is_some_and(|user| user.is_undecided());
+        let create = self.terms.policy.create_missing && !frozen && !undecided && self.enabled(Operation::Create);
         let action = if create { StagedAction::Raise(Operation::Create) } else { StagedAction::None };
-        let why = frozen.then(|| "the user is frozen; an account is made once they are not".to_owned());
+        let why = match (undecided, frozen) {
+            (true, _) => Some(UNDECIDED.to_owned()),
+            (false, true) => Some("the user is frozen; an account is made once they are not".to_owned()),
+            (false, false) => None,
+        };
         Verdict { user: Some(user), account: place, action, why, ..verdict(Situation::Missing, None) }
     }
 
@@ -148,11 +163,11 @@ impl Analysis {
         let frozen_with_user = known.is_some_and(|known| known.frozen && known.frozen_with_user);
         let usable = account.status == Status::Active;
         let status = match usable {
-            true if !user.has_access() => Some(Operation::Deactivate),
+            true if !user.has_access() && !user.is_undecided() => Some(Operation::Deactivate),
             // Also where the target lets somebody in again behind a Freeze of ours.
             true if user.frozen || frozen => Some(Operation::Freeze),
             // An Unfreeze must not let in who has left meanwhile.
-            false if !user.has_access() && frozen_only => Some(Operation::Deactivate),
+            false if !user.has_access() && !user.is_undecided() && frozen_only => Some(Operation::Deactivate),
             // A Freeze that followed the user's ends with it; one of the account alone is for a person to end.
             false if user.has_access() && !user.frozen && frozen_with_user => Some(Operation::Unfreeze),
             false if user.has_access() && !user.frozen && !frozen => Some(Operation::Activate),

@@ -43,7 +43,7 @@ impl World {
         let possible = Operation::ALL.into();
         let mut index = UserIndex::builder(&self.app.config.linking);
         for user in &self.users {
-            index.push(user, self.app.grants(user));
+            index.push(user, self.app.entitles(user));
         }
         let terms = Terms::new(&self.app, &possible, description.schema().unwrap());
         let mut survey = Survey::new(terms, index.finish());

@@ -3,7 +3,7 @@
 
 use super::lane::{Lane, is_gone};
 use super::table::{DirectoryEvent, row};
-use crate::{Account, App, Operation, Request, RequestId, State, User};
+use crate::{Access, Account, App, Operation, Request, RequestId, State, User, mapping};
 use gatehouse_schema::Status;
 use std::collections::BTreeSet;
 
@@ -78,8 +78,7 @@ struct Judge<'a> {
 
 impl<'a> Judge<'a> {
     fn of(change: &'a Change<'a>) -> Self {
-        let had = change.before.is_some_and(|before| change.app_before.grants(before));
-        let has = change.app.grants(change.user);
+        let (had, has) = access(change);
         let user = change.user;
         let barred = |before: &User| (before.active && !user.active) || (!before.frozen && user.frozen);
         Self {
@@ -234,11 +233,24 @@ impl<'a> Judge<'a> {
     }
 }
 
+/// Whether the app is the user's before and after, their being active aside. Where its scope cannot be evaluated now,
+/// nothing has changed about that: nobody gets an account or loses one over it. Where it could not be before, what
+/// holds now is news: a grant that is taken away takes the account with it, whatever the scope was.
+fn access(change: &Change<'_>) -> (bool, bool) {
+    let before = change.before.map_or(Access::NotGiven, |before| change.app_before.entitles(before));
+    match (before, change.app.entitles(change.user)) {
+        (Access::Undecided, Access::Undecided) => (false, false),
+        (before, Access::Undecided) => (before == Access::Given, before == Access::Given),
+        (Access::Undecided, now) => (now != Access::Given, now == Access::Given),
+        (before, now) => (before == Access::Given, now == Access::Given),
+    }
+}
+
 /// Whether attributes changed that the app's mapping uses and its configuration selects.
 fn touches(app: &App, before: &User, user: &User) -> bool {
     let selected = |name: &str| app.config.update_on.as_ref().is_none_or(|selected| selected.contains(name));
-    let used = app.config.mapping.iter().flat_map(|rule| rule.value.holes());
-    used.filter(|name| selected(name)).any(|name| before.values(name) != user.values(name))
+    let used = mapping::used_attributes(&app.config.mapping);
+    before.differences(user).iter().any(|name| used.uses(name) && selected(name))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Filling the mapping rules in for one user: what an account of theirs is to look like.
 
 use super::{Filter, MappingRule, Segment, Template, USERNAME};
-use crate::{Desired, User};
+use crate::{Desired, ExpressionError, User};
 use gatehouse_schema::{
     AttributeDefinition, AttributeType, Attributes, Mutability, Schema, Status, Value, canonical_text,
 };
@@ -43,6 +43,18 @@ pub enum MappingError {
         /// The value and what it should be; the value is left out where the attribute is sensitive.
         why: String,
     },
+    /// An expression cannot be evaluated for the user.
+    #[error("attribute `{attribute}` of user {user} cannot be made of `{expression}`: {error}")]
+    Expression {
+        /// The attribute.
+        attribute: String,
+        /// The user.
+        user: String,
+        /// The expression.
+        expression: String,
+        /// Where it fails, and why.
+        error: ExpressionError,
+    },
     /// An attribute that every account needs has no value.
     #[error("attribute `{attribute}` is required, and user {user} has nothing to make it of: {remedy}")]
     Required {
@@ -54,12 +66,12 @@ pub enum MappingError {
         remedy: String,
     },
     /// There is nothing to make the username of.
-    #[error("user {user} has nothing to make the account's username of: the mapping makes it of `{template}`")]
+    #[error("user {user} has nothing to make the account's username of: the mapping makes it of `{source}`", source = .from)]
     NoUsername {
         /// The user.
         user: String,
-        /// The template.
-        template: String,
+        /// The template or expression.
+        from: String,
     },
 }
 
@@ -107,11 +119,65 @@ fn definition_of<'a>(rule: &MappingRule, schema: &'a Schema) -> Result<&'a Attri
 
 fn username(rules: &[MappingRule], user: &User) -> Result<String, MappingError> {
     let Some(rule) = rules.iter().find(|rule| rule.attribute == USERNAME) else { return Ok(user.username.clone()) };
-    let text = rule.value.values(user).into_iter().next().unwrap_or_default().trim().to_owned();
+    let text = texts(rule, user)?.into_iter().next().unwrap_or_default().trim().to_owned();
     if text.is_empty() {
-        return Err(MappingError::NoUsername { user: called(user), template: rule.value.to_string() });
+        return Err(MappingError::NoUsername { user: called(user), from: rule.value.to_string() });
     }
     Ok(text)
+}
+
+/// The texts that a rule gives for a user, empty ones aside: those of its default, if there are no others.
+fn texts(rule: &MappingRule, user: &User) -> Result<Vec<String>, MappingError> {
+    let mut texts = rule.value.texts(user).map_err(|error| MappingError::Expression {
+        attribute: rule.attribute.clone(),
+        user: called(user),
+        expression: rule.value.to_string(),
+        error,
+    })?;
+    texts.retain(|text| !text.trim().is_empty());
+    if texts.is_empty() {
+        texts.extend(rule.default.clone());
+    }
+    if texts.is_empty() && rule.required {
+        let remedy = format!("it is mapped from `{}`", rule.value);
+        return Err(MappingError::Required { attribute: rule.attribute.clone(), user: called(user), remedy });
+    }
+    Ok(texts)
+}
+
+/// What one rule comes to for a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappedRule {
+    /// Its place in the mapping.
+    pub no: usize,
+    /// Whether it plays a part: what is set only on creation plays none in an update.
+    pub applies: bool,
+    /// Whether the values are the rule's default.
+    pub by_default: bool,
+    /// The values, canonical; or why there are none.
+    pub values: Result<Vec<Value>, MappingError>,
+}
+
+/// Each rule by itself, for somebody who wants to see what an account is made of and why.
+pub fn rule_by_rule(rules: &[MappingRule], user: &User, schema: &Schema, purpose: Purpose) -> Vec<MappedRule> {
+    let values = |rule: &MappingRule| {
+        if rule.attribute == USERNAME {
+            return username(std::slice::from_ref(rule), user).map(|name| vec![Value::text(name)]);
+        }
+        let mut values = Vec::new();
+        add_values(&mut values, rule, user, definition_of(rule, schema)?)?;
+        Ok(values)
+    };
+    let mapped = |(no, rule): (usize, &MappingRule)| {
+        let empty = rule.value.texts(user).is_ok_and(|texts| texts.iter().all(|text| text.trim().is_empty()));
+        MappedRule {
+            no,
+            applies: purpose == Purpose::Create || !rule.only_on_create,
+            by_default: empty && rule.default.is_some(),
+            values: values(rule),
+        }
+    };
+    rules.iter().enumerate().map(mapped).collect()
 }
 
 /// Adds what a rule gives to the values of its attribute: canonical, without empty ones and repetitions, one if the
@@ -122,10 +188,7 @@ fn add_values(
     user: &User,
     definition: &AttributeDefinition,
 ) -> Result<(), MappingError> {
-    for text in rule.value.values(user) {
-        if text.trim().is_empty() {
-            continue;
-        }
+    for text in texts(rule, user)? {
         let text = canonical_text(definition.kind, &text).map_err(|e| MappingError::BadValue {
             attribute: rule.attribute.clone(),
             user: called(user),
@@ -230,7 +293,7 @@ fn filtered(filters: &[Filter], value: &str) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::tests::{ada, rule, schema};
+    use super::super::tests::{ada, cel, rule, schema};
     use super::*;
 
     /// Attributes as `name=value,value(kind*)`, for tables.
@@ -309,6 +372,77 @@ mod tests {
         check(&[], Purpose::Update, "Ada Active");
         check(&["family={x}"], Purpose::Create, &format!("{lack}: it is mapped from `{{x}}`"));
         check(&["family={x}"], Purpose::Update, &format!("{lack}: it is mapped from `{{x}}`"));
+    }
+
+    #[test]
+    fn expressions_defaults_and_what_a_rule_requires() {
+        let check = |rules: &[MappingRule], purpose: Purpose, expected: &str| {
+            let found = match desired(rules, &ada(), &schema(), purpose) {
+                Ok(desired) => format!("{} {}", desired.username, shown(&desired.attributes)),
+                Err(error) => error.to_string(),
+            };
+            assert_eq!(found, expected, "{rules:#?}");
+        };
+        let family = || rule(NAME);
+        let nick = |expression: &str| cel("nick", expression);
+        let create = Purpose::Create;
+        check(
+            &[family(), nick("user.first_name.lower() + '.' + user.last_name")],
+            create,
+            "Ada family=Lovelace nick=ada.Lovelace",
+        );
+        check(
+            &[family(), cel("roles", "user.attributes.role + ['all', '']")],
+            create,
+            "Ada family=Lovelace roles=admin,dev,all",
+        );
+        check(&[family(), cel("vip", "user.profile == 'staff'")], create, "Ada family=Lovelace vip=true");
+        check(&[family(), cel("level", "size(user.attributes.role)")], create, "Ada family=Lovelace level=2");
+        check(&[family(), cel("username", "user.email.split('@').first().lower()")], create, "ada family=Lovelace");
+        check(&[family(), nick("user.attributes.shoe.first()")], Purpose::Update, "Ada family=Lovelace nick=");
+        let defaulted = |rule: MappingRule| MappingRule { default: Some("none".to_owned()), ..rule };
+        check(&[family(), defaulted(nick("null"))], Purpose::Update, "Ada family=Lovelace nick=none");
+        check(&[family(), defaulted(rule("nick={blank}"))], create, "Ada family=Lovelace nick=none");
+        check(&[family(), defaulted(rule("nick={first_name}"))], create, "Ada family=Lovelace nick=Ada");
+        check(&[family(), defaulted(cel("username", "null"))], create, "none family=Lovelace");
+        let required = |rule: MappingRule| MappingRule { required: true, ..rule };
+        let lack =
+            "attribute `nick` is required, and user `Ada` (USR-000007) has nothing to make it of: it is mapped from";
+        check(&[family(), required(rule("nick={shoe}"))], create, &format!("{lack} `{{shoe}}`"));
+        check(&[family(), required(nick("null"))], Purpose::Update, &format!("{lack} `null`"));
+        check(&[family(), required(defaulted(nick("null")))], create, "Ada family=Lovelace nick=none");
+        let fails = "attribute `nick` of user `Ada` (USR-000007) cannot be made of `user.attributes.role[7]`: \
+                     line 1, column 21: the list has no element 7; `first()` gives null where there is none";
+        check(&[family(), nick("user.attributes.role[7]")], create, fails);
+    }
+
+    #[test]
+    fn each_rule_can_be_seen_by_itself() {
+        let rules = [
+            rule("nick!={first_name}"),
+            MappingRule { default: Some("7".to_owned()), ..rule("level={shoe}") },
+            cel("roles", "[1 / 0]"),
+            rule("username={email}"),
+        ];
+        let seen: Vec<_> = rule_by_rule(&rules, &ada(), &schema(), Purpose::Update)
+            .into_iter()
+            .map(|mapped| {
+                let values =
+                    mapped.values.map(|values| values.into_iter().map(|v| v.text).collect::<Vec<_>>().join(","));
+                (mapped.no, mapped.applies, mapped.by_default, values.unwrap_or_else(|error| error.to_string()))
+            })
+            .collect();
+        let fails = "attribute `roles` of user `Ada` (USR-000007) cannot be made of `[1 / 0]`: line 1, column 4: it divides by zero";
+        let text = str::to_owned;
+        assert_eq!(
+            seen,
+            [
+                (0, false, false, text("Ada")),
+                (1, true, true, text("7")),
+                (2, true, false, text(fails)),
+                (3, true, false, text("Ada@Example.com")),
+            ]
+        );
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Judging mapping rules against a connector's schema, and proposing them for a new app.
 
-use super::{MappingRule, NO_ATTRIBUTE_YET, Template, USERNAME};
-use crate::Description;
+use super::{MappingRule, NO_ATTRIBUTE_YET, Source, Template, USERNAME};
 use crate::lifecycle::NameAttributes;
 use crate::problem::{Problem, unknown};
-use gatehouse_schema::{AttributeDefinition, Mutability, Schema};
+use crate::{Description, Expression, ProvisioningConfig, UsedAttributes};
+use gatehouse_schema::{AttributeDefinition, Mutability, Schema, canonical_text};
 
 /// Everything that is wrong with a mapping, as far as the schema alone can tell.
 pub fn validate(rules: &[MappingRule], schema: &Schema) -> Vec<Problem> {
@@ -15,8 +15,18 @@ fn problems_of(no: usize, rule: &MappingRule, before: &[MappingRule], schema: &S
     let attribute = &rule.attribute;
     let mut problems = Vec::new();
     let mut add = |field: &str, why: String| problems.push(Problem::new(format!("mapping[{no}].{field}"), why));
-    for hole in rule.value.holes().filter(|hole| NO_ATTRIBUTE_YET.contains(hole)) {
-        add("value", format!("`{hole}` of a user cannot be mapped: it refers to another user"));
+    match &rule.value {
+        Source::Template(template) => {
+            for hole in template.holes().filter(|hole| NO_ATTRIBUTE_YET.contains(hole)) {
+                let why = "it refers to another user; the expression `user.manager` gives the manager's username";
+                add("value", format!("`{hole}` of a user cannot be mapped: {why}"));
+            }
+        }
+        Source::Expression(expression) => {
+            if let Some(why) = of_user_alone(expression) {
+                add("expression", why);
+            }
+        }
     }
     let definition = schema.get(attribute);
     let single = definition.is_none_or(|d| !d.multi_valued);
@@ -29,8 +39,16 @@ fn problems_of(no: usize, rule: &MappingRule, before: &[MappingRule], schema: &S
             Some(d) if d.mutability == Mutability::ReadOnly => {
                 add("attribute", format!("only the target can set `{attribute}`"));
             }
-            Some(_) => {}
+            Some(d) => {
+                let unfit = rule.default.as_deref().and_then(|default| canonical_text(d.kind, default).err());
+                if let Some(unfit) = unfit {
+                    add("default", unfit.to_string());
+                }
+            }
         }
+    }
+    if rule.default.as_ref().is_some_and(|default| default.trim().is_empty()) {
+        add("default", "is empty, which is what a rule without a default gives".to_owned());
     }
     if single && rule.kind.is_some() {
         add("kind", format!("`{attribute}` has a single value, which takes no label"));
@@ -52,6 +70,32 @@ fn problems_of(no: usize, rule: &MappingRule, before: &[MappingRule], schema: &S
     problems
 }
 
+/// What is wrong with an expression that is about a user and nobody else.
+pub(crate) fn of_user_alone(expression: &Expression) -> Option<String> {
+    let wrong = expression.problem().cloned().or_else(|| expression.names_account());
+    wrong.map(|error| error.to_string())
+}
+
+/// Which attributes of a user an account is made of: only a change of these can change an account. What is set only on
+/// creation plays no part in a change, and so is left out. Where an expression works out the name of an attribute, it
+/// is all of them.
+pub fn used_attributes(rules: &[MappingRule]) -> UsedAttributes {
+    let mut used = UsedAttributes::none();
+    rules.iter().filter(|rule| !rule.only_on_create).for_each(|rule| used.extend(rule.value.used_attributes()));
+    used
+}
+
+/// Whether a configuration looks at the username of a user's manager, which whoever loads the user has to look up
+/// (`User::manager_username`).
+pub fn uses_manager(config: &ProvisioningConfig) -> bool {
+    let mapping = config.mapping.iter().filter_map(|rule| match &rule.value {
+        Source::Expression(expression) => Some(expression),
+        Source::Template(_) => None,
+    });
+    let conditions = config.linking.iter().filter_map(|rule| rule.condition.as_ref());
+    mapping.chain(conditions).chain(&config.scope).any(|expression| expression.used_attributes().uses("manager"))
+}
+
 /// The mapping a new app starts with: what the connector suggests, as far as it can be done.
 pub fn suggested(description: &Description) -> Vec<MappingRule> {
     description.attributes.iter().filter_map(suggestion).collect()
@@ -65,11 +109,9 @@ fn suggestion(definition: &AttributeDefinition) -> Option<MappingRule> {
     let name = definition.name.to_lowercase();
     let labelled = definition.multi_valued && ["mail", "phone", "address"].iter().any(|part| name.contains(part));
     (!impossible).then(|| MappingRule {
-        attribute: definition.name.clone(),
-        value,
         kind: labelled.then(|| "work".to_owned()),
         primary: labelled,
-        only_on_create: false,
+        ..MappingRule::new(&definition.name, Source::Template(value))
     })
 }
 
@@ -100,7 +142,7 @@ pub fn name_attributes(rules: &[MappingRule]) -> NameAttributes {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::super::tests::{rule, schema};
+    use super::super::tests::{cel, rule, schema};
     use super::*;
     use crate::testing::description;
 
@@ -141,8 +183,53 @@ mod tests {
         );
         check(
             &["nick={manager}"],
-            &["mapping[0].value: `manager` of a user cannot be mapped: it refers to another user"],
+            &["mapping[0].value: `manager` of a user cannot be mapped: it refers to another user; the expression \
+               `user.manager` gives the manager's username"],
         );
+    }
+
+    #[test]
+    fn expressions_and_defaults_that_do_not_fit_are_named_with_their_place() {
+        let check = |rule: MappingRule, expected: &[&str]| {
+            let found: Vec<String> =
+                validate(std::slice::from_ref(&rule), &schema()).iter().map(Problem::to_string).collect();
+            assert_eq!(found, expected, "{rule:#?}");
+        };
+        let with_default = |text: &str, default: &str| MappingRule { default: Some(default.to_owned()), ..rule(text) };
+        check(cel("nick", "user.manager"), &[]);
+        check(with_default("level={grade}", "7"), &[]);
+        check(
+            cel("nick", "user.nick"),
+            &[
+                "mapping[0].expression: line 1, column 5: `user` has no `nick`; a free attribute is `user.attributes.nick`",
+            ],
+        );
+        let account = "mapping[0].expression: line 1, column 8: there is no account here; only conditions of linking rules have one";
+        check(cel("nick", "account.username"), &[account]);
+        check(with_default("level={grade}", "low"), &["mapping[0].default: `low` is not a whole number"]);
+        check(
+            with_default("nick={grade}", " "),
+            &["mapping[0].default: is empty, which is what a rule without a default gives"],
+        );
+    }
+
+    #[test]
+    fn what_a_mapping_uses_is_known() {
+        let used = |rules: &[MappingRule]| match used_attributes(rules) {
+            UsedAttributes::All => "all".to_owned(),
+            UsedAttributes::Only(names) => names.into_iter().collect::<Vec<_>>().join(" "),
+        };
+        assert_eq!(used(&[]), "");
+        let rules = [
+            rule("nick={first_name}.{grade|lower}"),
+            cel("family", "user.last_name + user.attributes.x.first()"),
+            rule("staff!={id}"),
+            cel("roles", "user.permission_sets"),
+        ];
+        assert_eq!(used(&rules), "first_name grade last_name permission_sets x");
+        assert_eq!(used(&[rule("nick={email}"), cel("roles", "user.attributes[user.profile]")]), "all");
+        assert!(used_attributes(&rules).uses("grade") && !used_attributes(&rules).uses("id"));
+        assert!(UsedAttributes::All.uses("anything"));
     }
 
     #[test]

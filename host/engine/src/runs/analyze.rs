@@ -6,6 +6,7 @@ use super::{ROWS, RunMemory, absent, collected_rows, row_before, rows, run_of};
 use crate::job::{Job, Worked};
 use crate::known::is_place;
 use crate::loading::Surroundings;
+use crate::managers::name_managers;
 use crate::noted::host_line;
 use gatehouse_core::analysis::{Analysis, PlanDigest, standard_judgement, with_username};
 use gatehouse_core::lifecycle::{AnalysisReport, Event};
@@ -91,7 +92,9 @@ impl Asked {
         let asked: Vec<_> = asked.collect();
         let proposed: Vec<UserId> = asked.iter().flatten().filter_map(|(_, user)| *user).collect();
         // Together: a look at the store for each row would take longer than all else that is done with it.
-        let mut users = job.shell.store.users_by_id(&proposed).await?.into_iter();
+        let mut users = job.shell.store.users_by_id(&proposed).await?;
+        name_managers(job.shell.store.as_ref(), &around.app.config, users.iter_mut().flatten()).await?;
+        let mut users = users.into_iter();
         let mut items = Vec::with_capacity(batch.len());
         for asked in asked {
             let Some((account, proposed)) = asked else {

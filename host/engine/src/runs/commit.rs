@@ -8,6 +8,7 @@ use super::{RunMemory, rows, run_of};
 use crate::job::{Job, Worked};
 use crate::known::{all_accounts, is_place};
 use crate::loading::Surroundings;
+use crate::managers::name_managers;
 use crate::noted::host_line;
 use crate::requests::{Ask, NotOpened, Whose, not_in_doubt, open_for, under_way};
 use gatehouse_core::analysis::{CommitContext, apply_verdict, outdated, overtaken};
@@ -171,7 +172,8 @@ impl Batch {
     ) -> Result<(), StoreError> {
         let Some(user) = user else { return Ok(()) };
         let store = job.shell.store.clone();
-        let Some(user) = store.user(user).await? else { return Ok(()) };
+        let Some(mut user) = store.user(user).await? else { return Ok(()) };
+        name_managers(store.as_ref(), &around.app.config, [&mut user]).await?;
         let open = under_way(store.as_ref(), &around.app, user.id).await?;
         if let Some(why) = outdated(&job.request, &user, known, open.as_ref()) {
             self.note(job, Level::Info, format!("{operation:?} for `{}` is not raised: {why}", user.username));

@@ -5,6 +5,7 @@ use super::seen::{AllAccounts, known_of};
 use super::{ROWS, RunMemory, absent, collected_rows, rows};
 use crate::job::Job;
 use crate::loading::Surroundings;
+use crate::managers::name_managers;
 use gatehouse_core::analysis::{Analysis, Survey, Terms, UserIndex};
 use gatehouse_core::ports::StoreError;
 use gatehouse_core::schema::Account as RemoteAccount;
@@ -56,8 +57,9 @@ async fn people(job: &Job, around: &Surroundings) -> Result<UserIndex, StoreErro
     let mut builder = UserIndex::builder(&around.app.config.linking);
     let mut after: Option<String> = None;
     loop {
-        let page = job.shell.store.users(after.as_deref(), ROWS).await?;
-        page.items.iter().for_each(|user| builder.push(user, around.app.grants(user)));
+        let mut page = job.shell.store.users(after.as_deref(), ROWS).await?;
+        name_managers(job.shell.store.as_ref(), &around.app.config, &mut page.items).await?;
+        page.items.iter().for_each(|user| builder.push(user, around.app.entitles(user)));
         after = page.next;
         if after.is_none() {
             return Ok(builder.finish());

@@ -288,6 +288,7 @@ impl World {
             first_name: Some(username.to_uppercase()),
             last_name: None,
             manager: None,
+            manager_username: None,
             profile: Some("staff".to_owned()),
             permission_sets: BTreeSet::new(),
             active: true,

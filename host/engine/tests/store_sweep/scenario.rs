@@ -107,6 +107,7 @@ fn person(id: UserId, username: &str) -> User {
         first_name: Some(username.to_uppercase()),
         last_name: None,
         manager: None,
+        manager_username: None,
         profile: Some("staff".to_owned()),
         permission_sets: Default::default(),
         active: true,

@@ -18,6 +18,7 @@ mod health;
 mod jobs;
 mod observe;
 mod permission_sets;
+mod preview;
 mod problem;
 mod profiles;
 mod repeat;
@@ -107,6 +108,8 @@ fn protected() -> OpenApiRouter<Api> {
         .routes(routes!(apps::pause))
         .routes(routes!(apps::resume))
         .routes(routes!(apps::reconcile))
+        .routes(routes!(preview::preview))
+        .routes(routes!(preview::provision))
         .routes(routes!(jobs::release))
         .routes(routes!(jobs::withdraw))
         .routes(routes!(jobs::list))

@@ -56,6 +56,10 @@ pub(super) enum Verb {
         #[arg(long)]
         reason: String,
     },
+    /// Shows what the app would receive for a user, rule by rule; nothing is called and nothing changed
+    Preview(super::preview::Preview),
+    /// Finds out what a user needs in the app, step by step, and has it done
+    Provision(super::preview::Provision),
     /// Deletes an app with its accounts, requests and logs; the target is not touched
     Delete {
         /// The app
@@ -177,6 +181,8 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
         Verb::Reconcile(reconcile) => return self::reconcile(session, reconcile),
         Verb::Release { name, reason } => return job::decide_held(session, &name, "release", reason),
         Verb::Withdraw { name, reason } => return job::decide_held(session, &name, "withdraw", Some(reason)),
+        Verb::Preview(preview) => return super::preview::preview(session, &preview),
+        Verb::Provision(provision) => return super::preview::provision(session, &provision),
         Verb::Delete { name, yes } => {
             if !yes {
                 bail!(
@@ -375,6 +381,7 @@ fn show(app: &Json) {
         ("permission sets", text(&app["permission_sets"])),
         ("operations", text(&config["operations"])),
         ("approval for", text(&config["approval_required"])),
+        ("in scope", text(&config["scope"])),
         ("protected", text(&config["protected"])),
         ("paused", text(&app["paused"])),
         (
@@ -389,7 +396,8 @@ fn show(app: &Json) {
         config[name].as_array().map(|items| items.iter().map(row).collect()).unwrap_or_default()
     };
     line("\nMapping");
-    let mapping = |m: &Json| vec![text(&m["attribute"]), text(&m["value"]), text(&m["kind"])];
+    let made_of = |m: &Json| text(if m["value"].is_null() { &m["expression"] } else { &m["value"] });
+    let mapping = |m: &Json| vec![text(&m["attribute"]), made_of(m), text(&m["kind"])];
     table(&["ATTRIBUTE", "VALUE", "KIND"], list("mapping", &mapping));
     line("\nLinking, the strongest rule first");
     let linking = |l: &Json| vec![text(&l["account_attribute"]), text(&l["user_attribute"])];

@@ -17,6 +17,7 @@ mod import_file;
 mod job;
 mod permission_set;
 mod plan;
+mod preview;
 mod profile;
 mod render;
 mod request;

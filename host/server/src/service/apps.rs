@@ -120,6 +120,7 @@ impl Services {
             updated_at: self.now(),
         };
         problems.extend(self.app_problems(&app, &connector.description).await?);
+        problems.extend(self.tried(&app, None).await?);
         ServiceError::unless_empty(problems)?;
         app.id = AppId(self.store.allocate(Sequence::App, 1));
         let answer = Answer::created(format!("/api/v1/apps/{}", app.name), 1, &self.app_view(&app).await?);
@@ -169,6 +170,7 @@ impl Services {
             app.config = config_of(config, &description)?;
         }
         problems.extend(self.app_problems(&app, &description).await?);
+        problems.extend(self.tried(&app, Some(&before.config)).await?);
         ServiceError::unless_empty(problems)?;
         self.save_app(caller, "app.configure", before, app).await
     }
@@ -248,7 +250,7 @@ impl Services {
         })
     }
 
-    fn app_audit(&self, caller: &Caller, action: &str, app: &App) -> AuditRecord {
+    pub(super) fn app_audit(&self, caller: &Caller, action: &str, app: &App) -> AuditRecord {
         let mut record = self.audit(caller, action, format!("app {}", app.name));
         record.app = Some(app.id);
         record.with("connector", format!("{}@{}", app.connector.name, app.connector.version))
@@ -270,7 +272,7 @@ impl Services {
     }
 }
 
-fn in_config(problem: Problem) -> Problem {
+pub(super) fn in_config(problem: Problem) -> Problem {
     if problem.at.starts_with("config") { problem } else { Problem::new(format!("config.{}", problem.at), problem.why) }
 }
 
@@ -326,7 +328,7 @@ fn written_as_objects(config: &serde_json::Map<String, Json>) -> Result<(), Serv
 }
 
 /// The configuration given, over what the connector suggests.
-fn config_of(given: Option<Json>, description: &Description) -> Result<ProvisioningConfig, ServiceError> {
+pub(super) fn config_of(given: Option<Json>, description: &Description) -> Result<ProvisioningConfig, ServiceError> {
     let suggested = suggested_config(description);
     let given = match given {
         None | Some(Json::Null) => return Ok(suggested),

@@ -94,6 +94,11 @@ impl Answer {
         Self { status: 202, location: Some(location), version: Some(version), body: json(body) }
     }
 
+    /// Found out (200): about no record of its own.
+    pub fn told(body: &impl Serialize) -> Self {
+        Self { status: 200, location: None, version: None, body: json(body) }
+    }
+
     /// Done (200).
     pub fn done(version: u64, body: &impl Serialize) -> Self {
         Self { status: 200, location: None, version: Some(version), body: json(body) }

@@ -21,6 +21,7 @@ mod lists;
 mod named;
 mod permission_sets;
 mod profiles;
+mod preview;
 mod reconcile;
 mod requests;
 mod review;
@@ -47,7 +48,8 @@ pub use views::Views;
 
 use async_trait::async_trait;
 use gatehouse_core::ports::{CallReport, Clock, Connectors, Finding, Store, StoreError};
-use gatehouse_core::{App, AuditRecord, Request};
+use gatehouse_core::provision::Matched;
+use gatehouse_core::{App, AuditRecord, Request, User};
 use gatehouse_engine::Review;
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -64,6 +66,8 @@ pub trait Background: Send + Sync {
     fn health(&self) -> Result<(), String>;
     /// Checks an app's configuration against its target.
     async fn probe(&self, app: &App) -> CallReport<Vec<Finding>>;
+    /// Looks for a user in an app's target, by the linking rules.
+    async fn search(&self, app: &App, user: &User) -> Result<Matched, StoreError>;
     /// Looks at the target for somebody who settles a request in review.
     async fn review(&self, app: &App, request: &Request, external_id: Option<&str>) -> Result<Review, StoreError>;
 }

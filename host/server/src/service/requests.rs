@@ -8,6 +8,7 @@ use gatehouse_core::ports::{ChangeSet, RequestQuery, Sequence};
 use gatehouse_core::{App, Digest, Operation, Request, RequestId, State, Subject};
 use gatehouse_engine::requests::{Ask, NotOpened, Whose, prepare_account_request};
 use gatehouse_failpoints::fail_point;
+use serde::Serialize;
 
 /// Which requests.
 #[derive(Clone, Debug, Default)]
@@ -186,9 +187,21 @@ impl Services {
         transition: Transition,
         more: impl FnOnce(&mut ChangeSet),
     ) -> Result<Answer, ServiceError> {
+        self.commit_opening_as(caller, transition, more, |request| request).await
+    }
+
+    /// As [`Self::commit_opening`], with an answer that says more than the request.
+    pub(super) async fn commit_opening_as<T: Serialize>(
+        &self,
+        caller: &Caller,
+        transition: Transition,
+        more: impl FnOnce(&mut ChangeSet),
+        told: impl FnOnce(RequestView) -> T,
+    ) -> Result<Answer, ServiceError> {
         let transition = transition.correlated(caller.correlation.as_ref());
         let request = Request { version: 1, ..transition.request.record.clone() };
-        let answer = self.accepted(&request).await?;
+        let view = self.views().request(&request).await?;
+        let answer = Answer::accepted(format!("/api/v1/requests/{}", request.id), request.version, &told(view));
         let mut changes = transition.into_changes(None);
         more(&mut changes);
         caller.remember(&mut changes, &answer);
@@ -319,7 +332,7 @@ impl Services {
     }
 }
 
-fn not_opened(error: NotOpened) -> ServiceError {
+pub(super) fn not_opened(error: NotOpened) -> ServiceError {
     match error {
         NotOpened::Store(error) => ServiceError::Store(error),
         NotOpened::NotThere(why) => ServiceError::NotFound(why),

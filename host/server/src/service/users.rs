@@ -223,6 +223,7 @@ impl Services {
             first_name: None,
             last_name: None,
             manager: None,
+            manager_username: None,
             profile: None,
             permission_sets: Default::default(),
             active: true,

@@ -5,13 +5,14 @@ use super::{ServiceError, Services};
 use crate::wire::{AccountView, RequestView, RunView, StagingRowView, UserView, ValueView, VerdictView};
 use gatehouse_core::schema::Attributes;
 use gatehouse_core::{
-    Account, App, AppId, Operation, Request, StagedAction, StagingRow, StagingSource, Subject, User, UserId, Verdict,
+    Account, App, AppId, Change, Operation, Request, StagedAction, StagingRow, StagingSource, Subject, User, UserId,
+    Verdict,
 };
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What stands in the place of a sensitive value.
-const MASK: &str = "***";
+pub(super) const MASK: &str = "***";
 
 /// Makes views, and keeps the names it needs.
 pub struct Views<'a> {
@@ -97,6 +98,14 @@ impl Views<'_> {
         })
     }
 
+    /// A change of an app's account, with the values of sensitive attributes masked.
+    pub async fn masked_change(&mut self, app: AppId, change: &Change) -> Result<Json, ServiceError> {
+        let app = self.app(app).await?;
+        let mut change = serde_json::to_value(change).unwrap_or_default();
+        mask_json(&mut change, &app.sensitive);
+        Ok(change)
+    }
+
     /// A request.
     ///
     /// # Errors
@@ -112,8 +121,7 @@ impl Views<'_> {
             Operation::Reconcile => request.run.as_ref().and_then(|run| run.plan),
             _ => Some(request.change.digest),
         };
-        let mut change = serde_json::to_value(&request.change.content).unwrap_or_default();
-        mask_json(&mut change, &app.sensitive);
+        let change = self.masked_change(request.app, &request.change.content).await?;
         Ok(RequestView {
             id: request.id,
             app: app.name,

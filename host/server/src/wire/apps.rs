@@ -165,6 +165,8 @@ pub struct ProvisioningConfigView {
     pub mapping: Vec<MappingRuleView>,
     /// How an account's user is found, the strongest rule first.
     pub linking: Vec<LinkRuleView>,
+    /// Who is in scope of the app at all: an expression in CEL, over `user`, that gives true or false.
+    pub scope: Option<String>,
     /// Usernames of accounts that nobody may be linked to and nothing is done to.
     pub protected: BTreeSet<String>,
     /// Which accounts to collect, in the target's own language; all if null.
@@ -192,8 +194,13 @@ pub struct ProvisioningConfigView {
 pub struct MappingRuleView {
     /// An attribute of the connector's schema, or `username`.
     pub attribute: String,
-    /// A template over the user's attributes: `{first_name} {last_name}`, `{email|lower}`, or a constant.
-    pub value: String,
+    /// A template over the user's attributes: `{first_name} {last_name}`, `{email|lower}`, or a constant. Each rule has
+    /// a `value` or an `expression`.
+    pub value: Option<String>,
+    /// An expression in CEL over `user`: `user.first_name.lower() + '.' + user.last_name.lower()`.
+    pub expression: Option<String>,
+    /// The value where that gives none.
+    pub default: Option<String>,
     /// The value's label (`work`).
     pub kind: Option<String>,
     /// Whether it is the preferred value; false if left out.
@@ -202,6 +209,9 @@ pub struct MappingRuleView {
     /// Set when the account is made, then left alone; false if left out.
     #[schema(required = false)]
     pub only_on_create: bool,
+    /// A user for whom there is no value is refused, rather than sent without; false if left out.
+    #[schema(required = false)]
+    pub required: bool,
 }
 
 /// One pair of attributes by which an account's user is found.
@@ -215,6 +225,8 @@ pub struct LinkRuleView {
     /// What is done to both sides before they are compared.
     #[schema(required = false)]
     pub normalise: NormalisationView,
+    /// In CEL, over `user` and `account`: only where it holds does the rule find the user.
+    pub condition: Option<String>,
 }
 
 /// What is done to both sides of a linking rule before they are compared.
@@ -227,6 +239,9 @@ pub struct NormalisationView {
     /// Ignore surrounding white space, and take inner runs of it as one space; true if left out.
     #[schema(required = false)]
     pub whitespace: bool,
+    /// Ignore diacritics, as between `Zoë` and `Zoe`; false if left out.
+    #[schema(required = false)]
+    pub diacritics: bool,
     /// Mail domains that are one: each key is replaced by its value.
     #[schema(required = false)]
     pub mail_aliases: BTreeMap<String, String>,
@@ -284,7 +299,7 @@ mod tests {
     use super::*;
     use crate::wire::StepRuleView;
     use gatehouse_core::approval::{ApprovalRule, OnDeadline, StepRule};
-    use gatehouse_core::{LinkRule, MappingRule, Normalisation};
+    use gatehouse_core::{Expression, LinkRule, MappingRule, Normalisation, Source};
     use std::collections::BTreeSet;
     use utoipa::PartialSchema;
 
@@ -299,35 +314,34 @@ mod tests {
 
     #[test]
     fn the_documented_configuration_is_the_real_one() {
-        let config = ProvisioningConfig::default();
+        let scope = Some(Expression::new("user.active"));
+        let config = ProvisioningConfig { scope, ..ProvisioningConfig::default() };
         assert_eq!(documented::<ProvisioningConfigView>(), real(&config));
         assert_eq!(documented::<ReconcilePolicyView>(), real(&config.reconcile));
         assert_eq!(documented::<RetryPolicyView>(), real(&config.retry));
         assert_eq!(documented::<GuardPolicyView>(), real(&config.guard));
         let rule = MappingRule {
-            attribute: "emails".to_owned(),
-            value: "{email}".parse().unwrap(),
+            default: Some("none".to_owned()),
             kind: Some("work".to_owned()),
             primary: true,
             only_on_create: true,
+            required: true,
+            ..MappingRule::new("emails", Source::Template("{email}".parse().unwrap()))
         };
-        assert_eq!(documented::<MappingRuleView>(), real(&rule));
+        let expression = MappingRule { value: Source::Expression(Expression::new("user.email")), ..rule.clone() };
+        assert_eq!(documented::<MappingRuleView>(), real(&rule).union(&real(&expression)).cloned().collect());
         let rule = LinkRule {
             account_attribute: "emails".to_owned(),
             user_attribute: "email".to_owned(),
-            normalise: Normalisation::default(),
+            normalise: Normalisation { diacritics: true, ..Normalisation::default() },
+            condition: Some(Expression::new("user.active")),
         };
         assert_eq!(documented::<LinkRuleView>(), real(&rule));
+        assert_eq!(documented::<NormalisationView>(), real(&rule.normalise));
         let approvers = gatehouse_core::approval::Approvers::Manager;
         let step = StepRule { approvers, quorum: 1, deadline_seconds: None, on_deadline: OnDeadline::Deny };
         assert_eq!(documented::<StepRuleView>(), real(&step));
         let rule = ApprovalRule { operations: BTreeSet::new(), steps: vec![step] };
         assert_eq!(documented::<ApprovalRuleView>(), real(&rule));
-        let rule = LinkRule {
-            account_attribute: "emails".to_owned(),
-            user_attribute: "email".to_owned(),
-            normalise: Normalisation::default(),
-        };
-        assert_eq!(documented::<NormalisationView>(), real(&rule.normalise));
     }
 }

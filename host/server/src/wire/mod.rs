@@ -12,6 +12,7 @@ mod counters;
 mod jobs;
 mod object;
 mod people;
+mod preview;
 mod requests;
 mod spelling;
 mod system;
@@ -39,6 +40,10 @@ pub use counters::{AccountCountersView, CountersView, RequestCountersView, Stand
 pub use jobs::{ConsentBody, JobView, RefusalBody};
 pub(crate) use object::Object;
 pub use people::{ImportError, ImportReport, NewUser, RowOutcome, RowResult, UserChange, UserView};
+pub use preview::{
+    AccessView, MappedRuleView, MappedView, PreviewBody, PreviewReport, ProblemView, ProvisionBody, ProvisionReport,
+    TraceStepView,
+};
 pub use requests::{
     ApproveBody, AttemptView, CancelBody, CandidateView, CompleteBody, DenyBody, LogEntryView, NewRequestBody,
     ReadingView, RequestView, RunView, SettleBody, SettledAs, WriteView,

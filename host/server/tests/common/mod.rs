@@ -8,10 +8,11 @@ use gatehouse_core::ports::{
     AccountPage, Admission, AdmissionError, AnalysisItem, Call, CallContext, CallReport, Clock, CommitCommand,
     Connectors, Finding, Receipt, RowVerdict, Store, StoreError,
 };
+use gatehouse_core::provision::{Matched, Sighting};
 use gatehouse_core::schema::{Account as RemoteAccount, AttributeDefinition};
 use gatehouse_core::{
     Actor, App, AuthScheme, CallFailure, Capability, Connector, CredentialSlot, Description, Digest, FailureKind,
-    Interface, SettingDefinition, SettingType,
+    Interface, SettingDefinition, SettingType, User,
 };
 use gatehouse_engine::{Review, SystemClock};
 use gatehouse_server::api::{Api, router};
@@ -54,6 +55,8 @@ pub struct Pretended {
     /// What looking at the target shows; if nothing is said, the account that is asked for.
     pub looked: Mutex<Option<Result<Resolution, CallFailure>>>,
     pub ill: Mutex<Option<String>>,
+    /// What searching the target finds.
+    pub found: Mutex<Vec<Sighting>>,
 }
 
 #[async_trait]
@@ -72,6 +75,10 @@ impl Background for Pretended {
             None => Ok(vec![Finding { name: "sign-in".to_owned(), detail: "accepted".to_owned() }]),
         };
         CallReport { result, call: Call::default() }
+    }
+
+    async fn search(&self, _: &App, _: &User) -> Result<Matched, StoreError> {
+        Ok(Matched::Found(self.found.lock().unwrap().clone()))
     }
 
     async fn review(&self, _: &App, _: &gatehouse_core::Request, id: Option<&str>) -> Result<Review, StoreError> {

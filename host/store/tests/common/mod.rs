@@ -54,6 +54,7 @@ pub fn user(id: u64, username: &str) -> User {
         first_name: None,
         last_name: None,
         manager: None,
+        manager_username: None,
         profile: None,
         permission_sets: BTreeSet::new(),
         active: true,

@@ -207,3 +207,51 @@ fn an_account_frozen_by_itself_is_for_a_person_to_end() {
     frozen.account.as_mut().unwrap().frozen = true;
     assert_eq!(frozen.raises(), []);
 }
+
+#[test]
+fn the_scope_gives_access_and_takes_it() {
+    let scoped = |scope: &str| {
+        let scope = crate::Expression::new(scope);
+        case()
+            .app(|app| app.config.scope = Some(scope.clone()))
+            .app_before(|app| app.config.scope = Some(scope.clone()))
+    };
+    let graded = || scoped("'7' in user.attributes.grade");
+    let grade = |user: &mut User| drop(user.attributes.insert("grade".to_owned(), vec!["7".to_owned()]));
+    let event = DirectoryEvent::UpdateUser;
+    assert_eq!(graded().without_account().after(grade).raises(), [(event, Operation::Create)]);
+    assert_eq!(graded().before(grade).raises(), [(event, Operation::Deactivate)]);
+    assert_eq!(graded().raises(), []);
+    // Where it fails, nobody gets an account or loses one over it; what does not depend on it goes on.
+    let failing = || scoped("user.attributes.grade[0] == '7'");
+    assert_eq!(failing().before(grade).raises(), []);
+    assert_eq!(failing().after(|user| user.email = None).raises(), [(event, Operation::Update)]);
+    let disabled = failing().after(|user| user.active = false).raises();
+    assert_eq!(disabled, [(DirectoryEvent::DisableUser, Operation::Deactivate)]);
+    let lost = failing().after(|user| user.profile = None).raises();
+    assert_eq!(lost, [(DirectoryEvent::ChangeUserProfile, Operation::Deactivate)]);
+    // Once it can be told, it counts.
+    assert_eq!(failing().without_account().after(grade).raises(), [(event, Operation::Create)]);
+}
+
+#[test]
+fn an_update_is_raised_for_what_expressions_use() {
+    let mapped = |expression: &str| {
+        let rule = crate::MappingRule::new("title", crate::Source::Expression(crate::Expression::new(expression)));
+        case().app(|app| app.config.mapping = vec![rule.clone()])
+    };
+    let update = [(DirectoryEvent::UpdateUser, Operation::Update)];
+    let grade = |user: &mut User| drop(user.attributes.insert("grade".to_owned(), vec!["7".to_owned()]));
+    let manager = |user: &mut User| user.manager = Some(UserId(9));
+    assert_eq!(mapped("user.attributes.grade.first()").after(grade).raises(), update);
+    assert_eq!(mapped("user.attributes.grade.first()").after(manager).raises(), []);
+    assert_eq!(mapped("user.manager").after(manager).raises(), update);
+    assert_eq!(mapped("user.attributes[user.username]").after(grade).raises(), update);
+    assert_eq!(
+        mapped("user.attributes[user.username]")
+            .app(|app| app.config.update_on = Some(set(&["x"])))
+            .after(grade)
+            .raises(),
+        []
+    );
+}
