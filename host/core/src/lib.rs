@@ -33,15 +33,15 @@ mod user_attribute;
 pub mod validation;
 
 pub use account::{Account, LinkState, Situation, fingerprint};
-pub use audit::{Actor, AskedFrom, AuditEntry, AuditHead, AuditQuery, AuditRecord, ChainId};
 pub use app::{Access, App, ProvisioningConfig, ReconcileMark, ReconcilePolicy, RetryPolicy};
+pub use audit::{Actor, AskedFrom, AuditEntry, AuditHead, AuditQuery, AuditRecord, ChainId};
 pub use connector::{
     AuthScheme, Capability, Connector, ConnectorRef, CredentialSlot, Description, Interface, SettingDefinition,
     SettingType,
 };
 pub use correlation::Correlation;
-pub use ids::{AccountId, AppId, BadId, DelegationId, Digest, JobId, RequestId, UserId};
 pub use expression::{Expression, ExpressionError, Facts, UsedAttributes};
+pub use ids::{AccountId, AppId, BadId, DelegationId, Digest, JobId, RequestId, UserId};
 pub use job::{Job, JobState};
 pub use linking::{LinkRule, Normalisation};
 pub use mapping::{BadTemplate, MappingRule, Source, Template, USERNAME};

@@ -4,7 +4,7 @@
 use crate::loading::{NotReady, Surroundings};
 use crate::noted::Notes;
 use crate::shell::Shell;
-use gatehouse_core::ports::{ChangeSet, StoreError};
+use gatehouse_core::ports::{ChangeSet, StoreError, TrailChange};
 use gatehouse_core::provision::{Matched, Sighting, is_match, searches};
 use gatehouse_core::{App, Interface, User};
 
@@ -32,8 +32,9 @@ pub(crate) async fn search(shell: &Shell, app: &App, user: &User) -> Result<Matc
         let call = shell.connectors.find(&around.context, &attribute, &value);
         let report = around.call("find", 0, &[], call).await;
         let notes = Notes::of(&around.caller(None), "find", &report.call, shell.now());
-        if !notes.audit.is_empty() {
-            shell.store.commit(ChangeSet { audit: notes.audit, ..ChangeSet::default() }).await?;
+        if !notes.denials.is_empty() {
+            let trail = TrailChange { denials: notes.denials, ..TrailChange::default() };
+            shell.store.commit(ChangeSet { trail, ..ChangeSet::default() }).await?;
         }
         let accounts = match report.result {
             Ok(accounts) => accounts,

@@ -126,6 +126,7 @@ impl Told {
             first_name: None,
             last_name: None,
             manager: None,
+            manager_username: None,
             profile: None,
             permission_sets: Default::default(),
             active: true,

@@ -210,9 +210,7 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             let how = import::How { all_or_nothing, dry_run, report };
             return import::run(session, &file, &how);
         }
-    },
         Verb::Erase { user, yes } => erase(session, &user, yes)?,
-        Verb::Import { file, all_or_nothing, dry_run } => return import::run(session, &file, all_or_nothing, dry_run),
     }
     Ok(Outcome::Done)
 }
