@@ -4,16 +4,18 @@
 use super::seed::{Case, Entry, Person, TargetAccount};
 use std::collections::BTreeMap;
 
-/// What the demo does to three people after the reconciliation.
+/// What the demo does to four people after the reconciliation.
 #[derive(Clone, Debug)]
 pub struct Changes {
-    /// Gets a new family name, and an Update.
+    /// Is hired: an event raises a Create, which somebody approves.
+    pub hired: Person,
+    /// Gets a new family name, from which an event raises an Update.
     pub renamed: Person,
     /// The new family name.
     pub new_last_name: &'static str,
     /// Is frozen.
     pub frozen: Person,
-    /// Is deactivated.
+    /// Leaves.
     pub deactivated: Person,
 }
 
@@ -27,11 +29,19 @@ pub struct Outcome {
 }
 
 impl Changes {
-    /// Picks three people with an account like theirs.
+    /// Picks three people with an account like theirs, and makes up the one who is hired.
     pub fn pick(entries: &[Entry]) -> Option<Self> {
         let mut exact = entries.iter().filter(|entry| entry.case == Case::Exact).flat_map(|entry| entry.people.clone());
         let (renamed, frozen, deactivated) = (exact.next()?, exact.next()?, exact.next()?);
-        Some(Self { renamed, new_last_name: "Newman", frozen, deactivated })
+        let text = |text: &str| text.to_owned();
+        let hired = Person {
+            username: text("hedy.lamarr"),
+            email: text("hedy.lamarr@example.com"),
+            first_name: text("Hedy"),
+            last_name: text("Lamarr"),
+            active: true,
+        };
+        Some(Self { hired, renamed, new_last_name: "Newman", frozen, deactivated })
     }
 }
 
@@ -69,9 +79,11 @@ pub fn target(entries: &[Entry], changes: &Changes) -> BTreeMap<String, Outcome>
             outcome.fate = fate;
         }
     };
-    change(&changes.renamed, "updated by request", &|a| changes.new_last_name.clone_into(&mut a.family_name));
+    change(&changes.renamed, "updated by event", &|a| changes.new_last_name.clone_into(&mut a.family_name));
     change(&changes.frozen, "frozen", &|a| a.active = false);
     change(&changes.deactivated, "deactivated", &|a| a.active = false);
+    let hired = Outcome { account: TargetAccount::of(&changes.hired), fate: "hired, created on approval" };
+    outcomes.insert(key(&changes.hired.username), hired);
     outcomes
 }
 
@@ -158,7 +170,7 @@ mod tests {
         let changes = Changes::pick(&entries).unwrap();
         let outcomes = target(&entries, &changes);
         let before: usize = entries.iter().map(|entry| entry.accounts.len()).sum();
-        assert_eq!(outcomes.len(), before + raised(&entries)["Create"]);
+        assert_eq!(outcomes.len(), before + raised(&entries)["Create"] + 1, "and who is hired");
         assert_eq!(outcomes[&changes.renamed.username].account.family_name, changes.new_last_name);
         assert!(!outcomes[&changes.frozen.username].account.active);
         let inactive = outcomes.values().filter(|outcome| !outcome.account.active).count();

@@ -84,6 +84,7 @@ fn write_files(directory: &Path, guests: &Path, entries: &[seed::Entry]) -> Resu
     };
     write("users.csv", seed::users_csv(entries))?;
     write("app.json", format!("{:#}\n", script::configuration()))?;
+    write("approvals.json", format!("{:#}\n", script::with_approvals()))?;
     write("target-token", TARGET_TOKEN.to_owned())?;
     fs::copy(guests.join("scim.wasm"), directory.join("scim.wasm")).context("scim.wasm")?;
     Ok(())

@@ -5,7 +5,7 @@ use super::expected::{self, Changes};
 use super::seed::{ALIAS_DOMAIN, Entry, PROFILE, PROTECTED};
 use super::terminal::{Terminal, columns};
 use anyhow::{Context, Result, bail};
-use gatehouse_tests::{Scim2Server, Target as _};
+use gatehouse_tests::{Scim2Server, Target as _, until};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,6 +32,13 @@ pub fn configuration() -> Value {
     })
 }
 
+/// The same, with an approval before accounts are made.
+pub fn with_approvals() -> Value {
+    let mut configuration = configuration();
+    configuration["approval_required"] = json!(["Create"]);
+    configuration
+}
+
 /// Plays the whole script.
 ///
 /// # Errors
@@ -41,6 +48,7 @@ pub fn play(terminal: &Terminal<'_>, target: &Scim2Server, entries: &[Entry]) ->
     prepare(terminal, target)?;
     reconcile(terminal, entries)?;
     change_people(terminal, &changes)?;
+    hire(terminal, &changes)?;
     terminal.heading("Does the target agree? Its own list, asked directly, against the expected one");
     agree(target, entries, &changes)
 }
@@ -89,15 +97,53 @@ fn reconcile(terminal: &Terminal<'_>, entries: &[Entry]) -> Result<()> {
     check_counts("operation raised", &expected::raised(entries), &raised)
 }
 
-/// One person updated, one frozen, one deactivated.
+/// One person renamed, one frozen, one gone: their accounts follow by themselves.
 fn change_people(terminal: &Terminal<'_>, changes: &Changes) -> Result<()> {
-    let (renamed, frozen) = (&changes.renamed.username, &changes.frozen.username);
-    terminal.heading("Update one person, freeze one, deactivate one");
+    let (renamed, frozen, leaver) =
+        (&changes.renamed.username, &changes.frozen.username, &changes.deactivated.username);
+    terminal.heading("One person marries, one is frozen, one leaves: events raise the requests");
     terminal.gatehouse(&format!("user change {renamed} --last-name {}", changes.new_last_name))?;
-    terminal.gatehouse(&format!("request create {APP} update --user {renamed}"))?;
-    terminal.gatehouse(&format!("request create {APP} freeze --user {frozen}"))?;
-    terminal.gatehouse(&format!("request create {APP} deactivate --user {}", changes.deactivated.username))?;
+    terminal.gatehouse(&format!("user freeze {frozen}"))?;
+    terminal.gatehouse(&format!("user disable {leaver}"))?;
+    for (person, operation) in [(renamed, "Update"), (frozen, "Freeze"), (leaver, "Deactivate")] {
+        settled(terminal, person, operation)?;
+    }
+    terminal.gatehouse(&format!("request list --app {APP} --limit 3"))?;
     terminal.gatehouse(&format!("account list {APP} --user {frozen}"))
+}
+
+/// Somebody is hired, and the account waits for an approval.
+fn hire(terminal: &Terminal<'_>, changes: &Changes) -> Result<()> {
+    let hired = &changes.hired;
+    terminal.heading("Somebody is hired; from now on accounts are made once somebody agrees");
+    terminal.gatehouse(&format!("app configure {APP} --config approvals.json"))?;
+    let (username, email) = (&hired.username, &hired.email);
+    let names = format!("--first-name {} --last-name {}", hired.first_name, hired.last_name);
+    terminal.gatehouse(&format!("user create {username} --email {email} {names} --profile {PROFILE}"))?;
+    let waiting = terminal.ask(&format!("request list --app {APP} --user {username}"))?;
+    let request = items(&waiting)?.first().context("nothing was raised for who was hired")?;
+    if (&request["operation"], &request["state"]) != (&json!("Create"), &json!("New")) {
+        bail!("{} should wait for approval, and is {}", request["id"], request["state"]);
+    }
+    let id = request["id"].as_str().context("a request without a number")?;
+    terminal.gatehouse(&format!("request show {id}"))?;
+    terminal.gatehouse(&format!("request approve {id}"))?;
+    settled(terminal, username, "Create")?;
+    terminal.gatehouse(&format!("account list {APP} --user {username}"))
+}
+
+/// Waits until the newest request about a person, which is to be of this operation, has completed.
+fn settled(terminal: &Terminal<'_>, person: &str, operation: &str) -> Result<()> {
+    let newest = || -> Option<Value> {
+        let list = terminal.ask(&format!("request list --app {APP} --user {person} --limit 1")).ok()?;
+        let request = items(&list).ok()?.first()?.clone();
+        ["Completed", "Failed", "Cancelled"].contains(&request["state"].as_str()?).then_some(request)
+    };
+    let request = until(newest).with_context(|| format!("the request about {person} does not come to its end"))?;
+    if (&request["operation"], &request["state"]) != (&json!(operation), &json!("Completed")) {
+        bail!("{person} should have got a {operation} by now, and not {request:#}");
+    }
+    Ok(())
 }
 
 /// The last step: the target's own list, account by account.
