@@ -55,6 +55,7 @@ impl Office {
             first_name: Some(name.to_owned()),
             last_name: None,
             manager: None,
+            manager_username: None,
             profile: Some("staff".to_owned()),
             permission_sets: Default::default(),
             active: true,
