@@ -1,12 +1,11 @@
 //! How a host is to run: flags before environment before `gatehouse.toml`. It never holds a secret longer than it
 //! takes to hand it on, and never prints one.
 
-use crate::notify::{Channels, Encryption, Mail, MailConfig, Webhook};
+use crate::notify::Notifications;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, ValueEnum};
 use gatehouse_sandbox::Limits;
 use gatehouse_store::MasterKey;
-use secrecy::SecretString;
 use serde::Deserialize;
 use std::fs;
 use std::io::Write as _;
@@ -103,63 +102,6 @@ struct FileKeys {
     audit_days: Option<u64>,
     /// How people are told of approvals.
     notifications: Option<Notifications>,
-}
-
-/// How people are told of approvals: the table `notifications` of the configuration file (docs/approvals.md).
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Notifications {
-    webhook_url: Option<String>,
-    webhook_secret_file: Option<PathBuf>,
-    smtp_host: Option<String>,
-    smtp_port: Option<u16>,
-    #[serde(default)]
-    smtp_encryption: Encryption,
-    smtp_username: Option<String>,
-    smtp_password_file: Option<PathBuf>,
-    mail_from: Option<String>,
-    #[serde(default)]
-    digest_minutes: u32,
-}
-
-impl Notifications {
-    /// The channels that this names.
-    ///
-    /// # Errors
-    /// One half of something is named without the other, a file cannot be read, or a value makes no sense.
-    pub fn channels(&self) -> Result<Channels> {
-        let webhook = match (&self.webhook_url, &self.webhook_secret_file) {
-            (Some(url), Some(file)) => Some(Webhook::new(url, secret_of(file)?)?),
-            (None, None) => None,
-            _ => bail!("a webhook takes both its address and its secret: webhook_url and webhook_secret_file"),
-        };
-        let mail = match (&self.smtp_host, &self.mail_from) {
-            (Some(host), Some(from)) => Some(self.mail(host, from)?),
-            (None, None) => None,
-            _ => bail!("mail takes both a server and a sender: smtp_host and mail_from"),
-        };
-        Ok(Channels { webhook, mail, digest: jiff::SignedDuration::from_mins(self.digest_minutes.into()) })
-    }
-
-    fn mail(&self, host: &str, from: &str) -> Result<Mail> {
-        let credentials = match (&self.smtp_username, &self.smtp_password_file) {
-            (Some(user), Some(file)) => Some((user.clone(), secret_of(file)?)),
-            (None, None) => None,
-            _ => bail!("the mail server takes both: smtp_username and smtp_password_file"),
-        };
-        Mail::new(MailConfig {
-            host: host.to_owned(),
-            port: self.smtp_port,
-            encryption: self.smtp_encryption,
-            credentials,
-            from: from.to_owned(),
-        })
-    }
-}
-
-fn secret_of(file: &Path) -> Result<SecretString> {
-    let text = fs::read_to_string(file).with_context(|| format!("the secret in {}", file.display()))?;
-    Ok(SecretString::from(text.trim_end_matches(['\r', '\n'])))
 }
 
 /// How a host runs.

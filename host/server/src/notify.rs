@@ -2,10 +2,12 @@
 //! that got. What is sent names requests, apps and people; it never holds a value of an account's attribute.
 
 mod mail;
+mod settings;
 mod text;
 mod webhook;
 
 pub use mail::{Encryption, Mail, MailConfig};
+pub use settings::Notifications;
 pub use webhook::{Webhook, signature};
 
 use gatehouse_core::approval::{Delivery, Notice};

@@ -2,8 +2,8 @@
 //! that names the implementations.
 
 use crate::api::{Api, router};
-use crate::config::{MASTER_KEY, Notifications, ServeArgs, ServeConfig, write_private};
-use crate::notify::Courier;
+use crate::config::{MASTER_KEY, ServeArgs, ServeConfig, write_private};
+use crate::notify::{Courier, Notifications};
 use crate::service::{Background, Safekeeping, ServiceError, Services, TRANSIT};
 use crate::start_token;
 use crate::telemetry::{self, Telemetry};
