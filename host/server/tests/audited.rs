@@ -43,6 +43,15 @@ fn calls() -> Vec<(&'static str, &'static str, Row)> {
         ("POST", "/api/v1/apps", Call(|_| ask("/apps", app("crm")))),
         ("PATCH", "/api/v1/apps/{name}", Call(|_| ask("/apps/hr", json!({"settings": {"page_size": 7}})))),
         ("DELETE", "/api/v1/apps/{name}", Call(|_| ask("/apps/hr", json!({})))),
+        ("POST", "/api/v1/apps/{name}/preview", ChangesNothing("it shows what would be sent, and calls nobody")),
+        (
+            "POST",
+            "/api/v1/apps/{name}/provision",
+            Call(|host| {
+                user(host);
+                ask("/apps/hr/provision", json!({"user": "ada"}))
+            }),
+        ),
         ("POST", "/api/v1/apps/{name}/probe", Call(|_| ask("/apps/hr/probe", json!({})))),
         ("POST", "/api/v1/apps/{name}/pause", Call(|_| ask("/apps/hr/pause", json!({})))),
         (
