@@ -14,10 +14,10 @@ pub use differences::{Changed, differences};
 pub use head::{AuditHead, AuditKey, BadHead, PublicKey, Signature, Signed};
 pub use verify::{Checkpoint, Verdict, Verifier};
 
-use crate::{AppId, Correlation, RequestId, UserId};
+use crate::{AppId, Correlation, MASK, RequestId, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Who did something: `admin` and the like for tokens, `gatehouse` for the host itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -121,6 +121,17 @@ impl AuditRecord {
     #[must_use]
     pub fn changing<T: Serialize>(self, before: Option<&T>, after: Option<&T>) -> Self {
         Self { changes: differences(before, after), ..self }
+    }
+
+    /// Without the values that these fields had and have: only that they changed.
+    #[must_use]
+    pub fn masking(mut self, fields: &BTreeSet<String>) -> Self {
+        for (_, changed) in self.changes.iter_mut().filter(|(name, _)| fields.contains(*name)) {
+            for value in [&mut changed.before, &mut changed.after].into_iter().filter(|value| !value.is_null()) {
+                *value = MASK.into();
+            }
+        }
+        self
     }
 
     /// With what came of it.

@@ -43,6 +43,15 @@ fn calls() -> Vec<(&'static str, &'static str, Row)> {
         ("POST", "/api/v1/apps", Call(|_| ask("/apps", app("crm")))),
         ("PATCH", "/api/v1/apps/{name}", Call(|_| ask("/apps/hr", json!({"settings": {"page_size": 7}})))),
         ("DELETE", "/api/v1/apps/{name}", Call(|_| ask("/apps/hr", json!({})))),
+        ("POST", "/api/v1/apps/{name}/preview", ChangesNothing("it shows what would be sent, and calls nobody")),
+        (
+            "POST",
+            "/api/v1/apps/{name}/provision",
+            Call(|host| {
+                user(host);
+                ask("/apps/hr/provision", json!({"user": "ada"}))
+            }),
+        ),
         ("POST", "/api/v1/apps/{name}/probe", Call(|_| ask("/apps/hr/probe", json!({})))),
         ("POST", "/api/v1/apps/{name}/pause", Call(|_| ask("/apps/hr/pause", json!({})))),
         (
@@ -145,6 +154,59 @@ fn calls() -> Vec<(&'static str, &'static str, Row)> {
             Call(|_| Ask { path: "/users/import".to_owned(), kind: "text/csv", bytes: b"username\nada\n".to_vec() }),
         ),
         ("POST", "/api/v1/profiles", Call(|_| ask("/profiles", json!({"name": "guests"})))),
+        ("POST", "/api/v1/delegations", Call(|host| ask("/delegations", delegation(host)))),
+        (
+            "PATCH",
+            "/api/v1/delegations/{id}",
+            Call(|host| ask(delegated(host), json!({"until": "2998-01-01T00:00:00Z"}))),
+        ),
+        ("DELETE", "/api/v1/delegations/{id}", Call(|host| ask(delegated(host), json!({})))),
+        ("POST", "/api/v1/groups", Call(|_| ask("/groups", named()))),
+        ("PATCH", "/api/v1/groups/{name}", Call(|host| ask(made(host, "groups"), described()))),
+        ("DELETE", "/api/v1/groups/{name}", Call(|host| ask(made(host, "groups"), json!({})))),
+        (
+            "POST",
+            "/api/v1/groups/{name}/members",
+            Call(|host| {
+                user(host);
+                ask(made(host, "groups") + "/members", json!({"add": ["ada"]}))
+            }),
+        ),
+        ("POST", "/api/v1/permission-sets", Call(|_| ask("/permission-sets", named()))),
+        ("PATCH", "/api/v1/permission-sets/{name}", Call(|host| ask(made(host, "permission-sets"), described()))),
+        ("DELETE", "/api/v1/permission-sets/{name}", Call(|host| ask(made(host, "permission-sets"), json!({})))),
+        (
+            "POST",
+            "/api/v1/users/{user}/permission-sets/{name}",
+            Call(|host| {
+                made(host, "permission-sets");
+                ask(user(host) + "/permission-sets/night", json!({}))
+            }),
+        ),
+        (
+            "DELETE",
+            "/api/v1/users/{user}/permission-sets/{name}",
+            Call(|host| {
+                made(host, "permission-sets");
+                let path = user(host) + "/permission-sets/night";
+                host.post(&path, &json!({}));
+                ask(path, json!({}))
+            }),
+        ),
+        ("PATCH", "/api/v1/profiles/{name}", Call(|host| ask(made(host, "profiles"), described()))),
+        ("DELETE", "/api/v1/profiles/{name}", Call(|host| ask(made(host, "profiles"), json!({})))),
+        (
+            "POST",
+            "/api/v1/user-attributes",
+            Call(|_| ask("/user-attributes", json!({"name": "night", "type": "text"}))),
+        ),
+        ("PATCH", "/api/v1/user-attributes/{name}", Call(|host| ask(made(host, "user-attributes"), described()))),
+        ("DELETE", "/api/v1/user-attributes/{name}", Call(|host| ask(made(host, "user-attributes"), json!({})))),
+        (
+            "PATCH",
+            "/api/v1/requests/{id}",
+            Call(|host| ask(format!("/requests/{}", scheduled(host)), json!({"run_at": "2998-01-01T00:00:00Z"}))),
+        ),
         ("POST", "/api/v1/audit/verify", Call(|_| ask("/audit/verify", json!({})))),
         ("PUT", "/api/v1/credentials/{name}", Call(|_| credential())),
         (
@@ -192,6 +254,36 @@ fn app(name: &str) -> Json {
 fn credential() -> Ask {
     let body = json!({"origin": "https://hr.example.com", "scheme": "bearer", "secret": "correct horse"});
     ask("/credentials/hr", body)
+}
+
+fn named() -> Json {
+    json!({"name": "night"})
+}
+
+fn described() -> Json {
+    json!({"description": "of the night"})
+}
+
+/// Makes a thing called `night` of this kind: where it is.
+fn made(host: &Host, kind: &str) -> String {
+    let body = if kind == "user-attributes" { json!({"name": "night", "type": "text"}) } else { named() };
+    let made = host.post(&format!("/{kind}"), &body);
+    assert_eq!(made.status, 201, "{kind}: {made:?}");
+    format!("/{kind}/night")
+}
+
+/// A delegation that can be made.
+fn delegation(host: &Host) -> Json {
+    user(host);
+    host.post("/users", &json!({"username": "bob"}));
+    json!({"user": "ada", "delegate": "bob", "until": "2999-01-01T00:00:00Z"})
+}
+
+/// Makes one: where it is.
+fn delegated(host: &Host) -> String {
+    let made = host.post("/delegations", &delegation(host));
+    assert_eq!(made.status, 201, "{made:?}");
+    made.header("location").trim_start_matches("/api/v1").to_owned()
 }
 
 /// Makes a user: where they are.
@@ -255,8 +347,17 @@ fn held(host: &Host) -> String {
 
 /// Makes a request that the engine would take up: its number.
 fn requested(host: &Host) -> String {
+    asked_for(host, json!({"app": "hr", "operation": "Create", "user": "ada"}))
+}
+
+/// Makes one that waits for its date.
+fn scheduled(host: &Host) -> String {
+    asked_for(host, json!({"app": "hr", "operation": "Create", "user": "ada", "run_at": "2999-01-01T00:00:00Z"}))
+}
+
+fn asked_for(host: &Host, body: Json) -> String {
     user(host);
-    let asked = host.post("/requests", &json!({"app": "hr", "operation": "Create", "user": "ada"}));
+    let asked = host.post("/requests", &body);
     asked.body["id"].as_str().unwrap_or_else(|| panic!("{asked:?}")).to_owned()
 }
 

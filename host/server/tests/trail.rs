@@ -34,11 +34,17 @@ fn a_change_is_recorded_field_by_field_with_what_was_before() {
         "email": {"before": "a@example.com", "after": "ada@example.com"},
     });
     assert_eq!((&of_user["changes"], &of_user["person"]), (&expected, &json!("USR-000001")));
-    let of_app = newest("app=hr&actor=first");
+    let pin = json!({"name": "pin", "type": "text", "sensitive": true});
+    assert_eq!(host.post("/user-attributes", &pin).status, 201);
+    host.call("PATCH", "/users/ada", &[], Some(&json!({"attributes": {"pin": ["8-4-7-1"]}})));
+    let hidden = newest("action=user.&user=ada");
+    assert_eq!(hidden["changes"], json!({"attributes.pin": {"before": null, "after": "(masked)"}}));
+    let of_app = newest("app=hr&actor=first&action=app.");
     assert_eq!(of_app["changes"], json!({"settings.page_size": {"before": null, "after": 7}}));
     let secret = json!({"origin": "https://hr.example.com", "scheme": "bearer", "secret": "correct horse"});
     host.call("PUT", "/credentials/hr", &[], Some(&secret));
-    assert!(!host.get("/audit?limit=1000").text.contains("correct horse"));
+    let trail = host.get("/audit?limit=1000").text;
+    assert!(!trail.contains("correct horse") && !trail.contains("8-4-7-1"), "{trail}");
 }
 
 #[test]

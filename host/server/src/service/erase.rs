@@ -12,7 +12,7 @@ impl Services {
     /// # Errors
     /// There is no such user, they are active, or something is still to be done for them.
     pub async fn erase_user(&self, caller: &Caller, named: &str) -> Result<Answer, ServiceError> {
-        let _turn = self.turn.lock().await;
+        let _people = self.people.read().await;
         let before = self.find_user(named).await?;
         caller.has_seen(format!("user {}", before.username), before.version)?;
         if before.active {

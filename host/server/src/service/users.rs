@@ -5,6 +5,7 @@ use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{NewUser, Page, UserChange, UserView};
 use gatehouse_core::ports::{ChangeSet, Sequence, UserOrder, UserQuery, Versioned};
 use gatehouse_core::{AuditRecord, Problem, User, UserAttribute, UserId, canonicalise};
+use std::collections::BTreeSet;
 
 /// A flag of a user that has verbs of its own.
 #[derive(Clone, Copy, Debug)]
@@ -145,7 +146,7 @@ impl Services {
         let view = self.views().user(&user).await?;
         let answer = Answer::created(format!("/api/v1/users/{}", user.id), 1, &view);
         let mut changes = ChangeSet {
-            audit: vec![self.user_audit(caller, "user.create", None, &user)],
+            audit: vec![self.user_audit(caller, "user.create", None, &user).masking(&self.sensitive_fields().await?)],
             users: vec![Versioned::new(user.clone())],
             ..ChangeSet::default()
         };
@@ -199,7 +200,7 @@ impl Services {
         user.version = before.version + 1;
         let answer = Answer::done(user.version, &self.views().user(&user).await?);
         let mut changes = ChangeSet {
-            audit: vec![self.user_audit(caller, action, Some(&before), &user)],
+            audit: vec![self.user_audit(caller, action, Some(&before), &user).masking(&self.sensitive_fields().await?)],
             users: vec![Versioned::replacing(before.version, user.clone())],
             ..ChangeSet::default()
         };
@@ -213,6 +214,12 @@ impl Services {
     pub(super) fn user_audit(&self, caller: &Caller, action: &str, before: Option<&User>, after: &User) -> AuditRecord {
         let record = self.audit(caller, action, format!("user {}", after.username));
         record.about(after.id).changing(before, Some(after))
+    }
+
+    /// Fields of users whose values are in no record.
+    pub(super) async fn sensitive_fields(&self) -> Result<BTreeSet<String>, ServiceError> {
+        let defined = self.store.user_attributes().await?.into_iter();
+        Ok(defined.filter(|of| of.sensitive).map(|of| format!("attributes.{}", of.name)).collect())
     }
 
     pub(super) fn blank_user(&self, username: &str) -> User {
