@@ -294,7 +294,6 @@ async fn add_request(store: &dyn Store, part: &Part, changes: &mut ChangeSet) {
         app,
         subject,
         state: STATES[*state],
-        approval: if id % 3 == 0 { Approval::Required } else { Approval::NotRequired },
         operation: OPERATIONS[*operation],
         raised_by: run.map(RequestId),
         needs_review: id % 2 == 0 && due.is_none(),

@@ -1,7 +1,7 @@
 //! The OpenAPI document, generated from the routes. What holds for every call (the token, keys for repeating,
 //! versions) is added here once.
 
-use super::{FieldProblem, open, protected};
+use super::{FieldProblem, failures, open, protected};
 use utoipa::OpenApi;
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -66,6 +66,7 @@ fn with_token(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenAp
             if let Some((name, description)) = header {
                 operation.parameters.get_or_insert_default().push(RefOr::T(header_parameter(name, description)));
             }
+            failures::document(&method, operation);
         }
     }
     document
