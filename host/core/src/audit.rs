@@ -123,6 +123,17 @@ impl AuditRecord {
         Self { changes: differences(before, after), ..self }
     }
 
+    /// Without the values of these fields before and after: only that they changed.
+    #[must_use]
+    pub fn masking(mut self, hidden: impl Fn(&str) -> bool) -> Self {
+        for (_, changed) in self.changes.iter_mut().filter(|(name, _)| hidden(name)) {
+            for value in [&mut changed.before, &mut changed.after].into_iter().filter(|value| !value.is_null()) {
+                *value = crate::MASK.into();
+            }
+        }
+        self
+    }
+
     /// With what came of it.
     #[must_use]
     pub fn ending(self, outcome: impl Into<String>) -> Self {
