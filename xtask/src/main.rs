@@ -1,10 +1,11 @@
-//! The tasks around the product: `cargo xtask demo|test|soak|bench|guests|layers|ci`. They build, prepare, check and
+//! The tasks around the product: `cargo xtask demo|test|soak|bench|docs|guests|layers|ci`. They build, prepare, check and
 //! show; what they are about is in the product's crates, and nothing of them is shipped.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task's whole purpose is to say what it does")]
 
 mod bench;
 mod ci;
 mod demo;
+mod docs;
 mod guests;
 mod layers;
 mod servers;
@@ -48,6 +49,8 @@ enum Task {
     Soak(soak::SoakArgs),
     /// Build the connectors for wasm32-wasip2.
     Guests,
+    /// Write docs/api.md anew from the OpenAPI document.
+    Docs,
     /// Check that dependencies point the way they should, and that nothing is named where it has no business.
     Layers,
     /// Check formatting, lints, layers and dependency policy: all that CI does besides testing.
@@ -72,6 +75,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Bench(options) => bench::run(&workspace, options),
         Task::Soak(args) => soak::run(&workspace, args),
         Task::Guests => guests::build(&workspace).map(drop),
+        Task::Docs => docs::run(&workspace),
         Task::Layers => layers::run(&workspace),
         Task::Ci => ci::run(&workspace),
     }

@@ -123,10 +123,10 @@ impl AuditRecord {
         Self { changes: differences(before, after), ..self }
     }
 
-    /// Without the values that these fields had and have: only that they changed.
+    /// Without the values of these fields before and after: only that they changed.
     #[must_use]
-    pub fn masking(mut self, fields: &BTreeSet<String>) -> Self {
-        for (_, changed) in self.changes.iter_mut().filter(|(name, _)| fields.contains(*name)) {
+    pub fn masking(mut self, hidden: impl Fn(&str) -> bool) -> Self {
+        for (_, changed) in self.changes.iter_mut().filter(|(name, _)| hidden(name)) {
             for value in [&mut changed.before, &mut changed.after].into_iter().filter(|value| !value.is_null()) {
                 *value = MASK.into();
             }

@@ -100,6 +100,7 @@ struct FileKeys {
     idempotency_hours: Option<u64>,
     store_cache_mib: Option<usize>,
     audit_days: Option<u64>,
+    calls_per_minute: Option<u32>,
     /// How people are told of approvals.
     notifications: Option<Notifications>,
 }
@@ -129,6 +130,8 @@ pub struct ServeConfig {
     pub otlp_endpoint: Option<String>,
     /// For how many hours answers to calls with an Idempotency-Key are remembered, if not for the usual ones.
     pub idempotency_hours: Option<u64>,
+    /// How many calls a token may make in a minute, if not as many as usual; 0: as many as it likes.
+    pub calls_per_minute: Option<u32>,
     /// How much of the store is kept in memory, in MiB, if not as much as usual.
     pub store_cache_mib: Option<usize>,
     /// For how many days records of the audit trail are kept, if not for good.
@@ -178,6 +181,7 @@ impl ServeConfig {
             limits: file.limits,
             otlp_endpoint: args.otlp_endpoint.or(file.otlp_endpoint).filter(|endpoint| !endpoint.is_empty()),
             idempotency_hours: file.idempotency_hours,
+            calls_per_minute: file.calls_per_minute,
             store_cache_mib: file.store_cache_mib,
             audit_days: file.audit_days,
             notifications: file.notifications,

@@ -85,7 +85,11 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     start_token::hand_out(&services, &config).await?;
 
     let (close, closing) = watch::channel(false);
-    let api = router(Api::new(services, Some(metrics), closing.clone()));
+    let api = Api::new(services, Some(metrics), closing.clone());
+    let api = router(match config.calls_per_minute {
+        Some(calls) => api.with_calls_per_minute(calls),
+        None => api,
+    });
     let address = listener.local_addr().context("no address")?;
     let handle = Handle::new();
     tokio::spawn(stop_on(signals()?, close, handle.clone()));

@@ -59,7 +59,17 @@ fn every_operation_says_what_it_does_what_it_takes_and_how_it_fails() {
         let documented = operation["parameters"].as_array().into_iter().flatten().filter(|p| p["in"] == "path").count();
         assert_eq!(placeholders, documented, "{name}");
         if path.starts_with("/api/v1") && !path.ends_with("openapi.json") {
-            assert!(operation["responses"]["default"].is_object(), "{name}: no failures");
+            let documented =
+                |status: &str| operation["responses"][status]["content"]["application/problem+json"].is_object();
+            assert!(operation["responses"]["default"].is_null(), "{name}: any failure at all");
+            for status in ["400", "401", "403", "422", "429", "503"] {
+                assert!(documented(status), "{name}: {status}");
+            }
+            assert!(documented("404") || !path.contains('{'), "{name}: 404");
+            let changes = method != "GET";
+            assert!(documented("409") || !changes, "{name}: 409");
+            let takes = operation["requestBody"].is_object();
+            assert!((documented("413") && documented("415")) || !takes, "{name}: 413, 415");
             assert!(operation["security"].is_array(), "{name}: no token");
         }
     }

@@ -1,11 +1,11 @@
 //! The OpenAPI document, generated from the routes. What holds for every call (the token, keys for repeating,
 //! versions) is added here once.
 
-use super::{FieldProblem, open, protected};
+use super::{FieldProblem, failures, open, protected};
 use utoipa::OpenApi;
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ObjectBuilder, RefOr, Required, schema::SchemaType, schema::Type};
+use utoipa::openapi::{ObjectBuilder, RefOr, Required, schema::Schema, schema::SchemaType, schema::Type};
 
 /// What calls without a token do not need.
 const TOKEN: &str = "token";
@@ -15,9 +15,13 @@ const TOKEN: &str = "token";
     info(
         title = "Gatehouse",
         description = "Manages user accounts in third-party applications. Send the token as `Authorization: Bearer`. \
-            Lists come in pages: hand `next` in as `after` until it is null. Errors are problem+json (RFC 9457). \
+            Lists come in pages of at most `limit` items: hand `next` in as `after`, with the same filters, until it is null. Errors are problem+json (RFC 9457). \
             Records carry their version as ETag; send it back as If-Match, and a change of something else is refused \
-            with 412. A POST with an Idempotency-Key is done once, however often it is sent. Work on accounts is done \
+            with 412. A POST with an Idempotency-Key is done once, however often it is sent. \
+            A token may make so many calls a minute (60000, unless `calls_per_minute` of the host's configuration says \
+            otherwise); one too many is answered with 429 and a Retry-After. Every answer has an X-Request-Id, the \
+            caller's or one that is made for it: it is in the log, in the audit trail and in the requests that the \
+            call made. Work on accounts is done \
             by requests: a call that answers 202 has made one; follow it at its Location, or by its events.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0")
     ),
@@ -66,9 +70,29 @@ fn with_token(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenAp
             if let Some((name, description)) = header {
                 operation.parameters.get_or_insert_default().push(RefOr::T(header_parameter(name, description)));
             }
+            operation.parameters.iter_mut().flatten().for_each(bounded);
+            failures::document(&method, operation);
         }
     }
     document
+}
+
+/// Says of parameters that every call reads alike what they may be.
+fn bounded(parameter: &mut RefOr<Parameter>) {
+    let RefOr::T(parameter) = parameter else { return };
+    let Some(RefOr::T(Schema::Object(schema))) = &mut parameter.schema else { return };
+    match (&parameter.parameter_in, parameter.name.as_str()) {
+        (ParameterIn::Query, "limit") => {
+            schema.minimum = Some(1.into());
+            schema.maximum = Some(1000.into());
+        }
+        (ParameterIn::Query, "mode") => schema.enum_values = Some(vec!["each".into(), "all_or_nothing".into()]),
+        (ParameterIn::Header, "Idempotency-Key") => {
+            (schema.min_length, schema.max_length) = (Some(1), Some(255));
+            schema.pattern = Some("^[!-~]+$".to_owned());
+        }
+        _ => {}
+    }
 }
 
 fn header_parameter(name: &str, description: &str) -> Parameter {

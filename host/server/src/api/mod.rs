@@ -13,6 +13,7 @@ mod credentials;
 mod delegations;
 mod document;
 mod events;
+mod failures;
 mod groups;
 mod health;
 mod jobs;
@@ -21,6 +22,7 @@ mod permission_sets;
 mod preview;
 mod problem;
 mod profiles;
+mod rate;
 mod repeat;
 mod requests;
 mod system;
@@ -62,6 +64,7 @@ pub struct Api {
     /// True once the host is shutting down: streams end, and `/readyz` says no.
     pub closing: watch::Receiver<bool>,
     keys: Arc<repeat::Keys>,
+    rates: Arc<rate::Rates>,
     /// Held by every call that changes something; a restore takes it alone.
     changes: Arc<tokio::sync::RwLock<()>>,
 }
@@ -69,7 +72,14 @@ pub struct Api {
 impl Api {
     /// What handlers share.
     pub fn new(services: Services, metrics: Option<PrometheusHandle>, closing: watch::Receiver<bool>) -> Self {
-        Self { services, metrics, closing, keys: Arc::default(), changes: Arc::default() }
+        let rates = Arc::new(rate::Rates::new(rate::USUAL));
+        Self { services, metrics, closing, keys: Arc::default(), rates, changes: Arc::default() }
+    }
+
+    /// With so many calls a minute for each token; 0: as many as they like.
+    #[must_use]
+    pub fn with_calls_per_minute(self, calls: u32) -> Self {
+        Self { rates: Arc::new(rate::Rates::new(calls)), ..self }
     }
 }
 
@@ -187,6 +197,7 @@ pub fn router(api: Api) -> axum::Router {
     protected
         .route_layer(middleware::from_fn_with_state(api.clone(), repeat::answer_repeated))
         .route_layer(middleware::from_fn_with_state(api.clone(), backup::change))
+        .route_layer(middleware::from_fn_with_state(api.clone(), rate::limit))
         .route_layer(middleware::from_fn_with_state(api.clone(), auth::authenticate))
         .merge(open)
         .fallback(problem::no_such_path)

@@ -34,6 +34,9 @@ pub struct Problem {
     pub digest: Option<Box<str>>,
     #[serde(skip)]
     challenge: Option<&'static str>,
+    /// After how many seconds to try again.
+    #[serde(skip)]
+    retry_after: Option<u64>,
 }
 
 /// What is wrong with a part of what was sent.
@@ -56,6 +59,7 @@ impl Problem {
             errors: Vec::new(),
             digest: None,
             challenge: None,
+            retry_after: None,
         }
     }
 
@@ -63,6 +67,11 @@ impl Problem {
     pub(super) fn unauthorised(challenge: &'static str, detail: &str) -> Self {
         let problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorised", "No good token", detail);
         Self { challenge: Some(challenge), ..problem }
+    }
+
+    /// One that is worth another try after so many seconds (RFC 9110 section 10.2.3).
+    pub(super) fn to_be_repeated_in(self, seconds: u64) -> Self {
+        Self { retry_after: Some(seconds), ..self }
     }
 
     pub(super) fn with(mut self, pointer: String, detail: impl Into<String>) -> Self {
@@ -75,11 +84,15 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let challenge = self.challenge.map(HeaderValue::from_static);
+        let retry_after = self.retry_after.map(HeaderValue::from);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(challenge) = challenge {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, seconds);
         }
         response
     }

@@ -265,14 +265,14 @@ impl Services {
     }
 
     async fn write_import(&self, caller: &Caller, planned: Vec<Planned>, size: usize) -> Result<(), ServiceError> {
-        let hidden = self.sensitive_fields().await?;
+        let definitions = self.store.user_attributes().await?;
         let mut planned = planned.into_iter().peekable();
         while planned.peek().is_some() {
             let (mut changes, mut events) = (ChangeSet::default(), Vec::new());
             for plan in planned.by_ref().take(size) {
                 let action = if plan.before.is_some() { "user.change" } else { "user.create" };
-                let record = self.user_audit(caller, action, plan.before.as_ref(), &plan.after);
-                changes.audit.push(record.masking(&hidden).with("by", "import"));
+                let record = self.user_audit(caller, action, (plan.before.as_ref(), &plan.after), &definitions);
+                changes.audit.push(record.with("by", "import"));
                 let expected = plan.before.as_ref().map(|before| before.version);
                 let updated_at = if expected.is_some() { self.now() } else { plan.after.updated_at };
                 let after = User { updated_at, ..plan.after };

@@ -145,8 +145,9 @@ impl Services {
         user.version = 1;
         let view = self.views().user(&user).await?;
         let answer = Answer::created(format!("/api/v1/users/{}", user.id), 1, &view);
+        let definitions = self.store.user_attributes().await?;
         let mut changes = ChangeSet {
-            audit: vec![self.user_audit(caller, "user.create", None, &user).masking(&self.sensitive_fields().await?)],
+            audit: vec![self.user_audit(caller, "user.create", (None, &user), &definitions)],
             users: vec![Versioned::new(user.clone())],
             ..ChangeSet::default()
         };
@@ -199,8 +200,9 @@ impl Services {
         user.updated_at = self.now();
         user.version = before.version + 1;
         let answer = Answer::done(user.version, &self.views().user(&user).await?);
+        let definitions = self.store.user_attributes().await?;
         let mut changes = ChangeSet {
-            audit: vec![self.user_audit(caller, action, Some(&before), &user).masking(&self.sensitive_fields().await?)],
+            audit: vec![self.user_audit(caller, action, (Some(&before), &user), &definitions)],
             users: vec![Versioned::replacing(before.version, user.clone())],
             ..ChangeSet::default()
         };
@@ -211,15 +213,19 @@ impl Services {
     }
 
     /// A record of a user who was made or changed.
-    pub(super) fn user_audit(&self, caller: &Caller, action: &str, before: Option<&User>, after: &User) -> AuditRecord {
+    pub(super) fn user_audit(
+        &self,
+        caller: &Caller,
+        action: &str,
+        (before, after): (Option<&User>, &User),
+        definitions: &[UserAttribute],
+    ) -> AuditRecord {
         let record = self.audit(caller, action, format!("user {}", after.username));
-        record.about(after.id).changing(before, Some(after))
-    }
-
-    /// Fields of users whose values are in no record.
-    pub(super) async fn sensitive_fields(&self) -> Result<BTreeSet<String>, ServiceError> {
-        let defined = self.store.user_attributes().await?.into_iter();
-        Ok(defined.filter(|of| of.sensitive).map(|of| format!("attributes.{}", of.name)).collect())
+        let sensitive = |field: &str| {
+            let name = field.strip_prefix("attributes.");
+            name.is_some_and(|name| definitions.iter().any(|of| of.sensitive && of.name == name))
+        };
+        record.about(after.id).changing(before, Some(after)).masking(sensitive)
     }
 
     pub(super) fn blank_user(&self, username: &str) -> User {

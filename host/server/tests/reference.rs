@@ -1,0 +1,168 @@
+//! docs/api.md against the OpenAPI document that it is made of. `cargo xtask docs` writes it anew.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+/// Set by `cargo xtask docs`.
+const WRITE: &str = "GATEHOUSE_WRITE_DOCS";
+
+fn text(value: &Json) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
+/// A text as a cell of a table.
+fn cell(text: &str) -> String {
+    text.replace('\n', " ").replace('|', "\\|")
+}
+
+/// A schema in a few words: `list of User`, `integer or null`.
+fn kind(schema: &Json) -> String {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let name = reference.rsplit('/').next().unwrap_or_default();
+        return format!("[{name}](#{})", name.to_lowercase());
+    }
+    for several in ["oneOf", "anyOf", "allOf"] {
+        if let Some(all) = schema[several].as_array() {
+            return all.iter().map(kind).collect::<Vec<_>>().join(" or ");
+        }
+    }
+    let mut kinds = match &schema["type"] {
+        Json::Array(all) => all.iter().map(text).collect::<Vec<_>>(),
+        Json::String(one) => vec![one.as_str()],
+        _ => vec!["anything"],
+    };
+    kinds.sort_by_key(|kind| *kind == "null");
+    let named = kinds.into_iter().map(|one| match one {
+        "array" => format!("list of {}", kind(&schema["items"])),
+        "object" if schema["additionalProperties"].is_object() => {
+            format!("object of {}", kind(&schema["additionalProperties"]))
+        }
+        other => other.to_owned(),
+    });
+    let mut told = named.collect::<Vec<_>>().join(" or ");
+    if let Some(values) = schema["enum"].as_array() {
+        let values: Vec<String> = values.iter().map(|value| format!("`{}`", text(value))).collect();
+        let _ = write!(told, ": {}", values.join(", "));
+    }
+    told
+}
+
+fn parameters(out: &mut String, operation: &Json) {
+    let all: Vec<&Json> = operation["parameters"].as_array().into_iter().flatten().collect();
+    if all.is_empty() {
+        return;
+    }
+    out.push_str("| Parameter | In | Kind | Meaning |\n| --- | --- | --- | --- |\n");
+    for parameter in all {
+        let _ = writeln!(
+            out,
+            "| `{}`{} | {} | {} | {} |",
+            text(&parameter["name"]),
+            if parameter["required"] == true { ", needed" } else { "" },
+            text(&parameter["in"]),
+            cell(&kind(&parameter["schema"])),
+            cell(text(&parameter["description"])),
+        );
+    }
+    out.push('\n');
+}
+
+fn body(out: &mut String, operation: &Json) {
+    let Some(content) = operation["requestBody"]["content"].as_object() else { return };
+    for (media, of) in content {
+        let _ = writeln!(out, "Body, `{media}`: {}\n", kind(&of["schema"]));
+    }
+}
+
+fn responses(out: &mut String, operation: &Json) {
+    let Some(all) = operation["responses"].as_object() else { return };
+    let (good, bad): (Vec<_>, Vec<_>) = all.iter().partition(|(status, _)| status.starts_with('2'));
+    for (status, response) in good {
+        let kinds: Vec<String> =
+            response["content"].as_object().into_iter().flatten().map(|(_, of)| kind(&of["schema"])).collect();
+        let _ = writeln!(out, "Answers {status}{}{}\n", if kinds.is_empty() { "" } else { ": " }, kinds.join(" or "));
+    }
+    let bad: Vec<&str> = bad.into_iter().map(|(status, _)| status.as_str()).collect();
+    if !bad.is_empty() {
+        let _ = writeln!(out, "Fails with {}.\n", bad.join(", "));
+    }
+}
+
+/// Every failure there is, said once.
+fn failures(document: &Json) -> BTreeMap<String, String> {
+    let operations =
+        document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
+    let responses = operations.flat_map(|operation| operation["responses"].as_object().unwrap());
+    let bad = responses
+        .filter(|(status, of)| !status.starts_with('2') && of["content"]["application/problem+json"].is_object());
+    bad.map(|(status, of)| (status.clone(), text(&of["description"]).to_owned())).collect()
+}
+
+fn schemas(out: &mut String, document: &Json) {
+    out.push_str("# Shapes\n\n");
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let _ = writeln!(out, "## {name}\n");
+        let _ = writeln!(out, "{}\n", text(&schema["description"]));
+        let Some(properties) = schema["properties"].as_object() else {
+            let _ = writeln!(out, "{}\n", kind(schema));
+            continue;
+        };
+        let needed: BTreeSet<&str> = schema["required"].as_array().into_iter().flatten().map(text).collect();
+        out.push_str("| Member | Kind | Meaning |\n| --- | --- | --- |\n");
+        for (member, of) in properties {
+            let mark = if needed.contains(member.as_str()) { "" } else { ", may be left out" };
+            let about = text(&of["description"]);
+            let _ = writeln!(out, "| `{member}`{mark} | {} | {} |", cell(&kind(of)), cell(about));
+        }
+        out.push('\n');
+    }
+}
+
+fn reference() -> String {
+    let document = serde_json::to_value(gatehouse_server::api::openapi()).unwrap();
+    let mut out = String::from(
+        "<!-- Made of the OpenAPI document by `cargo xtask docs`: change the code, not this file. -->\n\n# The HTTP API\n\n",
+    );
+    let _ = writeln!(out, "{}\n", text(&document["info"]["description"]));
+    out.push_str("| Status | Meaning |\n| --- | --- |\n");
+    for (status, meaning) in failures(&document) {
+        let _ = writeln!(out, "| {status} | {} |", cell(&meaning));
+    }
+    out.push('\n');
+    let mut by_tag: BTreeMap<&str, Vec<(String, &Json)>> = BTreeMap::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let title = format!("`{} {path}`", method.to_uppercase());
+            by_tag.entry(text(&operation["tags"][0])).or_default().push((title, operation));
+        }
+    }
+    for tag in document["tags"].as_array().unwrap() {
+        let _ = writeln!(out, "# {}\n\n{}\n", text(&tag["name"]), text(&tag["description"]));
+        for (title, operation) in by_tag.remove(text(&tag["name"])).unwrap_or_default() {
+            let _ = writeln!(out, "## {title}\n\n{}\n", text(&operation["summary"]));
+            if let Some(more) = operation["description"].as_str() {
+                let _ = writeln!(out, "{more}\n");
+            }
+            parameters(&mut out, operation);
+            body(&mut out, operation);
+            responses(&mut out, operation);
+        }
+    }
+    assert!(by_tag.is_empty(), "operations under a tag that the document does not explain: {:?}", by_tag.keys());
+    schemas(&mut out, &document);
+    out.trim_end().to_owned() + "\n"
+}
+
+#[test]
+fn the_reference_is_the_one_that_the_document_makes() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/api.md");
+    let wanted = reference();
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::write(file, &wanted).unwrap();
+    }
+    let found = std::fs::read_to_string(file).unwrap_or_default();
+    let differs = wanted.lines().zip(found.lines()).position(|(one, other)| one != other);
+    assert!(wanted == found, "docs/api.md is not current (line {differs:?}): `cargo xtask docs` writes it anew");
+}
