@@ -36,7 +36,7 @@ pub struct Problem {
     challenge: Option<&'static str>,
     /// After how many seconds to try again.
     #[serde(skip)]
-    retry_after: Option<u64>,
+    retry_after: Option<u32>,
 }
 
 /// What is wrong with a part of what was sent.
@@ -70,7 +70,7 @@ impl Problem {
     }
 
     /// One that is worth another try after so many seconds (RFC 9110 section 10.2.3).
-    pub(super) fn to_be_repeated_in(self, seconds: u64) -> Self {
+    pub(super) fn repeated_in(self, seconds: u32) -> Self {
         Self { retry_after: Some(seconds), ..self }
     }
 

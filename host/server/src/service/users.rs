@@ -5,7 +5,6 @@ use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{NewUser, Page, UserChange, UserView};
 use gatehouse_core::ports::{ChangeSet, Sequence, UserOrder, UserQuery, Versioned};
 use gatehouse_core::{AuditRecord, Problem, User, UserAttribute, UserId, canonicalise};
-use std::collections::BTreeSet;
 
 /// A flag of a user that has verbs of its own.
 #[derive(Clone, Copy, Debug)]
@@ -221,10 +220,9 @@ impl Services {
         definitions: &[UserAttribute],
     ) -> AuditRecord {
         let record = self.audit(caller, action, format!("user {}", after.username));
-        let sensitive = |field: &str| {
-            let name = field.strip_prefix("attributes.");
-            name.is_some_and(|name| definitions.iter().any(|of| of.sensitive && of.name == name))
-        };
+        // What nobody has said anything about may be anything.
+        let harmless = |name: &str| definitions.iter().any(|of| !of.sensitive && of.name == name);
+        let sensitive = |field: &str| field.strip_prefix("attributes.").is_some_and(|name| !harmless(name));
         record.about(after.id).changing(before, Some(after)).masking(sensitive)
     }
 
