@@ -35,3 +35,5 @@ mod lists;
 mod removals;
 #[path = "conformance/trail.rs"]
 mod trail;
+#[path = "conformance/sharing.rs"]
+mod sharing;

@@ -1,7 +1,7 @@
 //! The only place where errors become HTTP: problem+json (RFC 9457) with a stable `type` each. What an outsider sees
 //! and what the log holds are two texts.
 
-use crate::service::ServiceError;
+use crate::service::{Denial, ServiceError};
 use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -34,6 +34,12 @@ pub struct Problem {
     pub digest: Option<Box<str>>,
     #[serde(skip)]
     challenge: Option<&'static str>,
+    /// After how many seconds to try again.
+    #[serde(skip)]
+    retry_after: Option<u64>,
+    /// What is to be written down of a refusal.
+    #[serde(skip)]
+    denial: Option<Box<Denial>>,
 }
 
 /// What is wrong with a part of what was sent.
@@ -56,6 +62,8 @@ impl Problem {
             errors: Vec::new(),
             digest: None,
             challenge: None,
+            retry_after: None,
+            denial: None,
         }
     }
 
@@ -63,6 +71,12 @@ impl Problem {
     pub(super) fn unauthorised(challenge: &'static str, detail: &str) -> Self {
         let problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorised", "No good token", detail);
         Self { challenge: Some(challenge), ..problem }
+    }
+
+    /// One that asks to come again later (RFC 6585 section 4).
+    pub(super) fn too_many(retry_after: u64, detail: impl Into<String>) -> Self {
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts", detail);
+        Self { retry_after: Some(retry_after), ..problem }
     }
 
     pub(super) fn with(mut self, pointer: String, detail: impl Into<String>) -> Self {
@@ -75,11 +89,18 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let challenge = self.challenge.map(HeaderValue::from_static);
+        let (retry_after, denial) = (self.retry_after.map(HeaderValue::from), self.denial.clone());
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(challenge) = challenge {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, seconds);
+        }
+        if let Some(denial) = denial {
+            response.extensions_mut().insert(*denial);
         }
         response
     }
@@ -90,6 +111,10 @@ impl From<ServiceError> for Problem {
         let text = error.to_string();
         match error {
             ServiceError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", text),
+            ServiceError::Denied(denial) => {
+                let problem = Self::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed", text);
+                Self { denial: Some(Box::new(denial)), ..problem }
+            }
             ServiceError::Invalid(problems) => {
                 let title = "What was sent makes no sense";
                 let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", title, text);
