@@ -1,8 +1,8 @@
 //! What is handed to the store and what it gives: changes, claims, queries, and the few records that are its own.
 
+use crate::access::Scope;
 use crate::approval::{Delegation, Notice};
 use crate::audit::Denials;
-use crate::access::Scope;
 use crate::sharing::{SharingRule, Visible};
 use crate::{
     Account, AccountId, App, AppId, AuditRecord, AuthScheme, Connector, DelegationId, Digest, Group, Job, JobState,

@@ -2,8 +2,8 @@
 //! users is found here, for lists by the indexes of the store and for single ones by looking at them.
 
 use super::{Caller, ServiceError, Services};
-use gatehouse_core::approval::waited_for;
 use gatehouse_core::access::{Action, Principal, Scope, in_scope, words};
+use gatehouse_core::approval::waited_for;
 use gatehouse_core::ports::StoreError;
 use gatehouse_core::sharing::{self, About, Standing, Viewer, Visible};
 use gatehouse_core::{Actor, Permissions, Request, RequestId, Subject, SystemPermission, User, UserId};
@@ -214,7 +214,8 @@ impl Services {
     async fn shared(&self, viewer: UserId, request: &Request, about: Option<UserId>) -> Result<Standing, ServiceError> {
         let rules = self.store.sharing_rules().await?;
         let waits_for = waited_for(request);
-        let assigned = !waits_for.is_empty() && self.stands_for(viewer).await?.iter().any(|user| waits_for.contains(user));
+        let assigned =
+            !waits_for.is_empty() && self.stands_for(viewer).await?.iter().any(|user| waits_for.contains(user));
         if rules.is_empty() {
             return Ok(Standing { reads: assigned, decides: assigned });
         }

@@ -189,7 +189,6 @@ impl Services {
         caller.has_seen(format!("user {}", before.username), before.version)?;
         let mut user = before.clone();
         self.change_in_place(&mut user, change).await?;
-        self.may_give(caller, Some(&before), &user).await?;
         self.save_user(caller, "user.change", before, user).await
     }
 
@@ -216,6 +215,7 @@ impl Services {
         before: User,
         mut user: User,
     ) -> Result<Answer, ServiceError> {
+        self.may_give(caller, Some(&before), &user).await?;
         let reactivated = action == "user.reactivate";
         if user == before && !reactivated {
             return Ok(Answer::done(user.version, &self.views().user(&user).await?));

@@ -55,7 +55,9 @@ pub use spelling::{
     LinkStateSpelling, ObjectSpelling, OperationSpelling, ScopeSpelling, SituationSpelling, StateSpelling,
     StatusSpelling, SystemPermissionSpelling, UserAttributeTypeSpelling, parse, spelled,
 };
-pub use system::{CompactedView, CredentialBody, CredentialView, NewToken, NewTokenView, RestoredView, TokenView, WhoAmIView};
+pub use system::{
+    CompactedView, CredentialBody, CredentialView, NewToken, NewTokenView, RestoredView, TokenView, WhoAmIView,
+};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;

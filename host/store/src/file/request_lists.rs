@@ -92,9 +92,8 @@ fn visible_ids(txn: &ReadTransaction, query: &RequestQuery, visible: &Visible, u
     let parts = narrowed.into_iter().map(|(subject, app, operation)| {
         ids(txn, &RequestQuery { subject, app, operation, visible: None, ..query.clone() }, upto)
     });
-    let waiting = (!visible.awaiting.is_empty()).then(|| {
-        ids(txn, &RequestQuery { awaiting: visible.awaiting.clone(), visible: None, ..query.clone() }, upto)
-    });
+    let waiting = (!visible.awaiting.is_empty())
+        .then(|| ids(txn, &RequestQuery { awaiting: visible.awaiting.clone(), visible: None, ..query.clone() }, upto));
     let mut last = None;
     let once = Merge::new(parts.chain(waiting))?.filter(move |id| match id {
         Ok(Reverse(id)) => last.replace(*id) != Some(*id),
