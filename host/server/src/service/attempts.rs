@@ -1,6 +1,7 @@
 //! Calls that are refused, counted: how often sign-in fails, of each client and of all, and who is denied what. A
 //! flood of them costs a record of the audit trail at its beginning and one at its end, and a bounded memory.
 
+use super::caller::Recorded as _;
 use super::{Caller, Denial, Services};
 use gatehouse_core::ports::ChangeSet;
 use gatehouse_core::{Actor, AuditRecord};
@@ -176,7 +177,11 @@ impl Services {
 
     /// Notes that somebody was denied something.
     pub async fn note_denial(&self, caller: &Caller, call: &str, denial: &Denial) {
-        let records = self.refusals.denied(&caller.actor, call, &denial.text, self.now());
+        let mut records = self.refusals.denied(&caller.actor, call, &denial.text, self.now());
+        // Those of windows that have ended were asked for by other calls.
+        if let Some(last) = records.last_mut().filter(|last| last.facts.get("why") == Some(&denial.text)) {
+            caller.sign(last);
+        }
         self.write_down(records).await;
     }
 

@@ -104,7 +104,7 @@ impl Services {
         };
         let view = self.sharing_rule_view(&rule).await?;
         let answer = Answer::created(format!("/api/v1/sharing-rules/{}", rule.name), 1, &view);
-        let audit = self.audit(&caller.actor, "sharing.create", format!("sharing rule {}", rule.name));
+        let audit = self.audit(caller, "sharing.create", format!("sharing rule {}", rule.name));
         let mut changes = ChangeSet {
             audit: vec![audit.with("rule", serde_json::to_value(&view).unwrap_or_default())],
             sharing_rules: vec![Versioned::new(rule)],
@@ -182,7 +182,7 @@ impl Services {
     pub async fn delete_sharing_rule(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
         let rule = self.find_sharing_rule(name).await?;
         caller.has_seen(format!("sharing rule {name}"), rule.version)?;
-        let audit = vec![self.audit(&caller.actor, "sharing.delete", format!("sharing rule {name}"))];
+        let audit = vec![self.audit(caller, "sharing.delete", format!("sharing rule {name}"))];
         let remove_sharing_rules = vec![rule.name];
         self.store.commit(ChangeSet { audit, remove_sharing_rules, ..ChangeSet::default() }).await?;
         Ok(())
