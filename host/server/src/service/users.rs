@@ -108,7 +108,7 @@ impl Services {
             paging.size()?;
             let me = self.store.user(me).await?.filter(|_| paging.after.is_none());
             let mut items = Vec::new();
-            for me in &me {
+            if let Some(me) = &me {
                 items.push(self.views().user(me).await?);
             }
             return Ok(Page { items, next: None });
