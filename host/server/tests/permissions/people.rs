@@ -39,6 +39,7 @@ impl Host {
             first_name: None,
             last_name: None,
             manager: manager.map(|manager| manager.id),
+            manager_username: None,
             profile: Some(profile.name.clone()),
             permission_sets: BTreeSet::new(),
             active: true,
