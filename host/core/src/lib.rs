@@ -1,6 +1,7 @@
 //! The pure domain of Gatehouse: what users, apps, accounts and requests are, and every decision about them. It
 //! never does I/O: no clock, no randomness, no runtime, no store, no sandbox. `now`, ids and chance are passed in.
 
+pub mod access;
 mod account;
 pub mod analysis;
 mod app;
@@ -26,6 +27,7 @@ mod problem;
 pub mod provision;
 mod request;
 pub mod retention;
+pub mod sharing;
 #[cfg(test)]
 mod testing;
 mod user;
@@ -53,7 +55,7 @@ pub use request::{
     Level, LinkChange, LogEntry, Operation, PageNext, Reading, Request, RequestObject, Run, Sealed, SentWrite, Showed,
     StagedAction, StagingRow, StagingSource, State, Subject, Verdict,
 };
-pub use user::{Group, PermissionSet, Profile, SystemPermission, User};
+pub use user::{Group, PermissionSet, Permissions, Profile, SystemPermission, User};
 pub use user_attribute::{UserAttribute, UserAttributeType, canonicalise};
 
 /// Re-exported, so that host crates name one version.

@@ -150,4 +150,30 @@ impl SystemPermission {
         Self::ManageConnectedApps,
         Self::DownloadPackages,
     ];
+    /// As people read it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::ViewSetup => "View Setup",
+            Self::ManageUsers => "Manage Users",
+            Self::CustomizeApplication => "Customize Application",
+            Self::ModifyAllData => "Modify All Data",
+            Self::ManageConnectedApps => "Manage Connected Apps",
+            Self::DownloadPackages => "Download Packages",
+        }
+    }
+
+    /// As it is written in records and policies.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ViewSetup => "view_setup",
+            Self::ManageUsers => "manage_users",
+            Self::CustomizeApplication => "customize_application",
+            Self::ModifyAllData => "modify_all_data",
+            Self::ManageConnectedApps => "manage_connected_apps",
+            Self::DownloadPackages => "download_packages",
+        }
+    }
 }
+
+/// System permissions that somebody or something has.
+pub type Permissions = BTreeSet<SystemPermission>;

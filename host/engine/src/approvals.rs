@@ -153,7 +153,7 @@ pub async fn voter(store: &dyn Store, by: Actor, user: Option<UserId>) -> Result
         let from = self::person(store, delegation.user).await?;
         delegations.push((delegation, from));
     }
-    Ok(Voter { by, person: Some(person), delegations })
+    Ok(Voter { by, person: Some(person), delegations, shared: false })
 }
 
 async fn person(store: &dyn Store, id: UserId) -> Result<Person, StoreError> {

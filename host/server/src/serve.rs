@@ -33,6 +33,9 @@ pub const STORE: &str = "gatehouse.db";
 /// How long calls of the API may take to end when the host is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// How often it is looked for refusals that are no longer counted.
+const REFUSALS: Duration = Duration::from_secs(30);
+
 /// Runs a host until it is told to stop.
 ///
 /// # Errors
@@ -85,6 +88,7 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     start_token::hand_out(&services, &config).await?;
 
     let (close, closing) = watch::channel(false);
+    let counting = tokio::spawn(close_refusals(services.clone(), closing.clone()));
     let api = Api::new(services, Some(metrics), closing.clone());
     let api = router(match config.calls_per_minute {
         Some(calls) => api.with_calls_per_minute(calls),
@@ -108,6 +112,7 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     served.context("the API stopped")?;
     working.await.context("the engine stopped")?;
     telling.await.context("notifications stopped")?;
+    counting.await.context("the count of refusals stopped")?;
     tracing::info!("stopped");
     Ok(())
 }
@@ -149,6 +154,17 @@ impl Background for Behind {
 
     async fn review(&self, app: &App, request: &Request, external_id: Option<&str>) -> Result<Review, StoreError> {
         self.0.review(app, request, external_id).await
+    }
+}
+
+/// Writes down in time how often refusals came again.
+async fn close_refusals(services: Services, closing: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(REFUSALS);
+    while !*closing.borrow() {
+        tokio::select! {
+            _ = ticks.tick() => services.close_refusals().await,
+            () = until(closing.clone()) => {}
+        }
     }
 }
 

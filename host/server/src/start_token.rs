@@ -2,7 +2,7 @@
 //! others are lost. It is handed out before it is good, so that none is ever good that nobody has seen.
 
 use crate::config::{ServeConfig, write_private};
-use crate::service::{FIRST_TOKEN, Services};
+use crate::service::{FIRST_TOKEN, Services, TokenAsk};
 use anyhow::{Context, Result, bail};
 use gatehouse_core::Actor;
 use std::io::{Write as _, stdout};
@@ -16,9 +16,10 @@ pub(crate) async fn hand_out(services: &Services, config: &ServeConfig) -> Resul
     let name = match &config.new_token {
         Some(name) => name,
         None if services.has_tokens().await? => return Ok(()),
-        None => FIRST_TOKEN,
+        None => &FIRST_TOKEN.to_owned(),
     };
-    let (made, changes) = services.prepare_token(&Actor::host(), name).await?;
+    let (made, changes) =
+        services.prepare_token(&Actor::host(), TokenAsk { name: name.clone(), ..TokenAsk::default() }).await?;
     match &config.print_token_to {
         Some(file) => write(file, &made.token)?,
         None => writeln!(stdout(), "{name} token (shown once): {}", made.token)

@@ -70,6 +70,8 @@ impl Office {
             hash: hash_of(&token(name)),
             name: format!("{name}-token"),
             user: Some(id),
+            scopes: Default::default(),
+            expires_at: None,
             created_at: self.clock.now(),
             revoked_at: None,
             version: 0,

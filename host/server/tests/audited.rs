@@ -40,6 +40,19 @@ fn ask(path: impl Into<String>, body: Json) -> Ask {
 fn calls() -> Vec<(&'static str, &'static str, Row)> {
     use Row::{Call, ChangesNothing, Elsewhere};
     vec![
+        (
+            "POST",
+            "/api/v1/sharing-rules",
+            Call(|_| ask("/sharing-rules", json!({"name": "see", "to_managers": true, "access": "read"}))),
+        ),
+        (
+            "DELETE",
+            "/api/v1/sharing-rules/{name}",
+            Call(|host| {
+                host.post("/sharing-rules", &json!({"name": "see", "to_managers": true, "access": "read"}));
+                ask("/sharing-rules/see", json!({}))
+            }),
+        ),
         ("POST", "/api/v1/apps", Call(|_| ask("/apps", app("crm")))),
         ("PATCH", "/api/v1/apps/{name}", Call(|_| ask("/apps/hr", json!({"settings": {"page_size": 7}})))),
         ("DELETE", "/api/v1/apps/{name}", Call(|_| ask("/apps/hr", json!({})))),

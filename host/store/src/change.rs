@@ -3,6 +3,7 @@
 
 use gatehouse_core::approval::{Delegation, waited_for};
 use gatehouse_core::ports::{ChangeSet, StoreError, Token, Versioned};
+use gatehouse_core::sharing::SharingRule;
 use gatehouse_core::{
     Account, App, Connector, Group, Job, PermissionSet, Profile, Request, User, UserAttribute, UserId,
 };
@@ -40,6 +41,7 @@ kept! {
     PermissionSet: set => format!("permission set `{}`", set.name);
     Group: group => format!("group `{}`", group.name);
     UserAttribute: attribute => format!("attribute `{}`", attribute.name);
+    SharingRule: rule => format!("sharing rule `{}`", rule.name);
     App: app => format!("app {}", app.id);
     Token: token => format!("token `{}`", token.name);
     Delegation: delegation => format!("delegation {}", delegation.id);
@@ -101,6 +103,8 @@ pub(crate) fn sound(changes: &ChangeSet) -> Result<(), StoreError> {
     once(groups.chain(&changes.remove_groups).map(named), "group")?;
     let attributes = changes.user_attributes.iter().map(|v| &v.record.name);
     once(attributes.chain(&changes.remove_user_attributes).map(named), "attribute")?;
+    let rules = changes.sharing_rules.iter().map(|v| &v.record.name);
+    once(rules.chain(&changes.remove_sharing_rules).map(named), "sharing rule")?;
     once(changes.connectors.iter().map(|(connector, _)| connector.digest), "connector")?;
     once(changes.apps.iter().map(|v| v.record.id).chain(changes.remove_apps.iter().copied()), "app")?;
     let credentials = changes.credentials.iter().map(|(record, _)| &record.name);

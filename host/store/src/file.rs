@@ -29,6 +29,7 @@ mod request_lists;
 mod requests;
 mod restore;
 mod shared;
+mod sharing;
 mod tables;
 mod task;
 mod telemetry;

@@ -10,6 +10,7 @@ mod trail;
 
 use gatehouse_core::approval::{Delegation, Notice};
 use gatehouse_core::ports::{CredentialRecord, Sequence, Token};
+use gatehouse_core::sharing::SharingRule;
 use gatehouse_core::{
     Account, AccountId, App, AppId, Connector, DelegationId, Digest, Group, Job, JobId, LogEntry, PermissionSet,
     Profile, Request, RequestId, StagingRow, Subject, User, UserAttribute, UserId,
@@ -36,6 +37,7 @@ struct Kept {
     user_attributes: BTreeMap<String, UserAttribute>,
     delegations: BTreeMap<DelegationId, Delegation>,
     notices: BTreeMap<String, Notice>,
+    sharing_rules: BTreeMap<String, SharingRule>,
     connectors: BTreeMap<Digest, (Connector, Vec<u8>)>,
     apps: BTreeMap<AppId, App>,
     credentials: BTreeMap<String, (CredentialRecord, SecretString)>,

@@ -33,5 +33,7 @@ mod lanes;
 mod lists;
 #[path = "conformance/removals.rs"]
 mod removals;
+#[path = "conformance/sharing.rs"]
+mod sharing;
 #[path = "conformance/trail.rs"]
 mod trail;

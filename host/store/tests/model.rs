@@ -12,6 +12,7 @@ use gatehouse_core::ports::{
     StoreError, UserOrder, UserQuery, Versioned,
 };
 use gatehouse_core::schema::Status;
+use gatehouse_core::sharing::{Reach, Visible};
 use gatehouse_core::{
     Account, AccountId, App, AppId, Approval, AuditRecord, Digest, JobId, JobState, LinkState, Operation, Request,
     RequestId, Situation, State, Subject, User, UserAttributeType, UserId,
@@ -432,18 +433,30 @@ async fn accounts_and_requests(store: &dyn Store, seen: &mut Vec<String>) {
             (None, None, None, None, true),
             (None, Some(Operation::Create), Some(Subject::User(UserId(1))), None, true),
         ] {
-            let query = RequestQuery {
-                app,
-                state,
-                operation,
-                subject,
-                raised_by,
-                needs_review,
-                after: None,
-                limit: 5,
-                ..RequestQuery::default()
-            };
-            seen.push(format!("{query:?} = {:?}", store.requests(&query).await.unwrap()));
+            for visible in [
+                None,
+                Some(Visible {
+                    reaches: vec![
+                        Reach::about(UserId(1)),
+                        Reach { about: None, app: Some(AppId(2)), operations: [Operation::Create].into() },
+                    ],
+                    awaiting: vec![UserId(2)],
+                }),
+            ] {
+                let query = RequestQuery {
+                    app,
+                    state,
+                    operation,
+                    subject,
+                    raised_by,
+                    needs_review,
+                    visible,
+                    after: None,
+                    limit: 5,
+                    ..RequestQuery::default()
+                };
+                seen.push(format!("{query:?} = {:?}", store.requests(&query).await.unwrap()));
+            }
         }
     }
 }

@@ -13,24 +13,39 @@ struct Unreachable {
 }
 
 const RUNTIMES: &[&str] = &["tokio", "wasmtime*", "redb", "hyper*", "axum*", "ureq", "rustls"];
-const HOST: &[&str] =
-    &["gatehouse-core", "gatehouse-engine", "gatehouse-sandbox", "gatehouse-server", "gatehouse-store"];
+const HOST: &[&str] = &[
+    "gatehouse-core",
+    "gatehouse-engine",
+    "gatehouse-policy",
+    "gatehouse-sandbox",
+    "gatehouse-server",
+    "gatehouse-store",
+];
 
 const UNREACHABLE: &[Unreachable] = &[
     Unreachable { member: "gatehouse-core", targets: RUNTIMES },
+    Unreachable { member: "gatehouse-policy", targets: RUNTIMES },
     Unreachable { member: "gatehouse-schema", targets: RUNTIMES },
     Unreachable { member: "gatehouse-schema", targets: HOST },
     Unreachable { member: "gatehouse-connector", targets: HOST },
     Unreachable { member: "gatehouse-scim", targets: HOST },
-    Unreachable { member: "gatehouse-core", targets: &["gatehouse-engine", "gatehouse-sandbox", "gatehouse-store"] },
+    Unreachable {
+        member: "gatehouse-core",
+        targets: &["gatehouse-engine", "gatehouse-policy", "gatehouse-sandbox", "gatehouse-store"],
+    },
+    Unreachable {
+        member: "gatehouse-policy",
+        targets: &["gatehouse-engine", "gatehouse-sandbox", "gatehouse-server", "gatehouse-store"],
+    },
     Unreachable { member: "gatehouse-store", targets: &["gatehouse-engine", "gatehouse-sandbox", "gatehouse-server"] },
     Unreachable { member: "gatehouse-sandbox", targets: &["gatehouse-engine", "gatehouse-store", "gatehouse-server"] },
     Unreachable { member: "gatehouse-engine", targets: &["gatehouse-sandbox", "gatehouse-store", "gatehouse-server"] },
-    Unreachable { member: "gatehouse-engine", targets: &["wasmtime*", "redb"] },
+    Unreachable { member: "gatehouse-engine", targets: &["wasmtime*", "redb", "cedar-policy*"] },
 ];
 
 /// Packages that only one member may depend on directly, in whatever kind.
-const OWNED: &[(&str, &str)] = &[("wasmtime*", "gatehouse-sandbox"), ("redb", "gatehouse-store")];
+const OWNED: &[(&str, &str)] =
+    &[("wasmtime*", "gatehouse-sandbox"), ("redb", "gatehouse-store"), ("cedar-policy*", "gatehouse-policy")];
 
 /// Features that must be off in the resolved build.
 const OFF: &[(&str, &str)] = &[

@@ -61,7 +61,7 @@ pub(super) fn person(id: u64) -> Person {
 }
 
 pub(super) fn voter(id: u64) -> Voter {
-    Voter { by: Actor(format!("token{id}")), person: Some(person(id)), delegations: Vec::new() }
+    Voter { by: Actor(format!("token{id}")), person: Some(person(id)), delegations: Vec::new(), shared: false }
 }
 
 pub(super) fn delegation(from_user: u64, to: u64, from: i64, until: i64) -> Delegation {

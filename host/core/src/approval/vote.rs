@@ -60,12 +60,14 @@ pub struct Voter {
     pub person: Option<Person>,
     /// Delegations to that person, whenever they hold, each with who gave it.
     pub delegations: Vec<(Delegation, Person)>,
+    /// Whether a sharing rule lets that person approve the request: they are asked where whoever manages requests is.
+    pub shared: bool,
 }
 
 impl Voter {
     /// A token of the installation itself.
     pub fn installation(by: Actor) -> Self {
-        Self { by, person: None, delegations: Vec::new() }
+        Self { by, person: None, delegations: Vec::new(), shared: false }
     }
 }
 
@@ -110,7 +112,8 @@ pub fn standing(request: &Request, voter: &Voter, now: Timestamp) -> Result<Stan
     }
     let barred = barred(request);
     let can = |person: &Person| is_asked(person, round) && !barred.contains(&person.id);
-    if can(person) {
+    let by_rule = voter.shared && round.needs == MANAGERS.into() && !barred.contains(&person.id);
+    if can(person) || by_rule {
         return Ok(Standing { user: Some(person.id), instead_of: None });
     }
     let given = || voter.delegations.iter().filter(|(delegation, _)| delegation.delegate == person.id);
@@ -121,6 +124,9 @@ pub fn standing(request: &Request, voter: &Voter, now: Timestamp) -> Result<Stan
         None => Err(why_not(person, round, voter, &barred, &involved, now)),
     }
 }
+
+/// What a step for whoever manages requests takes.
+const MANAGERS: [SystemPermission; 2] = [SystemPermission::ViewSetup, SystemPermission::ManageUsers];
 
 fn is_asked(person: &Person, round: &Round) -> bool {
     round.approvers.contains(&person.id) && person.in_office && round.needs.is_subset(&person.permissions)

@@ -1,7 +1,9 @@
 //! What is handed to the store and what it gives: changes, claims, queries, and the few records that are its own.
 
+use crate::access::Scope;
 use crate::approval::{Delegation, Notice};
 use crate::audit::Denials;
+use crate::sharing::{SharingRule, Visible};
 use crate::{
     Account, AccountId, App, AppId, AuditRecord, AuthScheme, Connector, DelegationId, Digest, Group, Job, JobState,
     LinkState, LogEntry, Operation, Origin, PermissionSet, Profile, Request, RequestId, Situation, StagingRow, State,
@@ -90,6 +92,10 @@ pub struct ChangeSet {
     pub user_attributes: Vec<Versioned<UserAttribute>>,
     /// Definitions to remove, by the attribute's name. What users have of it stays, as free texts.
     pub remove_user_attributes: Vec<String>,
+    /// Sharing rules.
+    pub sharing_rules: Vec<Versioned<SharingRule>>,
+    /// Sharing rules to remove, by name.
+    pub remove_sharing_rules: Vec<String>,
     /// Connectors to add, with their components. Adding one that is there is an error of kind Duplicate.
     pub connectors: Vec<(Connector, Vec<u8>)>,
     /// Connectors to remove, by digest.
@@ -155,6 +161,8 @@ impl ChangeSet {
             remove_permission_sets,
             groups,
             remove_groups,
+            sharing_rules,
+            remove_sharing_rules,
             user_attributes,
             remove_user_attributes,
             delegations,
@@ -251,8 +259,14 @@ pub struct Token {
     /// Whose it is; none: one of the installation itself, which may do everything.
     #[serde(default)]
     pub user: Option<UserId>,
+    /// What it is good for; empty: everything that its owner may do.
+    #[serde(default)]
+    pub scopes: BTreeSet<Scope>,
     /// When it was made.
     pub created_at: Timestamp,
+    /// From when it is not good any more; none: it does not end by itself.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
     /// When it stopped being good.
     #[serde(default)]
     pub revoked_at: Option<Timestamp>,
@@ -376,6 +390,8 @@ pub struct RequestQuery {
     pub needs_review: bool,
     /// Only those that wait for any of these persons' approval; empty: all.
     pub awaiting: Vec<UserId>,
+    /// Only those that somebody may see; none: all of them.
+    pub visible: Option<Visible>,
     /// From the `next` of an earlier page.
     pub after: Option<String>,
     /// At most so many.

@@ -10,6 +10,7 @@ use super::records::{
 use crate::approval::{Delegation, Notice};
 use crate::audit::denials::Window;
 use crate::audit::{AuditEntry, AuditHead, AuditQuery, Checkpoint};
+use crate::sharing::SharingRule;
 use crate::{
     Account, AccountId, App, AppId, AuditRecord, Connector, DelegationId, Digest, Group, Job, JobId, LogEntry,
     PermissionSet, Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId,
@@ -155,6 +156,10 @@ pub trait Store: Send + Sync {
     async fn groups(&self) -> Result<Vec<Group>, StoreError>;
     /// The groups that a user belongs to, by name.
     async fn groups_of_user(&self, user: UserId) -> Result<Vec<Group>, StoreError>;
+    /// Those whose manager a user is, by number.
+    async fn reports_of(&self, manager: UserId) -> Result<Vec<UserId>, StoreError>;
+    /// All sharing rules, by name.
+    async fn sharing_rules(&self) -> Result<Vec<SharingRule>, StoreError>;
 
     /// All definitions of users' attributes, by name.
     async fn user_attributes(&self) -> Result<Vec<UserAttribute>, StoreError>;

@@ -47,11 +47,12 @@ fn number(text: &str) -> Result<AccountId, ServiceError> {
     text.parse().map_err(|error: gatehouse_core::BadId| ServiceError::invalid("id", error.to_string()))
 }
 
-/// Lists accounts, by number.
+/// Lists accounts, by number: all, or the caller's own.
 #[utoipa::path(get, path = "/api/v1/accounts", tag = "accounts", params(AccountParams),
     responses((status = 200, body = Page<AccountView>), Failures))]
 pub(super) async fn list(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Params(query): Params<AccountParams>,
 ) -> Result<Json<Page<AccountView>>, Problem> {
     let link_state = query.link_state.map(|text| parse(&text, &LinkState::ALL, "link state")).transpose();
@@ -63,7 +64,7 @@ pub(super) async fn list(
         user: query.user,
     };
     let paging = Paging { after: query.after, limit: query.limit };
-    Ok(Json(api.services.list_accounts(filter, &paging).await?))
+    Ok(Json(api.services.list_accounts(&caller, filter, &paging).await?))
 }
 
 /// Counts an app's accounts by link state and situation.
@@ -80,8 +81,12 @@ pub(super) async fn summary(
 #[utoipa::path(get, path = "/api/v1/accounts/{id}", tag = "accounts",
     params(("id" = String, Path, description = "The account's number.", example = "ACC-000001")),
     responses((status = 200, body = AccountView), Failures))]
-pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Answer, Problem> {
-    let account = api.services.find_account(number(&id)?).await?;
+pub(super) async fn show(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Answer, Problem> {
+    let account = api.services.see_account(&caller, number(&id)?).await?;
     Ok(Answer::done(account.version, &api.services.views().account(&account).await?))
 }
 

@@ -1,21 +1,22 @@
-//! Who calls: the bearer token (RFC 6750). Nothing behind this runs without a good one.
+//! Who calls: the bearer token (RFC 6750). Nothing behind this runs without a good one, and whoever tries too many
+//! others has to wait.
 
 use super::{Api, Problem};
-use crate::service::Caller;
+use crate::service::{Caller, Failed};
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use gatehouse_core::AskedFrom;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 const MISSING: &str = "no token was sent. Set GATEHOUSE_TOKEN, or use --token or --token-file (over HTTP: \
     `Authorization: Bearer ghs_…`). The first token was printed when the host first started; if all are \
     lost, `gatehouse serve --new-token NAME` hands out another.";
 
 const WRONG: &str = "this token is not, or no longer, a good one. See that it is whole (it begins with ghs_), that it \
-    belongs to this host and has not been revoked. Whoever has a good token can make another with \
-    `gatehouse token create NAME`.";
+    belongs to this host, that it has neither expired nor been revoked, and that its owner may sign in. Whoever has a \
+    good token can make another with `gatehouse token create NAME`.";
 
 pub(super) async fn authenticate(
     State(api): State<Api>,
@@ -26,7 +27,7 @@ pub(super) async fn authenticate(
         return Err(Problem::unauthorised("Bearer realm=\"gatehouse\"", MISSING));
     };
     let Some(caller) = api.services.authenticate(token).await? else {
-        return Err(Problem::unauthorised("Bearer realm=\"gatehouse\", error=\"invalid_token\"", WRONG));
+        return Err(refused(&api, client(&request)).await);
     };
     let if_match = if_match(request.headers())?;
     tracing::Span::current().record("actor", tracing::field::display(&caller.actor));
@@ -36,6 +37,25 @@ pub(super) async fn authenticate(
     let from = AskedFrom { address, ..caller.from.unwrap_or_default() };
     request.extensions_mut().insert(Caller { if_match, correlation, from: Some(from), ..caller });
     Ok(next.run(request).await)
+}
+
+/// The answer to a token that is not good.
+async fn refused(api: &Api, client: Option<IpAddr>) -> Problem {
+    match api.services.sign_in_failed(client).await {
+        Failed::Noted => Problem::unauthorised("Bearer realm=\"gatehouse\", error=\"invalid_token\"", WRONG),
+        Failed::Limited(seconds) => {
+            let detail = format!(
+                "too many tokens that are not good came from here, or from everywhere: wait {seconds} seconds. A good \
+                 token is taken all the same."
+            );
+            Problem::too_many(seconds, detail)
+        }
+    }
+}
+
+/// Where the call comes from: the other end of the connection.
+fn client(request: &Request) -> Option<IpAddr> {
+    request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip())
 }
 
 /// The scheme's name is written in any case (RFC 9110 section 11.1).

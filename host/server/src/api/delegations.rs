@@ -19,9 +19,10 @@ fn number(text: &str) -> Result<DelegationId, ServiceError> {
     responses((status = 200, body = Page<DelegationView>), Failures))]
 pub(super) async fn list(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<DelegationView>>, Problem> {
-    Ok(Json(api.services.list_delegations(&page.into()).await?))
+    Ok(Json(api.services.list_delegations(&caller, &page.into()).await?))
 }
 
 /// Has somebody approve and deny in another's place for a time.
@@ -39,8 +40,12 @@ pub(super) async fn create(
 #[utoipa::path(get, path = "/api/v1/delegations/{id}", tag = "delegations",
     params(("id" = String, Path, description = "The delegation's number.", example = "DLG-000001")),
     responses((status = 200, body = DelegationView), Failures))]
-pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Answer, Problem> {
-    Ok(api.services.show_delegation(number(&id)?).await?)
+pub(super) async fn show(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Answer, Problem> {
+    Ok(api.services.show_delegation(&caller, number(&id)?).await?)
 }
 
 /// Gives a delegation another time.

@@ -1,7 +1,10 @@
 //! The OpenAPI document, generated from the routes. What holds for every call (the token, keys for repeating,
 //! versions) is added here once.
 
-use super::{FieldProblem, failures, open, protected};
+use super::guard::Guarded;
+use super::{FieldProblem, Rules, failures, open, protected};
+use axum::http::Method;
+use gatehouse_core::access::Action;
 use utoipa::OpenApi;
 use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -44,17 +47,19 @@ struct Document;
 /// The document.
 pub fn openapi() -> utoipa::openapi::OpenApi {
     let mut document = Document::openapi();
-    document.merge(with_token(protected().into_openapi()));
+    let Guarded { router, rules } = protected();
+    document.merge(with_token(router.into_openapi(), &rules));
     document.merge(open().into_openapi());
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("ghs_…").build();
     document.components.get_or_insert_default().add_security_scheme(TOKEN, SecurityScheme::Http(scheme));
     document
 }
 
-fn with_token(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
-    for item in document.paths.paths.values_mut() {
+fn with_token(mut document: utoipa::openapi::OpenApi, rules: &Rules) -> utoipa::openapi::OpenApi {
+    for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
-            operation.security = Some(vec![SecurityRequirement::new(TOKEN, Vec::<String>::new())]);
+            let scopes = rules.get(&word(&method), path).and_then(Action::scope).map(|scope| scope.name().to_owned());
+            operation.security = Some(vec![SecurityRequirement::new(TOKEN, Vec::from_iter(scopes))]);
             let header = match method {
                 HttpMethod::Post => Some((
                     "Idempotency-Key",
@@ -92,6 +97,17 @@ fn bounded(parameter: &mut RefOr<Parameter>) {
             schema.pattern = Some("^[!-~]+$".to_owned());
         }
         _ => {}
+    }
+}
+
+/// The method as calls have it.
+fn word(of: &HttpMethod) -> Method {
+    match of {
+        HttpMethod::Put => Method::PUT,
+        HttpMethod::Post => Method::POST,
+        HttpMethod::Patch => Method::PATCH,
+        HttpMethod::Delete => Method::DELETE,
+        _ => Method::GET,
     }
 }
 

@@ -6,7 +6,8 @@ use super::body::Path;
 use super::problem::Failures;
 use super::requests::number;
 use super::{Api, Problem};
-use crate::service::{Paging, ServiceError};
+use crate::service::{Caller, Paging, ServiceError};
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Sse;
 use axum::response::sse::{Event, KeepAlive};
@@ -26,6 +27,7 @@ const LINES: usize = 200;
 
 struct Follow {
     api: Api,
+    caller: Caller,
     id: RequestId,
     version: u64,
     lines_seen: usize,
@@ -40,11 +42,12 @@ struct Follow {
     responses((status = 200, body = String, content_type = "text/event-stream"), Failures))]
 pub(super) async fn events(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let id = number(&id)?;
-    api.services.find_request(id).await?;
-    let follow = Follow { api, id, version: 0, lines_seen: 0, ready: VecDeque::new(), ended: false };
+    api.services.see_request(&caller, id).await?;
+    let follow = Follow { api, caller, id, version: 0, lines_seen: 0, ready: VecDeque::new(), ended: false };
     Ok(Sse::new(unfold(follow, next)).keep_alive(KeepAlive::default()))
 }
 
@@ -70,7 +73,7 @@ async fn next(mut follow: Follow) -> Option<(Result<Event, Infallible>, Follow)>
 impl Follow {
     async fn look(&mut self) -> Result<(), ServiceError> {
         let services = self.api.services.clone();
-        let request = services.find_request(self.id).await?;
+        let request = services.see_request(&self.caller, self.id).await?;
         if request.version == self.version {
             return Ok(());
         }
@@ -91,7 +94,7 @@ impl Follow {
         let mut paging = Paging { after: None, limit: Some(LINES) };
         let mut seen = 0;
         loop {
-            let page = self.api.services.request_log(self.id, &paging).await?;
+            let page = self.api.services.request_log(&self.caller, self.id, &paging).await?;
             for line in page.items {
                 seen += 1;
                 if seen > self.lines_seen {

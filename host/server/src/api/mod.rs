@@ -15,6 +15,7 @@ mod document;
 mod events;
 mod failures;
 mod groups;
+mod guard;
 mod health;
 mod jobs;
 mod observe;
@@ -25,6 +26,7 @@ mod profiles;
 mod rate;
 mod repeat;
 mod requests;
+mod sharing;
 mod system;
 mod unread;
 mod user_attributes;
@@ -32,14 +34,16 @@ mod users;
 
 pub(crate) use body::json_reason;
 pub use document::openapi;
+pub use guard::Rules;
 pub use problem::{FieldProblem, Problem};
 
 use crate::service::{Answer, Paging, Services};
 use axum::Json;
-use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
+use gatehouse_core::access::Action;
+use guard::{Guard, Guarded};
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Deserialize;
 use std::sync::Arc;
@@ -100,83 +104,123 @@ impl From<PageQuery> for Paging {
     }
 }
 
-/// The routes that need a token, with their documentation.
-fn protected() -> OpenApiRouter<Api> {
-    let uploads = OpenApiRouter::new()
-        .routes(routes!(connectors::list, connectors::install))
-        .routes(routes!(connectors::check))
-        .routes(routes!(users::import))
-        .layer(DefaultBodyLimit::max(UPLOAD))
-        .layer(middleware::from_fn(body::refuse_too_large));
-    OpenApiRouter::new()
-        .routes(routes!(connectors::show, connectors::uninstall))
-        .routes(routes!(apps::list, apps::create))
-        .routes(routes!(apps::show, apps::change, apps::delete))
-        .routes(routes!(counters::list))
-        .routes(routes!(counters::show))
-        .routes(routes!(apps::probe))
-        .routes(routes!(apps::pause))
-        .routes(routes!(apps::resume))
-        .routes(routes!(apps::reconcile))
-        .routes(routes!(preview::preview))
-        .routes(routes!(preview::provision))
-        .routes(routes!(jobs::release))
-        .routes(routes!(jobs::withdraw))
-        .routes(routes!(jobs::list))
-        .routes(routes!(jobs::show))
-        .routes(routes!(jobs::approve))
-        .routes(routes!(jobs::cancel))
-        .routes(routes!(profiles::list, profiles::create))
-        .routes(routes!(profiles::show, profiles::change, profiles::delete))
-        .routes(routes!(permission_sets::list, permission_sets::create))
-        .routes(routes!(permission_sets::show, permission_sets::change, permission_sets::delete))
-        .routes(routes!(groups::list, groups::create))
-        .routes(routes!(groups::show, groups::change, groups::delete))
-        .routes(routes!(groups::members, groups::change_members))
-        .routes(routes!(user_attributes::list, user_attributes::create))
-        .routes(routes!(user_attributes::show, user_attributes::change, user_attributes::delete))
-        .routes(routes!(users::list, users::create))
-        .routes(routes!(users::show, users::change))
-        .routes(routes!(users::freeze))
-        .routes(routes!(users::unfreeze))
-        .routes(routes!(users::disable))
-        .routes(routes!(users::enable))
-        .routes(routes!(users::reactivate))
-        .routes(routes!(users::assign, users::unassign))
-        .routes(routes!(users::erase))
-        .routes(routes!(accounts::list))
-        .routes(routes!(accounts::summary))
-        .routes(routes!(accounts::show))
-        .routes(routes!(accounts::link))
-        .routes(routes!(accounts::unlink))
-        .routes(routes!(accounts::ignore))
-        .routes(routes!(requests::list, requests::create))
-        .routes(routes!(requests::show, requests::change))
-        .routes(routes!(requests::log))
-        .routes(routes!(requests::staging))
-        .routes(routes!(events::events))
-        .routes(routes!(requests::commit))
-        .routes(routes!(requests::approve))
-        .routes(routes!(requests::deny))
-        .routes(routes!(requests::retry))
-        .routes(routes!(requests::settle))
-        .routes(routes!(requests::complete))
-        .routes(routes!(requests::cancel))
-        .routes(routes!(delegations::list, delegations::create))
-        .routes(routes!(delegations::show, delegations::change, delegations::delete))
-        .routes(routes!(credentials::list))
-        .routes(routes!(credentials::set, credentials::delete))
-        .routes(routes!(system::tokens, system::create_token))
-        .routes(routes!(system::revoke_token))
-        .routes(routes!(audit::list))
-        .routes(routes!(audit::head))
-        .routes(routes!(audit::verify))
-        .routes(routes!(audit::export))
-        .routes(routes!(backup::backup))
-        .routes(routes!(backup::compact))
-        .routes(routes!(backup::restore))
-        .layer(DefaultBodyLimit::max(BODY))
+/// The routes that need a token, with their documentation: the one table of who may call what. None can be added without
+/// the action that it is.
+fn protected() -> Guarded {
+    use Action::*;
+    let uploads = Guarded::default()
+        .route(ReadConnectors, routes!(connectors::list))
+        .route(InstallConnector, routes!(connectors::install))
+        .route(InstallConnector, routes!(connectors::check))
+        .route(ChangeDirectory, routes!(users::import))
+        .with_bodies_up_to(UPLOAD)
+        .refusing_too_large();
+    Guarded::default()
+        .route(ReadConnectors, routes!(connectors::show))
+        .route(UninstallConnector, routes!(connectors::uninstall))
+        .route(ReadApps, routes!(apps::list))
+        .route(ChangeApps, routes!(apps::create))
+        .route(ReadApps, routes!(apps::show))
+        .route(ChangeApps, routes!(apps::change))
+        .route(ChangeApps, routes!(apps::delete))
+        .route(Oversee, routes!(counters::list))
+        .route(Oversee, routes!(counters::show))
+        .route(ChangeApps, routes!(apps::probe))
+        .route(ChangeApps, routes!(apps::pause))
+        .route(ChangeApps, routes!(apps::resume))
+        .route(ManageRequests, routes!(apps::reconcile))
+        .route(ReadApps, routes!(preview::preview))
+        .route(ManageRequests, routes!(preview::provision))
+        .route(ManageRequests, routes!(jobs::release))
+        .route(ManageRequests, routes!(jobs::withdraw))
+        .route(Oversee, routes!(jobs::list))
+        .route(Oversee, routes!(jobs::show))
+        .route(ManageRequests, routes!(jobs::approve))
+        .route(ManageRequests, routes!(jobs::cancel))
+        .route(ReadDirectory, routes!(profiles::list))
+        .route(ChangeDirectory, routes!(profiles::create))
+        .route(ReadDirectory, routes!(profiles::show))
+        .route(ChangeDirectory, routes!(profiles::change))
+        .route(ChangeDirectory, routes!(profiles::delete))
+        .route(ReadDirectory, routes!(permission_sets::list))
+        .route(ChangeDirectory, routes!(permission_sets::create))
+        .route(ReadDirectory, routes!(permission_sets::show))
+        .route(ChangeDirectory, routes!(permission_sets::change))
+        .route(ChangeDirectory, routes!(permission_sets::delete))
+        .route(ReadDirectory, routes!(groups::list))
+        .route(ChangeDirectory, routes!(groups::create))
+        .route(ReadDirectory, routes!(groups::show))
+        .route(ChangeDirectory, routes!(groups::change))
+        .route(ChangeDirectory, routes!(groups::delete))
+        .route(ReadDirectory, routes!(groups::members))
+        .route(ChangeDirectory, routes!(groups::change_members))
+        .route(ReadDirectory, routes!(user_attributes::list))
+        .route(ChangeDirectory, routes!(user_attributes::create))
+        .route(ReadDirectory, routes!(user_attributes::show))
+        .route(ChangeDirectory, routes!(user_attributes::change))
+        .route(ChangeDirectory, routes!(user_attributes::delete))
+        .route(ReadUser, routes!(users::list))
+        .route(ChangeDirectory, routes!(users::create))
+        .route(ReadUser, routes!(users::show))
+        .route(ChangeDirectory, routes!(users::change))
+        .route(ChangeDirectory, routes!(users::freeze))
+        .route(ChangeDirectory, routes!(users::unfreeze))
+        .route(ChangeDirectory, routes!(users::disable))
+        .route(ChangeDirectory, routes!(users::enable))
+        .route(ChangeDirectory, routes!(users::reactivate))
+        .route(ChangeDirectory, routes!(users::assign))
+        .route(ChangeDirectory, routes!(users::unassign))
+        .route(EraseUser, routes!(users::erase))
+        .route(ReadAccount, routes!(accounts::list))
+        .route(Oversee, routes!(accounts::summary))
+        .route(ReadAccount, routes!(accounts::show))
+        .route(ManageRequests, routes!(accounts::link))
+        .route(ManageRequests, routes!(accounts::unlink))
+        .route(ManageRequests, routes!(accounts::ignore))
+        .route(ReadRequest, routes!(requests::list))
+        .route(ManageRequests, routes!(requests::create))
+        .route(ReadRequest, routes!(requests::show))
+        .route(ManageRequests, routes!(requests::change))
+        .route(ReadRequest, routes!(requests::log))
+        .route(ReadRequest, routes!(requests::staging))
+        .route(ReadRequest, routes!(events::events))
+        .route(ManageRequests, routes!(requests::commit))
+        .route(DecideRequest, routes!(requests::approve))
+        .route(DecideRequest, routes!(requests::deny))
+        .route(ManageRequests, routes!(requests::retry))
+        .route(ManageRequests, routes!(requests::settle))
+        .route(ManageRequests, routes!(requests::complete))
+        .route(ManageRequests, routes!(requests::cancel))
+        .route(ReadSharing, routes!(sharing::list))
+        .route(ChangeSharing, routes!(sharing::create))
+        .route(ReadSharing, routes!(sharing::show))
+        .route(ChangeSharing, routes!(sharing::delete))
+        .route(ReadDelegation, routes!(delegations::list))
+        .route(Delegate, routes!(delegations::create))
+        .route(ReadDelegation, routes!(delegations::show))
+        .route(Delegate, routes!(delegations::change))
+        .route(Delegate, routes!(delegations::delete))
+        .route(ReadCredentials, routes!(credentials::list))
+        .route(ChangeCredentials, routes!(credentials::set))
+        .route(ChangeCredentials, routes!(credentials::delete))
+        .route(WhoAmI, routes!(system::whoami))
+        .route(ReadToken, routes!(system::tokens))
+        .route(MakeToken, routes!(system::create_token))
+        .route(RevokeToken, routes!(system::revoke_token))
+        .route(ReadAudit, routes!(audit::list))
+        .route(ReadAudit, routes!(audit::head))
+        .route(ReadAudit, routes!(audit::verify))
+        .route(ReadAudit, routes!(audit::export))
+        .route(BackUp, routes!(backup::backup))
+        .route(Compact, routes!(backup::compact))
+        .route(Restore, routes!(backup::restore))
+        .with_bodies_up_to(BODY)
         .merge(uploads)
+}
+
+/// Who may call what: every route that needs a token, with its action.
+pub fn rules() -> Rules {
+    protected().rules
 }
 
 /// The routes that need none.
@@ -190,13 +234,16 @@ fn open() -> OpenApiRouter<Api> {
 
 /// Everything that answers.
 pub fn router(api: Api) -> axum::Router {
-    let (protected, _) = protected().split_for_parts();
+    let Guarded { router: protected, rules } = protected();
+    let guard = Guard { api: api.clone(), rules: Arc::new(rules) };
+    let (protected, _) = protected.split_for_parts();
     let (open, _) = open().split_for_parts();
     #[cfg(feature = "failpoints")]
     let protected = protected.merge(crate::failpoints::routes());
     protected
         .route_layer(middleware::from_fn_with_state(api.clone(), repeat::answer_repeated))
         .route_layer(middleware::from_fn_with_state(api.clone(), backup::change))
+        .route_layer(middleware::from_fn_with_state(guard, guard::authorise))
         .route_layer(middleware::from_fn_with_state(api.clone(), rate::limit))
         .route_layer(middleware::from_fn_with_state(api.clone(), auth::authenticate))
         .merge(open)

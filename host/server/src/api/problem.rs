@@ -1,7 +1,7 @@
 //! The only place where errors become HTTP: problem+json (RFC 9457) with a stable `type` each. What an outsider sees
 //! and what the log holds are two texts.
 
-use crate::service::ServiceError;
+use crate::service::{Denial, ServiceError};
 use axum::Json;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -33,10 +33,17 @@ pub struct Problem {
     #[schema(value_type = Option<String>)]
     pub digest: Option<Box<str>>,
     #[serde(skip)]
+    beside: Box<Beside>,
+}
+
+/// What goes with a problem, and is no part of its text.
+#[derive(Clone, Debug, Default)]
+struct Beside {
     challenge: Option<&'static str>,
     /// After how many seconds to try again.
-    #[serde(skip)]
-    retry_after: Option<u32>,
+    retry_after: Option<u64>,
+    /// What is to be written down of a refusal.
+    denial: Option<Denial>,
 }
 
 /// What is wrong with a part of what was sent.
@@ -58,20 +65,26 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             digest: None,
-            challenge: None,
-            retry_after: None,
+            beside: Box::default(),
         }
     }
 
     /// One that asks for a token (RFC 6750 section 3).
     pub(super) fn unauthorised(challenge: &'static str, detail: &str) -> Self {
-        let problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorised", "No good token", detail);
-        Self { challenge: Some(challenge), ..problem }
+        let mut problem = Self::new(StatusCode::UNAUTHORIZED, "unauthorised", "No good token", detail);
+        problem.beside.challenge = Some(challenge);
+        problem
     }
 
     /// One that is worth another try after so many seconds (RFC 9110 section 10.2.3).
-    pub(super) fn repeated_in(self, seconds: u32) -> Self {
-        Self { retry_after: Some(seconds), ..self }
+    pub(super) fn repeated_in(mut self, seconds: u64) -> Self {
+        self.beside.retry_after = Some(seconds);
+        self
+    }
+
+    /// One that asks to come again later (RFC 6585 section 4).
+    pub(super) fn too_many(retry_after: u64, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts", detail).repeated_in(retry_after)
     }
 
     pub(super) fn with(mut self, pointer: String, detail: impl Into<String>) -> Self {
@@ -83,16 +96,18 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let challenge = self.challenge.map(HeaderValue::from_static);
-        let retry_after = self.retry_after.map(HeaderValue::from);
+        let Beside { challenge, retry_after, denial } = *self.beside.clone();
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(challenge) = challenge {
-            headers.insert(header::WWW_AUTHENTICATE, challenge);
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }
         if let Some(seconds) = retry_after {
-            headers.insert(header::RETRY_AFTER, seconds);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(denial) = denial {
+            response.extensions_mut().insert(denial);
         }
         response
     }
@@ -103,6 +118,11 @@ impl From<ServiceError> for Problem {
         let text = error.to_string();
         match error {
             ServiceError::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not-found", "Not found", text),
+            ServiceError::Denied(denial) => {
+                let mut problem = Self::new(StatusCode::FORBIDDEN, "forbidden", "Not allowed", text);
+                problem.beside.denial = Some(denial);
+                problem
+            }
             ServiceError::Invalid(problems) => {
                 let title = "What was sent makes no sense";
                 let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", title, text);

@@ -61,7 +61,7 @@ pub(super) async fn limit(State(api): State<Api>, request: Request, next: Next) 
                 api.rates.per_minute
             );
             let title = "Too many calls";
-            Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-calls", title, detail).to_be_repeated_in(seconds))
+            Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-calls", title, detail).repeated_in(seconds))
         }
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn number(text: &str) -> Result<RequestId, ServiceError> {
     text.parse().map_err(|error: BadId| ServiceError::invalid("id", error.to_string()))
 }
 
-/// Lists requests, newest first.
+/// Lists requests, newest first: those that the caller may see.
 #[utoipa::path(get, path = "/api/v1/requests", tag = "requests", params(RequestParams),
     responses((status = 200, body = Page<RequestView>), Failures))]
 pub(super) async fn list(
@@ -84,8 +84,12 @@ pub(super) async fn create(
 #[utoipa::path(get, path = "/api/v1/requests/{id}", tag = "requests",
     params(("id" = String, Path, description = "The request's number.", example = "UPR-000001")),
     responses((status = 200, body = RequestView), Failures))]
-pub(super) async fn show(State(api): State<Api>, Path(id): Path<String>) -> Result<Answer, Problem> {
-    let request = api.services.find_request(number(&id)?).await?;
+pub(super) async fn show(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Result<Answer, Problem> {
+    let request = api.services.see_request(&caller, number(&id)?).await?;
     Ok(Answer::done(request.version, &api.services.views().request(&request).await?))
 }
 
@@ -108,10 +112,11 @@ pub(super) async fn change(
     responses((status = 200, body = Page<LogEntryView>), Failures))]
 pub(super) async fn log(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<LogEntryView>>, Problem> {
-    Ok(Json(api.services.request_log(number(&id)?, &page.into()).await?))
+    Ok(Json(api.services.request_log(&caller, number(&id)?, &page.into()).await?))
 }
 
 /// Shows what a reconciliation has collected, and what it plans. The list is empty once a later one of the app has
@@ -121,10 +126,11 @@ pub(super) async fn log(
     responses((status = 200, body = Page<StagingRowView>), Failures))]
 pub(super) async fn staging(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<StagingRowView>>, Problem> {
-    Ok(Json(api.services.staging(number(&id)?, &page.into()).await?))
+    Ok(Json(api.services.staging(&caller, number(&id)?, &page.into()).await?))
 }
 
 /// Has an analysed reconciliation's plan committed: links are made, child requests raised.

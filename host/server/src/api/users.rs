@@ -54,11 +54,12 @@ pub(super) struct ImportQuery {
     outcomes: bool,
 }
 
-/// Lists users by what they are.
+/// Lists users by what they are: all, or the caller alone.
 #[utoipa::path(get, path = "/api/v1/users", tag = "users", params(UserQuery),
     responses((status = 200, body = Page<UserView>), Failures))]
 pub(super) async fn list(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Params(query): Params<UserQuery>,
 ) -> Result<Json<Page<UserView>>, Problem> {
     let paging = Paging { after: query.after, limit: query.limit };
@@ -71,7 +72,7 @@ pub(super) async fn list(
         username_prefix: query.username_prefix,
         sort: query.sort,
     };
-    Ok(Json(api.services.list_users(&filter, &paging).await?))
+    Ok(Json(api.services.list_users(&caller, &filter, &paging).await?))
 }
 
 /// Makes a user.
@@ -89,8 +90,12 @@ pub(super) async fn create(
 #[utoipa::path(get, path = "/api/v1/users/{user}", tag = "users",
     params(("user" = String, Path, description = "The username, or the number.")),
     responses((status = 200, body = UserView), Failures))]
-pub(super) async fn show(State(api): State<Api>, Path(user): Path<String>) -> Result<Answer, Problem> {
-    let found = api.services.find_user(&user).await?;
+pub(super) async fn show(
+    State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
+    Path(user): Path<String>,
+) -> Result<Answer, Problem> {
+    let found = api.services.see_user(&caller, &user).await?;
     Ok(Answer::done(found.version, &api.services.views().user(&found).await?))
 }
 

@@ -22,12 +22,14 @@ mod profile;
 mod render;
 mod request;
 mod review;
+mod sharing;
 mod skeleton;
 mod token;
 mod user;
 mod user_attribute;
 mod values;
 mod wait;
+mod whoami;
 
 use crate::config::ServeArgs;
 use clap::error::ErrorKind;
@@ -134,6 +136,11 @@ enum Noun {
     Delegation(delegation::Verb),
     /// Counts every app's accounts and requests
     Counters(values::Limit),
+    /// Sharing rules: who sees requests or approves them, besides those who manage them all
+    #[command(subcommand)]
+    Sharing(sharing::Verb),
+    /// Says who one is to the host, and what one may do
+    Whoami,
     /// Tokens for this API
     #[command(subcommand)]
     Token(token::Verb),
@@ -226,6 +233,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Noun::Job(verb) => job::run(verb, &session()?),
         Noun::Delegation(verb) => delegation::run(verb, &session()?),
         Noun::Counters(limit) => counters::run(limit, &session()?),
+        Noun::Sharing(verb) => sharing::run(verb, &session()?),
+        Noun::Whoami => whoami::run(&session()?),
         Noun::Token(verb) => token::run(verb, &session()?),
         Noun::Audit(verb) => audit::run(verb, out, session),
         Noun::Backup(args) => backup::backup(&args, &session()?),

@@ -1,6 +1,9 @@
 //! What people type: `name=value` pairs, files, secrets.
 
 use anyhow::{Context, Result, bail};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -56,6 +59,17 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A moment to come: after so many days or hours, or the beginning of a day, or a time.
+pub(super) fn until(text: &str) -> Result<Timestamp, String> {
+    let after = |unit: char, hours: i64| {
+        let count: i64 = text.strip_suffix(unit)?.parse().ok().filter(|count| *count > 0)?;
+        Timestamp::now().checked_add(SignedDuration::from_hours(count.checked_mul(hours)?)).ok()
+    };
+    let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
+    let moment = after('d', 24).or_else(|| after('h', 1)).or_else(|| text.parse().ok()).or_else(day);
+    moment.ok_or_else(|| format!("`{text}` is none of 90d, 12h, 2030-01-31 and 2030-01-31T12:00:00Z"))
+}
+
 /// Reads a file, and names it if that fails.
 pub(super) fn file(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
@@ -81,4 +95,20 @@ pub(super) fn secret(from_file: Option<&PathBuf>) -> Result<String> {
         bail!("the secret is empty");
     }
     Ok(secret.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_moment_to_come_is_typed_in_many_ways() {
+        let day = until("2030-01-31").unwrap();
+        assert_eq!(day, until("2030-01-31T00:00:00Z").unwrap());
+        assert!(until("90d").unwrap() > until("12h").unwrap());
+        for text in ["", "d", "0d", "-1d", "tomorrow", "90", "2030-02-31"] {
+            assert!(until(text).is_err(), "{text}");
+        }
+    }
 }

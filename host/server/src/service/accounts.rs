@@ -2,12 +2,14 @@
 
 use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{AccountSummary, AccountView, Page, spelled};
+use gatehouse_core::access::Action;
 use gatehouse_core::lifecycle::{NewRequest, Raised, open};
 use gatehouse_core::ports::{AccountQuery, Sequence};
 use gatehouse_core::{
     Account, AccountId, Change, LinkChange, LinkState, Operation, RequestId, RequestObject, Situation, Subject, UserId,
 };
 use gatehouse_engine::approvals::chain_for;
+use gatehouse_policy::Resource;
 
 /// Which accounts.
 #[derive(Clone, Debug, Default)]
@@ -34,23 +36,36 @@ pub enum LinkAsk {
 }
 
 impl Services {
-    /// Accounts.
+    /// Accounts: all, or the caller's own.
     ///
     /// # Errors
     /// The app or user is not there, or the cursor is none of this list.
     pub async fn list_accounts(
         &self,
+        caller: &Caller,
         filter: AccountFilter,
         paging: &Paging,
     ) -> Result<Page<AccountView>, ServiceError> {
+        let only = caller.principal.user().filter(|_| !caller.may(Action::ReadAccount, &Resource::Any));
+        let nothing = || Page { items: Vec::new(), next: None };
         let app = match &filter.app {
-            Some(name) => Some(self.find_app(name).await?.id),
+            Some(name) => match self.find_app(name).await {
+                Err(ServiceError::NotFound(_)) if only.is_some() => return Ok(nothing()),
+                app => Some(app?.id),
+            },
             None => None,
         };
         let user = match &filter.user {
-            Some(named) => Some(self.find_user(named).await?.id),
+            Some(named) => match self.find_user(named).await {
+                Err(ServiceError::NotFound(_)) if only.is_some() => return Ok(nothing()),
+                user => Some(user?.id),
+            },
             None => None,
         };
+        if only.is_some() && user.is_some() && only != user {
+            return Ok(nothing());
+        }
+        let user = user.or(only);
         let query = AccountQuery {
             app,
             user,
@@ -90,9 +105,19 @@ impl Services {
     /// # Errors
     /// There is none with that number.
     pub async fn find_account(&self, id: AccountId) -> Result<Account, ServiceError> {
-        self.store.account(id).await?.ok_or_else(|| {
-            ServiceError::NotFound(format!("there is no account {id}; `gatehouse account list APP` shows an app's"))
-        })
+        self.store.account(id).await?.ok_or_else(|| no_such_account(id))
+    }
+
+    /// An account, if the caller may see it. One that they may not see is not there.
+    ///
+    /// # Errors
+    /// There is none with that number, for them.
+    pub async fn see_account(&self, caller: &Caller, id: AccountId) -> Result<Account, ServiceError> {
+        let account = self.find_account(id).await?;
+        if caller.may(Action::ReadAccount, &Resource::Account(account.user)) {
+            return Ok(account);
+        }
+        Err(no_such_account(id))
     }
 
     /// Asks for a change of an account's link: a Linking request.
@@ -137,6 +162,10 @@ impl Services {
         };
         self.commit_new_request(caller, open(new, self.now())).await
     }
+}
+
+fn no_such_account(id: AccountId) -> ServiceError {
+    ServiceError::NotFound(format!("there is no account {id}; `gatehouse account list APP` shows an app's"))
 }
 
 /// In line with whatever else is to happen to the user's account.

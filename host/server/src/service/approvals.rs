@@ -5,14 +5,24 @@ use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{
     ApprovalStepView, DelegationChange, DelegationView, NewDelegation, Page, PersonView, VoteView, step_state,
 };
+use gatehouse_core::access::Action;
 use gatehouse_core::approval::{Chain, Delegation, OnDeadline, Step, Vote, Voter, awaited};
 use gatehouse_core::ports::{ChangeSet, Sequence, Versioned};
 use gatehouse_core::{
     Approval, AuditRecord, DelegationId, Problem, ProvisioningConfig, Request, State, UserId, approval,
 };
 use gatehouse_engine::approvals::voter;
+use gatehouse_policy::Resource;
 use jiff::Timestamp;
 use serde_json::Value as Json;
+
+fn of_delegation(delegation: &Delegation) -> Resource {
+    Resource::Delegation(delegation.user, delegation.delegate)
+}
+
+fn no_such_delegation(id: DelegationId) -> ServiceError {
+    ServiceError::NotFound(format!("there is no delegation {id}; `gatehouse delegation list` shows all"))
+}
 
 impl Services {
     /// Whoever calls, as a voter.
@@ -44,11 +54,15 @@ impl Services {
     ///
     /// # Errors
     /// The cursor is none of this list.
-    pub async fn list_delegations(&self, paging: &Paging) -> Result<Page<DelegationView>, ServiceError> {
+    pub async fn list_delegations(
+        &self,
+        caller: &Caller,
+        paging: &Paging,
+    ) -> Result<Page<DelegationView>, ServiceError> {
         let page = self.store.delegations(paging.after.as_deref(), paging.size()?).await?;
         let mut views = self.views();
         let mut items = Vec::with_capacity(page.items.len());
-        for delegation in page.items {
+        for delegation in page.items.into_iter().filter(|of| caller.may(Action::ReadDelegation, &of_delegation(of))) {
             items.push(views.delegation(delegation).await?);
         }
         Ok(Page { items, next: page.next })
@@ -60,17 +74,18 @@ impl Services {
     /// There is none with that number.
     pub async fn find_delegation(&self, id: DelegationId) -> Result<Delegation, ServiceError> {
         let found = self.store.delegation(id).await?;
-        found.ok_or_else(|| {
-            ServiceError::NotFound(format!("there is no delegation {id}; `gatehouse delegation list` shows all"))
-        })
+        found.ok_or_else(|| no_such_delegation(id))
     }
 
     /// A delegation, shown.
     ///
     /// # Errors
     /// There is none with that number.
-    pub async fn show_delegation(&self, id: DelegationId) -> Result<Answer, ServiceError> {
+    pub async fn show_delegation(&self, caller: &Caller, id: DelegationId) -> Result<Answer, ServiceError> {
         let delegation = self.find_delegation(id).await?;
+        if !caller.may(Action::ReadDelegation, &of_delegation(&delegation)) {
+            return Err(no_such_delegation(id));
+        }
         Ok(Answer::done(delegation.version, &self.views().delegation(delegation).await?))
     }
 
@@ -85,6 +100,7 @@ impl Services {
             (None, None) => return Err(ServiceError::invalid("user", "name who is away")),
         };
         let delegate = self.find_user(&new.delegate).await?;
+        caller.must(Action::Delegate, &Resource::Delegation(user.id, delegate.id))?;
         let now = self.now();
         let mut delegation = Delegation {
             id: DelegationId(0),
@@ -130,6 +146,10 @@ impl Services {
         change: DelegationChange,
     ) -> Result<Answer, ServiceError> {
         let before = self.find_delegation(id).await?;
+        if !caller.may(Action::ReadDelegation, &of_delegation(&before)) {
+            return Err(no_such_delegation(id));
+        }
+        caller.must(Action::Delegate, &of_delegation(&before))?;
         caller.has_seen(id.to_string(), before.version)?;
         let (from, until) = (change.from.unwrap_or(before.from), change.until.unwrap_or(before.until));
         let mut after = Delegation { from, until, ..before.clone() };
@@ -150,6 +170,10 @@ impl Services {
     /// There is none.
     pub async fn delete_delegation(&self, caller: &Caller, id: DelegationId) -> Result<(), ServiceError> {
         let delegation = self.find_delegation(id).await?;
+        if !caller.may(Action::ReadDelegation, &of_delegation(&delegation)) {
+            return Err(no_such_delegation(id));
+        }
+        caller.must(Action::Delegate, &of_delegation(&delegation))?;
         caller.has_seen(id.to_string(), delegation.version)?;
         let audit = vec![self.delegation_audit(caller, "delegation.delete", &delegation)];
         let changes = ChangeSet { audit, remove_delegations: vec![id], ..ChangeSet::default() };

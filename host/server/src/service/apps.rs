@@ -2,12 +2,14 @@
 
 use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{AppChange, AppView, ConnectorRefView, FindingView, NewApp, Page, ProbeReport, ReconcileMarkView};
+use gatehouse_core::access::Action;
 use gatehouse_core::job::{Access, access_job};
 use gatehouse_core::ports::{ChangeSet, Sequence, Versioned};
 use gatehouse_core::validation::{
     effective_grants, suggested_config, validate_config, validate_credentials, validate_settings,
 };
 use gatehouse_core::{App, AppId, AuditRecord, Connector, Description, Origin, Problem, ProvisioningConfig, nearest};
+use gatehouse_policy::Resource;
 use serde_json::Value as Json;
 use std::collections::BTreeSet;
 
@@ -89,6 +91,9 @@ impl Services {
     /// # Errors
     /// The name is taken, the connector not installed, or anything of its configuration wrong: all of it is named.
     pub async fn create_app(&self, caller: &Caller, new: NewApp) -> Result<Answer, ServiceError> {
+        if !new.profiles.is_empty() || !new.permission_sets.is_empty() {
+            caller.must(Action::ChangeAppAccess, &Resource::Any)?;
+        }
         // So that the connector is not uninstalled meanwhile, nor what it is granted to deleted.
         let _turn = self.turn.lock().await;
         let _people = self.people.read().await;
@@ -165,6 +170,9 @@ impl Services {
         }
         app.profiles = change.profiles.unwrap_or(app.profiles);
         app.permission_sets = change.permission_sets.unwrap_or(app.permission_sets);
+        if app.profiles != before.profiles || app.permission_sets != before.permission_sets {
+            caller.must(Action::ChangeAppAccess, &Resource::Any)?;
+        }
         if let Some(mut config) = change.config {
             self.number_approvers(config.as_mut().unwrap_or(&mut Json::Null)).await?;
             app.config = config_of(config, &description)?;
@@ -209,7 +217,7 @@ impl Services {
         Ok(answer)
     }
 
-    /// Deletes an app with its accounts, requests and logs. The target is not asked, and not touched.
+    /// Deletes an app with its accounts, requests, logs and sharing rules. The target is not asked, and not touched.
     ///
     /// # Errors
     /// There is no such app.
@@ -217,7 +225,10 @@ impl Services {
         let app = self.find_app(name).await?;
         caller.has_seen(format!("app {name}"), app.version)?;
         let audit = vec![self.app_audit(caller, "app.delete", &app).changing(Some(&app), None)];
-        self.store.commit(ChangeSet { audit, remove_apps: vec![app.id], ..ChangeSet::default() }).await?;
+        let rules = self.store.sharing_rules().await?.into_iter().filter(|rule| rule.app == Some(app.id));
+        let remove_sharing_rules = rules.map(|rule| rule.name).collect();
+        let changes = ChangeSet { audit, remove_sharing_rules, remove_apps: vec![app.id], ..ChangeSet::default() };
+        self.store.commit(changes).await?;
         Ok(())
     }
 

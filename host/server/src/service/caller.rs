@@ -2,10 +2,12 @@
 //! remembered in the same commit as what the call did, so that a repetition never does it twice.
 
 use super::ServiceError;
+use gatehouse_core::access::{Principal, Scope};
 use gatehouse_core::ports::{ChangeSet, RememberedAnswer};
 use gatehouse_core::{Actor, AskedFrom, AuditRecord, Correlation, Digest, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Who calls, and how.
 #[derive(Clone, Debug)]
@@ -16,6 +18,12 @@ pub struct Caller {
     pub user: Option<UserId>,
     /// From where, and with which token.
     pub from: Option<AskedFrom>,
+    /// The same, with what they may do.
+    pub principal: Principal,
+    /// What the token is good for; empty: everything that its owner may do.
+    pub scopes: BTreeSet<Scope>,
+    /// From when the token is not good any more.
+    pub expires_at: Option<Timestamp>,
     /// Under which key the answer is to be remembered.
     pub answer_key: Option<AnswerKey>,
     /// The version they have seen (If-Match).
@@ -110,9 +118,19 @@ fn json(body: &impl Serialize) -> serde_json::Value {
 }
 
 impl Caller {
-    /// A caller without anything special.
+    /// The installation, under this name.
     pub fn new(actor: Actor) -> Self {
-        Self { actor, user: None, from: None, answer_key: None, if_match: None, correlation: None }
+        Self {
+            actor,
+            user: None,
+            principal: Principal::Installation,
+            scopes: BTreeSet::new(),
+            expires_at: None,
+            from: None,
+            answer_key: None,
+            if_match: None,
+            correlation: None,
+        }
     }
 
     /// Remembers the answer in the commit that does what was asked, and says in all that it records by which call that was.

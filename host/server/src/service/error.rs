@@ -1,5 +1,6 @@
 //! Why a use case did not do what was asked. The HTTP mapping is in `api::problem`, and nowhere else.
 
+use super::Denial;
 use gatehouse_core::ports::{AdmissionError, StoreError};
 use gatehouse_core::{Digest, Problem, lifecycle};
 
@@ -13,6 +14,9 @@ pub enum ServiceError {
     /// What was sent makes no sense; each problem says where.
     #[error("{}", listed(.0))]
     Invalid(Vec<Problem>),
+    /// The caller may not do that.
+    #[error(transparent)]
+    Denied(#[from] Denial),
     /// What is there stands in the way.
     #[error("{0}")]
     Conflict(String),

@@ -3,6 +3,7 @@
 use super::{Answer, Caller, Paging, ServiceError, Services, named};
 use crate::wire::{GroupChange, GroupView, MemberView, MembersBody, NewGroup, Page};
 use gatehouse_core::ports::{ChangeSet, Versioned};
+use gatehouse_core::sharing::{Audience, Owner, SharingRule};
 use gatehouse_core::{Group, Problem, UserId};
 use std::collections::BTreeSet;
 
@@ -59,8 +60,10 @@ impl Services {
             return Err(ServiceError::Conflict(format!("there is a group `{name}` already")));
         }
         let mut problems = Vec::new();
-        let members = self.members("members", &new.members, &mut problems).await?.into_iter().collect();
+        let members: BTreeSet<UserId> =
+            self.members("members", &new.members, &mut problems).await?.into_iter().collect();
         ServiceError::unless_empty(problems)?;
+        self.may_join(caller, &BTreeSet::new(), &members)?;
         let group = Group { name, description: new.description, members, version: 1 };
         let location = format!("/api/v1/groups/{}", named::segment(&group.name));
         let answer = Answer::created(location, 1, &GroupView::from(&group));
@@ -113,6 +116,7 @@ impl Services {
         mut group: Group,
     ) -> Result<Answer, ServiceError> {
         caller.has_seen(format!("group `{}`", before.name), before.version)?;
+        self.may_join(caller, &before.members, &group.members)?;
         if group == before {
             return Ok(Answer::done(group.version, &GroupView::from(&group)));
         }
@@ -138,6 +142,13 @@ impl Services {
     pub async fn delete_group(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
         let group = self.find_group(name).await?;
         caller.has_seen(format!("group `{name}`"), group.version)?;
+        let names_it = |rule: &SharingRule| {
+            rule.audience == Audience::Group(group.name.clone()) || rule.owner == Owner::Group(group.name.clone())
+        };
+        if let Some(rule) = self.store.sharing_rules().await?.iter().find(|rule| names_it(rule)) {
+            let text = format!("sharing rule `{}` names group `{name}`; delete that rule first", rule.name);
+            return Err(ServiceError::Conflict(text));
+        }
         let changes = ChangeSet {
             audit: vec![self.audit(caller, "group.delete", format!("group {name}"))],
             remove_groups: vec![group.name],

@@ -133,7 +133,8 @@ impl Services {
         };
         report.rows = rows.len() as u64;
         let planned = self.plan_import(options.format, rows, &mut report).await?;
-        let mut planned = self.with_managers(planned, &mut report.errors).await?;
+        let planned = self.with_managers(planned, &mut report.errors).await?;
+        let mut planned = self.may_import(caller, planned, &mut report.errors).await?;
         report.errors.sort_by_key(|error| error.row);
         report.failed = report.errors.len() as u64;
         if options.outcomes {
@@ -262,6 +263,26 @@ impl Services {
             }
         }
         Ok(known)
+    }
+
+    /// The rows that the caller may import: nobody gives by an import what they could not give otherwise.
+    async fn may_import(
+        &self,
+        caller: &Caller,
+        planned: Vec<Planned>,
+        errors: &mut Vec<ImportError>,
+    ) -> Result<Vec<Planned>, ServiceError> {
+        let mut allowed = Vec::with_capacity(planned.len());
+        for plan in planned {
+            match self.may_give(caller, plan.before.as_ref(), &plan.after).await {
+                Ok(()) => allowed.push(plan),
+                Err(ServiceError::Denied(denial)) => {
+                    errors.push(ImportError { row: plan.row, column: None, why: denial.text });
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(allowed)
     }
 
     async fn write_import(&self, caller: &Caller, planned: Vec<Planned>, size: usize) -> Result<(), ServiceError> {

@@ -1,9 +1,11 @@
 //! Use cases: load what is needed, ask the core, commit one change set. Everything an administrator can do passes
 //! through here, whether it comes from the CLI or over HTTP. It never decides what a request or an account becomes.
 
+mod access;
 mod accounts;
 mod approvals;
 mod apps;
+mod attempts;
 mod backup;
 mod caller;
 mod connectors;
@@ -25,13 +27,16 @@ mod profiles;
 mod reconcile;
 mod requests;
 mod review;
+mod sharing;
 mod tokens;
 mod trail;
 mod user_attributes;
 mod users;
 mod views;
 
+pub use access::Denial;
 pub use accounts::{AccountFilter, LinkAsk};
+pub use attempts::{ATTEMPTS_EACH, ATTEMPTS_IN_ALL, Failed};
 pub use backup::{Safekeeping, TRANSIT};
 pub(crate) use caller::Remembered;
 pub use caller::{Answer, AnswerKey, Caller, Recorded};
@@ -41,7 +46,7 @@ pub use import_rows::Format;
 pub use jobs::{Consent, JobFilter};
 pub use lists::Paging;
 pub use requests::{Decision, RequestFilter};
-pub use tokens::{FIRST_TOKEN, hash_of};
+pub use tokens::{FIRST_TOKEN, TokenAsk, hash_of};
 pub use trail::AuditFilter;
 pub use users::{Flag, UserFilter};
 pub use views::Views;
@@ -93,6 +98,7 @@ pub struct Services {
     /// Shared by whoever writes what users have and what apps are granted to; held alone by whoever takes away what
     /// those may name, or says what is allowed of them.
     people: Arc<tokio::sync::RwLock<()>>,
+    refusals: Arc<attempts::Refusals>,
 }
 
 impl Services {
@@ -112,6 +118,7 @@ impl Services {
             turn: Arc::default(),
             lately: Arc::default(),
             people: Arc::default(),
+            refusals: Arc::default(),
         }
     }
 

@@ -3,8 +3,8 @@
 
 use super::{Answer, Caller, Paging, ServiceError, Services, named};
 use crate::wire::{NewPermissionSet, Page, PermissionSetChange, PermissionSetView};
-use gatehouse_core::PermissionSet;
 use gatehouse_core::ports::{ChangeSet, Versioned};
+use gatehouse_core::{PermissionSet, Permissions};
 use std::collections::BTreeSet;
 
 impl Services {
@@ -46,6 +46,7 @@ impl Services {
         if self.store.permission_set(&name).await?.is_some() {
             return Err(ServiceError::Conflict(format!("there is a permission set `{name}` already")));
         }
+        self.may_put_into(caller, &Permissions::new(), &new.permissions)?;
         let set = PermissionSet { name, description: new.description, permissions: new.permissions, version: 1 };
         let answer = Answer::created(
             format!("/api/v1/permission-sets/{}", named::segment(&set.name)),
@@ -77,6 +78,7 @@ impl Services {
         let mut set = before.clone();
         set.description = change.description.unwrap_or(set.description);
         set.permissions = change.permissions.unwrap_or(set.permissions);
+        self.may_put_into(caller, &before.permissions, &set.permissions)?;
         if set == before {
             return Ok(Answer::done(set.version, &PermissionSetView::from(&set)));
         }

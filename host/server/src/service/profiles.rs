@@ -2,8 +2,8 @@
 
 use super::{Answer, Caller, Paging, ServiceError, Services, named};
 use crate::wire::{NewProfile, Page, ProfileChange, ProfileView};
-use gatehouse_core::Profile;
 use gatehouse_core::ports::{ChangeSet, Versioned};
+use gatehouse_core::{Permissions, Profile};
 
 impl Services {
     /// What is wrong with naming this profile.
@@ -44,6 +44,7 @@ impl Services {
         if self.store.profile(&name).await?.is_some() {
             return Err(ServiceError::Conflict(format!("there is a profile `{name}` already")));
         }
+        self.may_put_into(caller, &Permissions::new(), &new.permissions)?;
         let profile = Profile { name, description: new.description, permissions: new.permissions, version: 1 };
         let answer = Answer::created(
             format!("/api/v1/profiles/{}", named::segment(&profile.name)),
@@ -75,6 +76,7 @@ impl Services {
         let mut profile = before.clone();
         profile.description = change.description.unwrap_or(profile.description);
         profile.permissions = change.permissions.unwrap_or(profile.permissions);
+        self.may_put_into(caller, &before.permissions, &profile.permissions)?;
         if profile == before {
             return Ok(Answer::done(profile.version, &ProfileView::from(&profile)));
         }

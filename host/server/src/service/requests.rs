@@ -1,5 +1,6 @@
 //! Requests: opened, looked at, and decided about by people. What follows a decision is for the core to say.
 
+use super::access::no_such_request;
 use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{LogEntryView, NewRequestBody, Page, RequestChange, RequestView, StagingRowView};
 use gatehouse_core::approval::{Voter, standing};
@@ -52,12 +53,10 @@ impl Services {
     /// # Errors
     /// There is none with that number.
     pub async fn find_request(&self, id: RequestId) -> Result<Request, ServiceError> {
-        self.store.request(id).await?.ok_or_else(|| {
-            ServiceError::NotFound(format!("there is no request {id}; `gatehouse request list` shows all there are"))
-        })
+        self.store.request(id).await?.ok_or_else(|| no_such_request(id))
     }
 
-    /// Requests, newest first.
+    /// Requests, newest first: those that the caller may see.
     ///
     /// # Errors
     /// The app or user is not there, or the cursor is none of this list.
@@ -67,12 +66,24 @@ impl Services {
         filter: RequestFilter,
         paging: &Paging,
     ) -> Result<Page<RequestView>, ServiceError> {
+        let visible = self.visible(caller).await?;
+        let hidden = |error| match (error, &visible) {
+            // Whether there is an app or a user of that name is not for everybody to know.
+            (ServiceError::NotFound(_), Some(_)) => Ok(Page { items: Vec::new(), next: None }),
+            (error, _) => Err(error),
+        };
         let app = match &filter.app {
-            Some(name) => Some(self.find_app(name).await?.id),
+            Some(name) => match self.find_app(name).await {
+                Ok(app) => Some(app.id),
+                Err(error) => return hidden(error),
+            },
             None => None,
         };
         let subject = match &filter.user {
-            Some(named) => Some(Subject::User(self.find_user(named).await?.id)),
+            Some(named) => match self.find_user(named).await {
+                Ok(user) => Some(Subject::User(user.id)),
+                Err(error) => return hidden(error),
+            },
             None => None,
         };
         let (voter, awaiting) = match &filter.awaiting {
@@ -87,6 +98,7 @@ impl Services {
             raised_by: filter.raised_by,
             needs_review: filter.needs_review,
             awaiting,
+            visible,
             after: paging.after.clone(),
             limit: paging.size()?,
         };
@@ -106,8 +118,13 @@ impl Services {
     ///
     /// # Errors
     /// There is no such request.
-    pub async fn request_log(&self, id: RequestId, paging: &Paging) -> Result<Page<LogEntryView>, ServiceError> {
-        self.find_request(id).await?;
+    pub async fn request_log(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        paging: &Paging,
+    ) -> Result<Page<LogEntryView>, ServiceError> {
+        self.see_request(caller, id).await?;
         let page = self.store.request_log(id, paging.after.as_deref(), paging.size()?).await?;
         Ok(Page::of(page, LogEntryView::from))
     }
@@ -116,8 +133,13 @@ impl Services {
     ///
     /// # Errors
     /// There is no such request, it is no reconciliation, or the cursor is no number.
-    pub async fn staging(&self, id: RequestId, paging: &Paging) -> Result<Page<StagingRowView>, ServiceError> {
-        let request = self.find_request(id).await?;
+    pub async fn staging(
+        &self,
+        caller: &Caller,
+        id: RequestId,
+        paging: &Paging,
+    ) -> Result<Page<StagingRowView>, ServiceError> {
+        let request = self.see_request(caller, id).await?;
         if request.run.is_none() {
             return Err(ServiceError::Conflict(format!("{id} is no reconciliation, and stages nothing")));
         }
@@ -223,6 +245,12 @@ impl Services {
     /// # Errors
     /// The request is in no state for that, or has changed meanwhile.
     pub async fn decide(&self, caller: &Caller, id: RequestId, decision: Decision) -> Result<Answer, ServiceError> {
+        let _turn = self.turn.lock().await;
+        let (request, shared) = match &decision {
+            Decision::Approve(..) | Decision::Deny(_) => self.decidable_request(caller, id).await?,
+            _ => (self.find_request(id).await?, false),
+        };
+        // Whoever may not decide is not told what a decision has to look like.
         match &decision {
             Decision::Complete(text) if text.trim().is_empty() => {
                 return Err(ServiceError::invalid("note", "it is empty: say what was done by hand"));
@@ -232,8 +260,6 @@ impl Services {
             }
             _ => {}
         }
-        let _turn = self.turn.lock().await;
-        let request = self.find_request(id).await?;
         caller.has_seen(id.to_string(), request.version)?;
         let app = self.store.app(request.app).await?;
         let app = app.ok_or_else(|| ServiceError::Internal(format!("{id} is of an app that is not there")))?;
@@ -244,7 +270,7 @@ impl Services {
         if matches!(decision, Decision::Retry) && request.operation == Operation::Reconcile {
             self.no_active_run(&app).await?;
         }
-        let voter = self.voter(caller).await?;
+        let voter = Voter { shared, ..self.voter(caller).await? };
         let event = self.event(&voter, decision);
         let moment = Moment { now: self.now(), jitter: self.clock.jitter(), retry: app.config.retry.clone() };
         let transition =

@@ -1,11 +1,15 @@
 //! Tokens of the API. Only their hashes are kept; a token is shown once, when it is made.
 
 use super::{Caller, Paging, Recorded, ServiceError, Services};
-use crate::wire::{NewToken, NewTokenView, Page, TokenView};
+use crate::wire::{NewToken, NewTokenView, Page, TokenView, WhoAmIView};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use gatehouse_core::access::{Action, Principal, Scope, may_hand_on};
 use gatehouse_core::ports::{ChangeSet, Token, Versioned};
-use gatehouse_core::{Actor, AskedFrom, Digest};
+use gatehouse_core::{Actor, AskedFrom, AuditRecord, Digest, Permissions, User, UserId};
+use gatehouse_policy::{Resource, policies};
+use jiff::Timestamp;
+use std::collections::{BTreeSet, HashMap};
 
 /// What the token of the first start is called.
 pub const FIRST_TOKEN: &str = "first";
@@ -19,37 +23,134 @@ pub fn hash_of(token: &str) -> Digest {
     Digest::of(token.as_bytes())
 }
 
+/// Who failed sign-ins are written down as.
+const NOBODY: &str = "nobody";
+
+/// A token that is to be made.
+#[derive(Clone, Debug, Default)]
+pub struct TokenAsk {
+    /// What to call it.
+    pub name: String,
+    /// Whose it is; none: the installation's.
+    pub user: Option<User>,
+    /// What it is good for; empty: everything that its owner may do.
+    pub scopes: BTreeSet<Scope>,
+    /// From when it is not good any more.
+    pub expires_at: Option<Timestamp>,
+}
+
 impl Services {
     /// Who calls with this token.
     ///
     /// # Errors
-    /// The store is unavailable. A token that is not good is none.
+    /// The store is unavailable. A token that is not good is none: revoked, expired, or of somebody who may not sign
+    /// in.
     pub async fn authenticate(&self, token: &str) -> Result<Option<Caller>, ServiceError> {
         let found = self.store.token(hash_of(token)).await?;
-        let good = found.filter(|token| token.revoked_at.is_none());
-        Ok(good.map(|token| {
-            let from = AskedFrom { address: None, token: Some(token.name.clone()) };
-            Caller { user: token.user, from: Some(from), ..Caller::new(Actor(token.name)) }
+        let now = self.now();
+        let Some(token) = found.filter(|token| is_good(token, now)) else { return Ok(None) };
+        let principal = match token.user {
+            None => Principal::Installation,
+            Some(id) => match self.store.user(id).await?.filter(|user| user.active && !user.frozen) {
+                Some(user) => Principal::User { id, permissions: self.permissions_of(&user).await? },
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Caller {
+            user: token.user,
+            principal,
+            scopes: token.scopes,
+            expires_at: token.expires_at,
+            from: Some(AskedFrom { address: None, token: Some(token.name.clone()) }),
+            ..Caller::new(Actor(token.name))
         }))
     }
 
-    /// All tokens.
+    /// Who calls, and what they may do.
     ///
     /// # Errors
     /// The store is unavailable.
-    pub async fn list_tokens(&self, paging: &Paging) -> Result<Page<TokenView>, ServiceError> {
-        let all = self.store.tokens().await?.iter().map(TokenView::from).collect();
-        paging.cut(all, |token: &TokenView| token.name.clone())
+    pub async fn who_am_i(&self, caller: &Caller) -> Result<WhoAmIView, ServiceError> {
+        let user = match caller.user {
+            Some(id) => self.store.user(id).await?.map(|user| user.username),
+            None => None,
+        };
+        Ok(WhoAmIView {
+            token: caller.actor.clone(),
+            installation: caller.user.is_none(),
+            user,
+            permissions: caller.principal.permissions(),
+            scopes: caller.scopes.clone(),
+            expires_at: caller.expires_at,
+        })
     }
 
-    /// Makes a token. The answer is never remembered: nothing stored holds a token.
+    /// The tokens that the caller may see: all, or their own.
     ///
     /// # Errors
-    /// The name is taken or malformed.
-    pub async fn create_token(&self, by: &impl Recorded, new: NewToken) -> Result<NewTokenView, ServiceError> {
-        let (made, changes) = self.prepare_token(by, &new.name).await?;
+    /// The store is unavailable.
+    pub async fn list_tokens(&self, caller: &Caller, paging: &Paging) -> Result<Page<TokenView>, ServiceError> {
+        let mut seen = self.store.tokens().await?;
+        if !caller.may(Action::ReadToken, &Resource::Any) {
+            seen.retain(|token| caller.may(Action::ReadToken, &Resource::Token(token.user, Permissions::new())));
+        }
+        let page = paging.cut(seen, |token: &Token| token.name.clone())?;
+        let owners: Vec<UserId> = page.items.iter().filter_map(|token| token.user).collect();
+        let owners = self.store.users_by_id(&owners).await?;
+        let names: HashMap<UserId, String> =
+            owners.into_iter().flatten().map(|user| (user.id, user.username)).collect();
+        Ok(Page { items: page.items.iter().map(|token| TokenView::of(token, &names)).collect(), next: page.next })
+    }
+
+    /// Makes a token: for whom it says, or else for the caller. The answer is never remembered: nothing stored holds a
+    /// token.
+    ///
+    /// # Errors
+    /// The name is taken or malformed, its owner is not there, or the caller may not do what it would be good for.
+    pub async fn create_token(&self, caller: &Caller, new: NewToken) -> Result<NewTokenView, ServiceError> {
+        let user = match (&new.user, caller.user) {
+            (Some(named), _) => Some(self.owner_to_be(caller, named).await?),
+            (None, Some(me)) => self.store.user(me).await?,
+            (None, None) => None,
+        };
+        let carries = self.carried_by_owner(user.as_ref()).await?;
+        caller.must(Action::MakeToken, &Resource::Token(user.as_ref().map(|user| user.id), carries))?;
+        let ask = TokenAsk { name: new.name, user, scopes: new.scopes, expires_at: new.expires_at };
+        self.no_better_than(caller, &ask)?;
+        let (made, changes) = self.prepare_token(caller, ask).await?;
         self.store.commit(changes).await?;
         Ok(made)
+    }
+
+    /// The caller, or somebody else of whom they may know.
+    async fn owner_to_be(&self, caller: &Caller, named: &str) -> Result<User, ServiceError> {
+        let found = self.find_user(named).await;
+        if !found.as_ref().is_ok_and(|user| caller.user == Some(user.id)) {
+            caller.must(Action::MakeToken, &Resource::Any)?;
+        }
+        found.map_err(|error| match error {
+            ServiceError::NotFound(why) => ServiceError::invalid("user", why),
+            other => other,
+        })
+    }
+
+    /// A token makes none that is good for more, or for longer.
+    fn no_better_than(&self, caller: &Caller, ask: &TokenAsk) -> Result<(), ServiceError> {
+        if ask.expires_at.is_some_and(|until| until <= self.now()) {
+            return Err(ServiceError::invalid("expires_at", "that is past: the token would never be good"));
+        }
+        if !may_hand_on(&caller.scopes, &ask.scopes) {
+            let held = caller.scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(", ");
+            let why = format!("a token makes none that is good for more; this one has {held}");
+            return Err(ServiceError::invalid("scopes", why));
+        }
+        match (caller.expires_at, ask.expires_at) {
+            (Some(mine), wanted) if wanted.is_none_or(|wanted| wanted > mine) => {
+                let why = format!("a token makes none that is good for longer; this one is until {mine}");
+                Err(ServiceError::invalid("expires_at", why))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A token, and the change that makes it good.
@@ -59,11 +160,12 @@ impl Services {
     pub async fn prepare_token(
         &self,
         by: &impl Recorded,
-        name: &str,
+        ask: TokenAsk,
     ) -> Result<(NewTokenView, ChangeSet), ServiceError> {
-        let name = name.trim().to_owned();
+        let name = ask.name.trim().to_owned();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.@".contains(c);
-        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || name == Actor::host().0 {
+        let ours = name == Actor::host().0 || name == NOBODY;
+        if name.is_empty() || name.len() > 64 || !name.chars().all(plain) || ours {
             let why = format!("`{name}` is no name for a token: letters, digits, `-`, `_`, `.` and `@`, 64 at most");
             return Err(ServiceError::invalid("name", why));
         }
@@ -72,15 +174,39 @@ impl Services {
             return Err(ServiceError::Conflict(text));
         }
         let token = random_token()?;
-        let record =
-            Token { hash: hash_of(&token), name, user: None, created_at: self.now(), revoked_at: None, version: 0 };
+        let record = Token {
+            hash: hash_of(&token),
+            name,
+            user: ask.user.as_ref().map(|user| user.id),
+            scopes: ask.scopes,
+            created_at: self.now(),
+            expires_at: ask.expires_at,
+            revoked_at: None,
+            version: 0,
+        };
         let view = NewTokenView { name: record.name.clone(), token };
         let changes = ChangeSet {
-            audit: vec![self.audit(by, "token.create", format!("token {}", record.name)).changing(None, Some(&record))],
+            audit: vec![self.made(by, &record, ask.user.as_ref())],
             tokens: vec![Versioned::new(record)],
             ..ChangeSet::default()
         };
         Ok((view, changes))
+    }
+
+    fn made(&self, by: &impl Recorded, token: &Token, owner: Option<&User>) -> AuditRecord {
+        let record = self.audit(by, "token.create", format!("token {}", token.name));
+        let mut record = record.changing(None, Some(token));
+        if let Some(owner) = owner {
+            record = record.with("user", &owner.username);
+        }
+        if !token.scopes.is_empty() {
+            let scopes = token.scopes.iter().map(|scope| scope.name()).collect::<Vec<_>>().join(", ");
+            record = record.with("scopes", scopes);
+        }
+        match token.expires_at {
+            Some(until) => record.with("expires_at", until),
+            None => record,
+        }
     }
 
     /// Whether there is, or was, any token.
@@ -99,12 +225,22 @@ impl Services {
         let _turn = self.turn.lock().await;
         let all = self.store.tokens().await?;
         let Some(token) = all.iter().find(|token| token.name == name) else {
-            return Err(ServiceError::NotFound(format!("there is no token `{name}`")));
+            return Err(no_such_token(name));
         };
+        let owner = match token.user {
+            Some(id) => self.store.user(id).await?,
+            None => None,
+        };
+        let of = Resource::Token(token.user, self.carried_by_owner(owner.as_ref()).await?);
+        if !policies().allow(&caller.principal, Action::ReadToken, &of) {
+            return Err(no_such_token(name));
+        }
+        caller.must(Action::RevokeToken, &of)?;
         if token.revoked_at.is_some() {
             return Ok(());
         }
-        if all.iter().filter(|token| token.revoked_at.is_none()).count() == 1 {
+        let now = self.now();
+        if !all.iter().any(|other| other.name != name && is_good(other, now)) {
             let text =
                 format!("`{name}` is the last good token, and nobody could get in without it; make another one first");
             return Err(ServiceError::Conflict(text));
@@ -120,6 +256,15 @@ impl Services {
         self.store.commit(changes).await?;
         Ok(())
     }
+}
+
+/// Whether a token is good at this moment, as far as it alone tells.
+fn is_good(token: &Token, now: Timestamp) -> bool {
+    token.revoked_at.is_none() && token.expires_at.is_none_or(|until| until > now)
+}
+
+fn no_such_token(name: &str) -> ServiceError {
+    ServiceError::NotFound(format!("there is no token `{name}`"))
 }
 
 fn random_token() -> Result<String, ServiceError> {

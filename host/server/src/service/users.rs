@@ -3,8 +3,10 @@
 use super::follow::UserEvent;
 use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{NewUser, Page, UserChange, UserView};
+use gatehouse_core::access::Action;
 use gatehouse_core::ports::{ChangeSet, Sequence, UserOrder, UserQuery, Versioned};
 use gatehouse_core::{AuditRecord, Problem, User, UserAttribute, UserId, canonicalise};
+use gatehouse_policy::Resource;
 
 /// A flag of a user that has verbs of its own.
 #[derive(Clone, Copy, Debug)]
@@ -80,16 +82,37 @@ impl Services {
             Ok(id) if named.to_ascii_uppercase().starts_with("USR-") => self.store.user(id).await?,
             _ => None,
         };
-        by_number.ok_or_else(|| {
-            ServiceError::NotFound(format!("there is no user `{named}`; `gatehouse user list` shows all there are"))
-        })
+        by_number.ok_or_else(|| no_such_user(named))
     }
 
-    /// Users by what they are.
+    /// A user, if the caller may see them. Whom they may not see is not there.
+    ///
+    /// # Errors
+    /// There is none, for them.
+    pub async fn see_user(&self, caller: &Caller, named: &str) -> Result<User, ServiceError> {
+        let user = self.find_user(named).await?;
+        if caller.may(Action::ReadUser, &Resource::User(user.id)) { Ok(user) } else { Err(no_such_user(named)) }
+    }
+
+    /// Users by what they are; of whoever may see nobody else, themselves, whatever was asked for.
     ///
     /// # Errors
     /// The cursor is none of this list, the manager nobody, the order none that the filters have.
-    pub async fn list_users(&self, filter: &UserFilter, paging: &Paging) -> Result<Page<UserView>, ServiceError> {
+    pub async fn list_users(
+        &self,
+        caller: &Caller,
+        filter: &UserFilter,
+        paging: &Paging,
+    ) -> Result<Page<UserView>, ServiceError> {
+        if let Some(me) = caller.principal.user().filter(|_| !caller.may(Action::ReadUser, &Resource::Any)) {
+            paging.size()?;
+            let me = self.store.user(me).await?.filter(|_| paging.after.is_none());
+            let mut items = Vec::new();
+            if let Some(me) = &me {
+                items.push(self.views().user(me).await?);
+            }
+            return Ok(Page { items, next: None });
+        }
         let manager = match &filter.manager {
             Some(named) => Some(self.find_user(named).await?.id),
             None => None,
@@ -140,6 +163,7 @@ impl Services {
         }
         let mut user = self.blank_user(&new.username);
         self.change_in_place(&mut user, UserChange { username: Some(new.username), ..change }).await?;
+        self.may_give(caller, None, &user).await?;
         user.id = UserId(self.store.allocate(Sequence::User, 1));
         user.version = 1;
         let view = self.views().user(&user).await?;
@@ -192,6 +216,7 @@ impl Services {
         before: User,
         mut user: User,
     ) -> Result<Answer, ServiceError> {
+        self.may_give(caller, Some(&before), &user).await?;
         let reactivated = action == "user.reactivate";
         if user == before && !reactivated {
             return Ok(Answer::done(user.version, &self.views().user(&user).await?));
@@ -269,6 +294,10 @@ impl Services {
         problems.extend(apply(user, change, &self.store.user_attributes().await?));
         ServiceError::unless_empty(problems)
     }
+}
+
+fn no_such_user(named: &str) -> ServiceError {
+    ServiceError::NotFound(format!("there is no user `{named}`; `gatehouse user list` shows all there are"))
 }
 
 /// Applies everything of a change that needs no look-up; profile, permission sets and manager have been looked at.

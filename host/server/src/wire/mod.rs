@@ -14,6 +14,7 @@ mod object;
 mod people;
 mod preview;
 mod requests;
+mod sharing;
 mod spelling;
 mod system;
 
@@ -48,12 +49,15 @@ pub use requests::{
     ApproveBody, AttemptView, CancelBody, CandidateView, CompleteBody, DenyBody, LogEntryView, NewRequestBody,
     ReadingView, RequestView, RunView, SettleBody, SettledAs, WriteView,
 };
+pub use sharing::{NewSharingRule, SharingRuleView};
 pub use spelling::{
-    ApprovalSpelling, AuthSchemeSpelling, EventSpelling, JobStateSpelling, LevelSpelling, LinkStateSpelling,
-    ObjectSpelling, OperationSpelling, SituationSpelling, StateSpelling, StatusSpelling, SystemPermissionSpelling,
-    UserAttributeTypeSpelling, parse, spelled,
+    AccessSpelling, ApprovalSpelling, AuthSchemeSpelling, EventSpelling, JobStateSpelling, LevelSpelling,
+    LinkStateSpelling, ObjectSpelling, OperationSpelling, ScopeSpelling, SituationSpelling, StateSpelling,
+    StatusSpelling, SystemPermissionSpelling, UserAttributeTypeSpelling, parse, spelled,
 };
-pub use system::{CompactedView, CredentialBody, CredentialView, NewToken, NewTokenView, RestoredView, TokenView};
+pub use system::{
+    CompactedView, CredentialBody, CredentialView, NewToken, NewTokenView, RestoredView, TokenView, WhoAmIView,
+};
 
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;

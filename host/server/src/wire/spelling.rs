@@ -1,6 +1,8 @@
 //! How the field's terms are spelled in JSON. The lists come from the core itself, so that the document and the
 //! answers cannot differ.
 
+use gatehouse_core::access::Scope;
+use gatehouse_core::sharing::Access;
 use gatehouse_core::{
     Approval, AuthScheme, JobState, Level, LinkState, Operation, RequestObject, Situation, State, SystemPermission,
     UserAttributeType, schema::Status,
@@ -49,6 +51,15 @@ macro_rules! spelling {
 spelling!(
     /// What a request does.
     OperationSpelling, "Operation", "What a request does.", Operation::ALL
+);
+spelling!(
+    /// What a token is good for.
+    ScopeSpelling, "Scope", "What a token is good for.", Scope::ALL
+);
+spelling!(
+    /// What requests are shared for.
+    AccessSpelling, "SharingAccess", "What requests are shared for: to be seen, or to be decided about as well.",
+    [Access::Read, Access::Approve]
 );
 spelling!(
     /// Where a request is in its life.

@@ -1,12 +1,13 @@
 //! Credentials and tokens. Secrets go in, never out (a new token once).
 
-use super::AuthSchemeSpelling;
+use super::{AuthSchemeSpelling, ScopeSpelling, SystemPermissionSpelling};
+use gatehouse_core::access::Scope;
 use gatehouse_core::ports::{CredentialRecord, Token};
-use gatehouse_core::{AuthScheme, Origin};
+use gatehouse_core::{Actor, AuthScheme, Origin, Permissions, UserId};
 use gatehouse_store::{Compacted, Manifest};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use utoipa::ToSchema;
 
 /// A named credential, without its secret.
@@ -68,24 +69,71 @@ impl std::fmt::Debug for CredentialBody {
 pub struct TokenView {
     /// What it is called, and the actor's name in audit records.
     pub name: String,
+    /// The username of its owner, who alone calls with it; null: the installation's own.
+    pub user: Option<String>,
+    /// What it is good for; empty: everything that its owner may do.
+    #[schema(value_type = Vec<ScopeSpelling>)]
+    pub scopes: BTreeSet<Scope>,
     /// When it was made.
     pub created_at: Timestamp,
-    /// When it stopped being good.
+    /// From when it is not good any more.
+    pub expires_at: Option<Timestamp>,
+    /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
 }
 
-impl From<&Token> for TokenView {
-    fn from(of: &Token) -> Self {
-        Self { name: of.name.clone(), created_at: of.created_at, revoked_at: of.revoked_at }
+impl TokenView {
+    /// A token, with the names of owners.
+    pub fn of(of: &Token, names: &HashMap<UserId, String>) -> Self {
+        Self {
+            name: of.name.clone(),
+            user: of.user.map(|id| names.get(&id).cloned().unwrap_or_else(|| id.to_string())),
+            scopes: of.scopes.clone(),
+            created_at: of.created_at,
+            expires_at: of.expires_at,
+            revoked_at: of.revoked_at,
+        }
     }
 }
 
+/// Who calls, and what they may do.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = WhoAmI)]
+pub struct WhoAmIView {
+    /// The token's name: who one is in audit records.
+    #[schema(value_type = String)]
+    pub token: Actor,
+    /// The username; null for a token of the installation.
+    pub user: Option<String>,
+    /// Whether it is a token of the installation, which may do everything.
+    pub installation: bool,
+    /// The system permissions, by profile and permission sets.
+    #[schema(value_type = Vec<SystemPermissionSpelling>)]
+    pub permissions: Permissions,
+    /// What the token is good for; empty: everything that its owner may do.
+    #[schema(value_type = Vec<ScopeSpelling>)]
+    pub scopes: BTreeSet<Scope>,
+    /// From when the token is not good any more.
+    pub expires_at: Option<Timestamp>,
+}
+
 /// A token to make.
-#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// What to call it, unique among all tokens, revoked ones included.
     pub name: String,
+    /// Whose it is to be: username or number. If left out, the caller's own; an installation's makes another of the
+    /// installation.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// What it is to be good for; empty: everything that its owner may do.
+    #[serde(default)]
+    #[schema(value_type = Vec<ScopeSpelling>)]
+    pub scopes: BTreeSet<Scope>,
+    /// From when it is not to be good any more; never, if left out.
+    #[serde(default)]
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A new token: the only time it is shown.

@@ -16,7 +16,7 @@ use gatehouse_core::{
 };
 use gatehouse_engine::{Review, SystemClock};
 use gatehouse_server::api::{Api, router};
-use gatehouse_server::service::{Background, FIRST_TOKEN, Services};
+use gatehouse_server::service::{Background, Caller, FIRST_TOKEN, Services};
 use gatehouse_server::wire::NewToken;
 use gatehouse_store::MemoryStore;
 use serde_json::Value as Json;
@@ -272,8 +272,8 @@ impl Host {
         let store = Arc::new(MemoryStore::new());
         let background = Arc::new(Pretended::default());
         let services = Services::new(store.clone(), Arc::new(Admitting), clock, background.clone());
-        let first = NewToken { name: FIRST_TOKEN.to_owned() };
-        let token = runtime.block_on(services.create_token(&Actor::host(), first)).unwrap().token;
+        let first = NewToken { name: FIRST_TOKEN.to_owned(), ..NewToken::default() };
+        let token = runtime.block_on(services.create_token(&Caller::new(Actor::host()), first)).unwrap().token;
         let (close, closing) = watch::channel(false);
         let api = router(Api::new(services.clone(), None, closing));
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();

@@ -265,6 +265,13 @@ pub(super) fn users_of_permission_set(
     users_by(txn, USERS_BY_PERMISSION_SET, List::PermissionSetUsers, set, after, limit)
 }
 
+/// Those whose manager a user is.
+pub(super) fn reports_of(txn: &ReadTransaction, manager: UserId) -> Outcome<Vec<UserId>> {
+    let index = txn.open_table(USERS_BY_MANAGER)?;
+    let found = index.range((manager.0, 0)..=(manager.0, u64::MAX))?;
+    found.map(|entry| Ok(UserId(entry?.0.value().1))).collect()
+}
+
 fn users_by(
     txn: &ReadTransaction,
     index: TableDefinition<'static, (&'static str, u64), ()>,

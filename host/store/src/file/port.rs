@@ -5,7 +5,7 @@ use super::telemetry::Passages;
 use super::transaction::ClaimCall;
 use super::{
     RedbStore, accounts, credentials, delegations, directory, groups, jobs, ledger, notices, people, queue, registry,
-    request_lists, trail_reads,
+    request_lists, sharing, trail_reads,
 };
 use async_trait::async_trait;
 use gatehouse_core::approval::{Delegation, Notice};
@@ -15,6 +15,7 @@ use gatehouse_core::ports::{
     AccountFigures, AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery,
     ListPage, RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
 };
+use gatehouse_core::sharing::SharingRule;
 use gatehouse_core::{
     Account, AccountId, App, AppId, Connector, DelegationId, Digest, Group, Job, JobId, LogEntry, PermissionSet,
     Profile, Request, RequestId, Situation, StagingRow, Subject, User, UserAttribute, UserId,
@@ -131,6 +132,14 @@ impl Store for RedbStore {
 
     async fn user_attributes(&self) -> Answer<Vec<UserAttribute>> {
         self.look_up(people::attributes)
+    }
+
+    async fn reports_of(&self, manager: UserId) -> Answer<Vec<UserId>> {
+        self.list(move |txn| directory::reports_of(txn, manager)).await
+    }
+
+    async fn sharing_rules(&self) -> Answer<Vec<SharingRule>> {
+        self.list(sharing::rules).await
     }
 
     async fn connector(&self, digest: Digest) -> Answer<Option<Connector>> {

@@ -12,6 +12,7 @@ use super::tables::{
 use crate::change::waits_for;
 use crate::cursor::List;
 use gatehouse_core::ports::{ListPage, RequestFigures, RequestQuery, StagedRun};
+use gatehouse_core::sharing::{Reach, Visible};
 use gatehouse_core::{AppId, LogEntry, Operation, Request, RequestId, StagingRow, State, Subject};
 use jiff::Timestamp;
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata};
@@ -28,6 +29,17 @@ pub(super) fn requests(txn: &ReadTransaction, query: &RequestQuery) -> Outcome<L
         after => after.map_or(u64::MAX, |n| n - 1),
     };
     let table = txn.open_table(REQUESTS)?;
+    match &query.visible {
+        None => page(query, &table, ids(txn, query, upto)?),
+        Some(visible) => page(query, &table, visible_ids(txn, query, visible, upto)?),
+    }
+}
+
+/// Numbers of requests, newest first.
+type Ids = Box<dyn Iterator<Item = Outcome<Reverse<u64>>>>;
+
+/// What the narrowest index that serves a query names, newest first: everything it is about, and maybe more.
+fn ids(txn: &ReadTransaction, query: &RequestQuery, upto: u64) -> Outcome<Ids> {
     if !query.awaiting.is_empty() {
         let index = txn.open_table(REQUESTS_BY_APPROVER)?;
         let people: BTreeSet<u64> = query.awaiting.iter().map(|user| user.0).collect();
@@ -41,7 +53,7 @@ pub(super) fn requests(txn: &ReadTransaction, query: &RequestQuery) -> Outcome<L
             Ok(id) => last.replace(id.0) != Some(id.0),
             Err(_) => true,
         });
-        return page(query, &table, ids);
+        return Ok(Box::new(ids));
     }
     if let Some(subject) = query.subject {
         let keys = subjects(txn, query, subject)?;
@@ -50,11 +62,11 @@ pub(super) fn requests(txn: &ReadTransaction, query: &RequestQuery) -> Outcome<L
             let range = index.range((kind, number, 0)..=(kind, number, upto))?;
             Ok(range.rev().map(|entry| Ok(Reverse(entry?.0.value().2))))
         });
-        return page(query, &table, Merge::new(ranges)?);
+        return Ok(Box::new(Merge::new(ranges)?));
     }
     if let Some(run) = query.raised_by {
         let index = txn.open_table(REQUESTS_BY_RUN)?;
-        return page(query, &table, by_state(&index, &[run.0], query, upto)?);
+        return Ok(Box::new(by_state(&index, &[run.0], query, upto)?));
     }
     if query.needs_review {
         let apps = query.app.map_or_else(|| app_ids(&txn.open_table(APPS)?), |app| Ok(vec![app.0]))?;
@@ -63,15 +75,56 @@ pub(super) fn requests(txn: &ReadTransaction, query: &RequestQuery) -> Outcome<L
             let range = index.range((app, 0)..=(app, upto))?;
             Ok(range.rev().map(|entry| Ok(Reverse(entry?.0.value().1))))
         });
-        return page(query, &table, Merge::new(ranges)?);
+        return Ok(Box::new(Merge::new(ranges)?));
     }
     if query.app.is_some() || query.state.is_some() || query.operation.is_some() {
         let apps = query.app.map_or_else(|| app_ids(&txn.open_table(APPS)?), |app| Ok(vec![app.0]))?;
         let index = txn.open_table(REQUESTS_BY_STATE)?;
-        return page(query, &table, by_state(&index, &apps, query, upto)?);
+        return Ok(Box::new(by_state(&index, &apps, query, upto)?));
     }
-    let newest_first = table.range(0..=upto)?.rev().map(|entry| Ok(Reverse(entry?.0.value())));
-    page(query, &table, newest_first)
+    let newest_first = txn.open_table(REQUESTS)?.range(0..=upto)?.rev();
+    Ok(Box::new(newest_first.map(|entry| Ok(Reverse(entry?.0.value())))))
+}
+
+/// What somebody may see of a query, newest first: each part by its own index, each request once.
+fn visible_ids(txn: &ReadTransaction, query: &RequestQuery, visible: &Visible, upto: u64) -> Outcome<Ids> {
+    let narrowed: BTreeSet<RequestSlice> = visible.reaches.iter().flat_map(|reach| slices(query, reach)).collect();
+    let parts = narrowed.into_iter().map(|(subject, app, operation)| {
+        ids(txn, &RequestQuery { subject, app, operation, visible: None, ..query.clone() }, upto)
+    });
+    let waiting = (!visible.awaiting.is_empty())
+        .then(|| ids(txn, &RequestQuery { awaiting: visible.awaiting.clone(), visible: None, ..query.clone() }, upto));
+    let mut last = None;
+    let once = Merge::new(parts.chain(waiting))?.filter(move |id| match id {
+        Ok(Reverse(id)) => last.replace(*id) != Some(*id),
+        Err(_) => true,
+    });
+    Ok(Box::new(once))
+}
+
+/// What of a query differs from reach to reach.
+type RequestSlice = (Option<Subject>, Option<AppId>, Option<Operation>);
+
+/// A query narrowed to a reach: a query for each operation, none where they have nothing in common. A person has few
+/// requests, so that those about one are looked at one by one.
+fn slices(query: &RequestQuery, reach: &Reach) -> Vec<RequestSlice> {
+    let about = reach.about.map(Subject::User);
+    let apart = |one: Option<AppId>, other: Option<AppId>| one.is_some() && other.is_some() && one != other;
+    let elsewhere = about.is_some() && query.subject.is_some() && about != query.subject;
+    if elsewhere || apart(query.app, reach.app) {
+        return Vec::new();
+    }
+    let subject = query.subject.or(about);
+    if subject.is_some() {
+        return vec![(subject, query.app, query.operation)];
+    }
+    let app = query.app.or(reach.app);
+    match query.operation {
+        _ if reach.operations.is_empty() => vec![(None, app, query.operation)],
+        Some(only) if reach.operations.contains(&only) => vec![(None, app, Some(only))],
+        Some(_) => Vec::new(),
+        None => reach.operations.iter().map(|operation| (None, app, Some(*operation))).collect(),
+    }
 }
 
 /// The subjects that a filter means: a whole app, without saying which, is every app.
@@ -92,7 +145,7 @@ fn by_state(
     firsts: &[u64],
     query: &RequestQuery,
     upto: u64,
-) -> Outcome<impl Iterator<Item = Outcome<Reverse<u64>>>> {
+) -> Outcome<impl Iterator<Item = Outcome<Reverse<u64>>> + use<>> {
     let states: Vec<State> = State::ALL.into_iter().filter(|s| query.state.is_none_or(|only| only == *s)).collect();
     let wanted = |o: &Operation| query.operation.is_none_or(|only| only == *o);
     let operations: Vec<Operation> = Operation::ALL.into_iter().filter(wanted).collect();
@@ -126,6 +179,7 @@ fn page(
             && query.raised_by.is_none_or(|run| Some(run) == request.raised_by)
             && (!query.needs_review || request.is_in_review())
             && (query.awaiting.is_empty() || waits_for(request, &query.awaiting))
+            && query.visible.as_ref().is_none_or(|visible| visible.covers(request))
     });
     List::Requests.page(matching.map(|request| request.map(|request| (request.id.0, request))), query.limit)
 }

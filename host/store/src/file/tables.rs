@@ -73,6 +73,7 @@ tables! {
     GROUPS: &'static str => Record;
     /// User, group.
     GROUPS_BY_USER: (u64, &'static str) => ();
+    SHARING_RULES: &'static str => Record;
 
     DELEGATIONS: u64 => Record;
     /// Delegate, delegation.

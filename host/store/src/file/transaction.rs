@@ -12,6 +12,7 @@ use super::ledger::{EPOCH, FENCE, Ledger};
 use super::notices::Notices;
 use super::registry::{Registry, RegistryChanges};
 use super::requests::{RequestChanges, Requests, Rows};
+use super::sharing::{Sharing, SharingChanges};
 use crate::change::{invalid, sound};
 use crate::vault::DataKey;
 use gatehouse_core::approval::Notice;
@@ -33,6 +34,7 @@ pub(super) struct Tables<'t> {
     groups: Groups<'t>,
     delegations: Delegations<'t>,
     notices: Notices<'t>,
+    sharing: Sharing<'t>,
     registry: Registry<'t>,
     credentials: Credentials<'t>,
     accounts: Accounts<'t>,
@@ -48,6 +50,7 @@ struct Checked {
     delegations: DelegationChanges,
     /// To keep, and to remove.
     notices: (Vec<Notice>, Vec<String>),
+    sharing: SharingChanges,
     registry: RegistryChanges,
     /// To set, and to remove.
     credentials: (Vec<(CredentialRecord, SecretString)>, Vec<String>),
@@ -83,6 +86,7 @@ impl<'t> Tables<'t> {
             groups: Groups::open(txn)?,
             delegations: Delegations::open(txn)?,
             notices: Notices::open(txn)?,
+            sharing: Sharing::open(txn)?,
             registry: Registry::open(txn)?,
             credentials: Credentials::open(txn)?,
             accounts: Accounts::open(txn)?,
@@ -124,6 +128,7 @@ impl<'t> Tables<'t> {
         })?;
         let groups = self.groups.check(changes.groups, changes.remove_groups)?;
         let delegations = self.delegations.check(changes.delegations, changes.remove_delegations)?;
+        let sharing = self.sharing.check(changes.sharing_rules, changes.remove_sharing_rules)?;
         let connectors = (changes.connectors, changes.remove_connectors);
         let registry = self.registry.check(connectors, (changes.apps, gone), changes.tokens)?;
         let accounts = self.accounts.check(changes.accounts, &changes.remove_accounts)?;
@@ -142,6 +147,7 @@ impl<'t> Tables<'t> {
             groups,
             delegations,
             notices: (changes.notices, changes.remove_notices),
+            sharing,
             registry,
             credentials: (changes.credentials, changes.remove_credentials),
             accounts,
@@ -164,6 +170,7 @@ impl<'t> Tables<'t> {
         self.groups.apply(&checked.groups)?;
         self.delegations.apply(&checked.delegations)?;
         self.notices.apply(&checked.notices.0, &checked.notices.1)?;
+        self.sharing.apply(&checked.sharing)?;
         self.registry.apply(checked.registry)?;
         self.credentials.apply(key, checked.credentials.0, checked.credentials.1)?;
         self.accounts.apply(&checked.accounts)?;

@@ -5,6 +5,7 @@ use crate::change::{Kept as Record, in_use, invalid, replacement, sound, usernam
 use gatehouse_core::approval::Delegation;
 use gatehouse_core::ports::Token;
 use gatehouse_core::ports::{ChangeSet, Sequence, StoreError, Versioned};
+use gatehouse_core::sharing::SharingRule;
 use gatehouse_core::{
     Account, App, AppId, Group, Job, PermissionSet, Profile, Request, RequestId, User, UserAttribute, UserId,
 };
@@ -17,6 +18,7 @@ struct Checked {
     permission_sets: Vec<PermissionSet>,
     groups: Vec<Group>,
     user_attributes: Vec<UserAttribute>,
+    sharing_rules: Vec<SharingRule>,
     apps: Vec<App>,
     tokens: Vec<Token>,
     accounts: Vec<Account>,
@@ -49,6 +51,8 @@ impl Kept {
         let groups = versions(std::mem::take(&mut changes.groups), |group| self.groups.get(&group.name))?;
         let delegations = std::mem::take(&mut changes.delegations);
         let delegations = versions(delegations, |delegation| self.delegations.get(&delegation.id))?;
+        let rules = std::mem::take(&mut changes.sharing_rules);
+        let sharing_rules = versions(rules, |rule| self.sharing_rules.get(&rule.name))?;
         for (connector, _) in &changes.connectors {
             let gone = changes.remove_connectors.contains(&connector.digest);
             if self.connectors.contains_key(&connector.digest) && !gone {
@@ -82,6 +86,7 @@ impl Kept {
             profiles,
             permission_sets,
             groups,
+            sharing_rules,
             apps,
             tokens,
             accounts,
@@ -143,6 +148,7 @@ impl Kept {
         changes.remove_notices.iter().for_each(|id| drop(self.notices.remove(id)));
         self.notices.extend(changes.notices.into_iter().map(|notice| (notice.id.clone(), notice)));
         self.notices.retain(|_, notice| notice.due().is_some());
+        changes.remove_sharing_rules.iter().for_each(|name| drop(self.sharing_rules.remove(name)));
         changes.remove_connectors.iter().for_each(|digest| drop(self.connectors.remove(digest)));
         changes.remove_credentials.iter().for_each(|name| drop(self.credentials.remove(name)));
         changes.remove_accounts.iter().for_each(|id| drop(self.accounts.remove(id)));
@@ -151,6 +157,7 @@ impl Kept {
         self.permission_sets.extend(checked.permission_sets.into_iter().map(|set| (set.name.clone(), set)));
         self.groups.extend(checked.groups.into_iter().map(|group| (group.name.clone(), group)));
         self.user_attributes.extend(checked.user_attributes.into_iter().map(|of| (of.name.clone(), of)));
+        self.sharing_rules.extend(checked.sharing_rules.into_iter().map(|rule| (rule.name.clone(), rule)));
         self.connectors.extend(changes.connectors.into_iter().map(|(c, component)| (c.digest, (c, component))));
         self.apps.extend(checked.apps.into_iter().map(|app| (app.id, app)));
         self.credentials.extend(changes.credentials.into_iter().map(|(c, secret)| (c.name.clone(), (c, secret))));

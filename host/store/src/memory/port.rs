@@ -11,6 +11,7 @@ use gatehouse_core::ports::{
     AccountFigures, AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery,
     ListPage, RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
 };
+use gatehouse_core::sharing::SharingRule;
 use gatehouse_core::{
     Account, AccountId, App, AppId, Connector, DelegationId, Digest, Group, Job, JobId, LogEntry, PermissionSet,
     Profile, Request, RequestId, Situation, StagingRow, State, Subject, User, UserAttribute, UserId,
@@ -149,6 +150,14 @@ impl Store for MemoryStore {
         Ok(self.kept().user_attributes.values().cloned().collect())
     }
 
+    async fn reports_of(&self, manager: UserId) -> Answer<Vec<UserId>> {
+        Ok(self.kept().users.values().filter(|user| user.manager == Some(manager)).map(|user| user.id).collect())
+    }
+
+    async fn sharing_rules(&self) -> Answer<Vec<SharingRule>> {
+        Ok(self.kept().sharing_rules.values().cloned().collect())
+    }
+
     async fn connector(&self, digest: Digest) -> Answer<Option<Connector>> {
         Ok(self.kept().connectors.get(&digest).map(|(connector, _)| connector.clone()))
     }
@@ -270,6 +279,7 @@ impl Store for MemoryStore {
                 && query.raised_by.is_none_or(|run| Some(run) == request.raised_by)
                 && (!query.needs_review || request.is_in_review())
                 && (query.awaiting.is_empty() || waits_for(request, &query.awaiting))
+                && query.visible.as_ref().is_none_or(|visible| visible.covers(request))
         });
         let numbered = requests.map(|request| (request.id.0, request.clone()));
         descending(List::Requests, query.after.as_deref(), query.limit, numbered)

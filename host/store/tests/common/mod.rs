@@ -221,7 +221,9 @@ pub fn token(hash: u8, name: &str) -> Token {
         hash: Digest([hash; 32]),
         name: name.to_owned(),
         user: None,
+        scopes: BTreeSet::new(),
         created_at: at(0),
+        expires_at: None,
         revoked_at: None,
         version: 0,
     }

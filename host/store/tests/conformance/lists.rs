@@ -446,6 +446,7 @@ async fn requests_are_filtered_by_every_combination_newest_first(store: &dyn Sto
                                 raised_by,
                                 needs_review,
                                 awaiting: Vec::new(),
+                                visible: None,
                                 after,
                                 limit: 4,
                             };
