@@ -84,7 +84,8 @@ impl Problem {
 
     /// One that asks to come again later (RFC 6585 section 4).
     pub(super) fn too_many(retry_after: u64, detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts", detail).repeated_in(retry_after)
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-attempts", "Too many attempts", detail)
+            .repeated_in(retry_after)
     }
 
     pub(super) fn with(mut self, pointer: String, detail: impl Into<String>) -> Self {
