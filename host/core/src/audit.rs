@@ -17,7 +17,7 @@ pub use verify::{Checkpoint, Verdict, Verifier};
 use crate::{AppId, Correlation, MASK, RequestId, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Who did something: `admin` and the like for tokens, `gatehouse` for the host itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -5,7 +5,6 @@ use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{NewUser, Page, UserChange, UserView};
 use gatehouse_core::ports::{ChangeSet, Sequence, UserOrder, UserQuery, Versioned};
 use gatehouse_core::{AuditRecord, Problem, User, UserAttribute, UserId, canonicalise};
-use std::collections::BTreeSet;
 
 /// A flag of a user that has verbs of its own.
 #[derive(Clone, Copy, Debug)]
