@@ -396,3 +396,18 @@ fn what_a_call_asks_for_carries_its_request_id() {
     let shown = host.call("GET", &format!("/requests/{id}"), &[("x-request-id", "call-2")], None);
     assert_eq!(shown.body["request_id"], "call-1", "of the call that asked for it");
 }
+
+#[test]
+fn a_token_that_calls_too_often_waits_and_others_do_not() {
+    let host = Host::limited(3);
+    let made = host.post("/tokens", &json!({"name": "script"}));
+    assert_eq!(made.status, 201, "{made:?}");
+    assert_eq!((host.get("/apps").status, host.get("/apps").status), (200, 200));
+    let refused = host.get("/apps");
+    assert_eq!((refused.status, refused.case()), (429, "too-many-calls"), "{refused:?}");
+    assert_eq!(refused.header("retry-after"), "20");
+    assert!(!refused.header("x-request-id").is_empty());
+    let bearer = format!("Bearer {}", made.body["token"].as_str().unwrap());
+    assert_eq!(host.send("GET", "/api/v1/apps", &[("authorization", &bearer)], b"").status, 200);
+    assert_eq!(host.send("GET", "/healthz", &[], b"").status, 200, "whoever watches is not counted");
+}

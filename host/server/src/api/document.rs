@@ -94,7 +94,6 @@ fn bounded(parameter: &mut RefOr<Parameter>) {
         (ParameterIn::Query, "mode") => schema.enum_values = Some(vec!["each".into(), "all_or_nothing".into()]),
         (ParameterIn::Header, "Idempotency-Key") => {
             (schema.min_length, schema.max_length) = (Some(1), Some(255));
-            schema.pattern = Some("^[!-~]+$".to_owned());
         }
         _ => {}
     }

@@ -266,8 +266,26 @@ impl Host {
         Self::start_by(Arc::new(SystemClock))
     }
 
+    /// With so many calls a minute for each token, and a clock that stands still.
+    pub fn limited(calls: u32) -> Self {
+        struct Still;
+        impl Clock for Still {
+            fn now(&self) -> jiff::Timestamp {
+                "2026-01-01T00:00:00Z".parse().unwrap()
+            }
+            fn jitter(&self) -> u32 {
+                0
+            }
+        }
+        Self::start_with(Arc::new(Still), |api| api.with_calls_per_minute(calls))
+    }
+
     /// With this clock.
     pub fn start_by(clock: Arc<dyn Clock>) -> Self {
+        Self::start_with(clock, |api| api)
+    }
+
+    fn start_with(clock: Arc<dyn Clock>, configured: impl FnOnce(Api) -> Api) -> Self {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let store = Arc::new(MemoryStore::new());
         let background = Arc::new(Pretended::default());
@@ -275,7 +293,7 @@ impl Host {
         let first = NewToken { name: FIRST_TOKEN.to_owned(), ..NewToken::default() };
         let token = runtime.block_on(services.create_token(&Caller::new(Actor::host()), first)).unwrap().token;
         let (close, closing) = watch::channel(false);
-        let api = router(Api::new(services.clone(), None, closing));
+        let api = router(configured(Api::new(services.clone(), None, closing)));
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         runtime.spawn(async move {
