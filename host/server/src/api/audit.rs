@@ -76,7 +76,7 @@ pub(super) async fn head(State(api): State<Api>) -> Result<Json<AuditHeadView>, 
 
 /// Verifies the audit trail: names the first record that was removed, changed, reordered or inserted. That it was
 /// verified, and what came of it, is recorded.
-#[utoipa::path(post, path = "/api/v1/audit/verify", tag = "system", request_body = VerifyBody,
+#[utoipa::path(post, path = "/api/v1/audit/verify", tag = "system", request_body = Option<VerifyBody>,
     responses((status = 200, body = TrailVerdictView), Failures))]
 pub(super) async fn verify(
     State(api): State<Api>,
