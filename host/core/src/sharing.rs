@@ -139,6 +139,8 @@ pub struct Standing {
     pub reads: bool,
     /// Approve or deny it.
     pub decides: bool,
+    /// Whether a rule lets them decide, and not only that it waits for them.
+    pub by_rule: bool,
 }
 
 /// What somebody may do with a request by the rules, and because it waits for them (`assigned`: an approver that it
@@ -151,7 +153,8 @@ pub fn standing(
     assigned: bool,
 ) -> Standing {
     let shared = rules.iter().filter(|rule| applies(rule, viewer, request, about)).map(|rule| rule.access).max();
-    Standing { reads: assigned || shared.is_some(), decides: assigned || shared == Some(Access::Approve) }
+    let by_rule = shared == Some(Access::Approve);
+    Standing { reads: assigned || shared.is_some(), decides: assigned || by_rule, by_rule }
 }
 
 fn applies(rule: &SharingRule, viewer: &Viewer, request: &Request, about: Option<&About>) -> bool {

@@ -6,7 +6,8 @@ mod common;
 
 use common::{Admitting, Answer, Host, ManualClock};
 use gatehouse_core::ports::{ChangeSet, Clock, Sequence, Token, Versioned};
-use gatehouse_core::{PermissionSet, SystemPermission, User, UserId};
+use gatehouse_core::sharing::{Access, Audience, Owner, SharingRule};
+use gatehouse_core::{Group, PermissionSet, SystemPermission, User, UserId};
 use gatehouse_engine::{Engine, EngineConfig};
 use gatehouse_server::service::hash_of;
 use serde_json::{Value as Json, json};
@@ -24,7 +25,28 @@ struct Office {
 }
 
 impl Office {
+    /// Everybody sees what is asked for, and may try to decide: who may, is for the steps to say.
     fn open(approvals: &Json) -> Self {
+        let office = Self::where_nobody_sees(approvals);
+        let members = office.people.values().copied().collect();
+        let group = Group { name: "office".to_owned(), description: String::new(), members, version: 0 };
+        let rule = SharingRule {
+            name: "office".to_owned(),
+            description: String::new(),
+            app: None,
+            operations: Default::default(),
+            owner: Owner::Anybody,
+            audience: Audience::Group("office".to_owned()),
+            access: Access::Approve,
+            version: 0,
+            created_at: office.clock.now(),
+        };
+        let (groups, sharing_rules) = (vec![Versioned::new(group)], vec![Versioned::new(rule)]);
+        office.commit(ChangeSet { groups, sharing_rules, ..ChangeSet::default() });
+        office
+    }
+
+    fn where_nobody_sees(approvals: &Json) -> Self {
         let clock = ManualClock::starting();
         let host = Host::start_by(clock.clone()).with_app();
         let mut office = Self { host, clock, people: BTreeMap::new() };
@@ -38,7 +60,10 @@ impl Office {
             version: 0,
         };
         office.commit(ChangeSet { permission_sets: vec![Versioned::new(set)], ..ChangeSet::default() });
-        office.change_person("admin", |user| user.permission_sets = ["managers".to_owned()].into());
+        // Whoever asks for requests must be let.
+        for name in ["admin", "asker"] {
+            office.change_person(name, |user| user.permission_sets = ["managers".to_owned()].into());
+        }
         let boss = office.people["boss"];
         office.change_person("subject", |user| user.manager = Some(boss));
         office.configure(approvals);
@@ -206,7 +231,7 @@ fn nobody_approves_what_they_asked_for_or_their_own_account() {
         request["approvals"][0]["approvers"].as_array().unwrap().iter().map(|p| p["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["ann"]);
     refused(&office.approve("asker", &request), "not-an-approver", "nobody decides about their own request");
-    refused(&office.approve("subject", &request), "not-an-approver", "nobody decides about their own");
+    refused(&office.approve("subject", &request), "forbidden", "nobody decides about their own");
     assert_eq!(office.delegate("asker", "ben", 0, 3600).status, 201);
     refused(&office.approve("ben", &request), "not-an-approver", "cannot decide in their place either");
     assert_eq!(office.delegate("ann", "asker", 0, 3600).status, 201);
@@ -354,12 +379,12 @@ fn whoever_cannot_be_found_is_replaced_by_whoever_manages_users_and_that_is_said
 
 #[test]
 fn the_old_setting_is_one_step_for_whoever_may_manage_requests() {
-    let office = Office::open(&json!([]));
+    let office = Office::where_nobody_sees(&json!([]));
     let config = json!({"config": {"approval_required": ["Create"]}});
     assert_eq!(office.host.call("PATCH", "/apps/hr", &[], Some(&config)).status, 200);
     let request = office.ask();
     assert_eq!(request["approvals"][0]["approvers"][0]["name"], "admin");
-    refused(&office.approve("ann", &request), "not-an-approver", "whoever may manage requests");
+    refused(&office.approve("ann", &request), "not-found", "there is no request");
     office.change_person("admin", |user| user.permission_sets.clear());
     refused(&office.approve("admin", &request), "not-an-approver", "has lost the permission");
     let path = format!("/requests/{}/approve", request["id"].as_str().unwrap());
@@ -455,8 +480,8 @@ fn the_command_line_shows_and_decides_the_same() {
     }
     cli("ben", &["delegation", "delete", "DLG-000001"]);
     let at = office.clock.in_seconds(600);
-    let made = cli("ann", &["request", "create", "hr", "create", "--user", "boss", "--at", &at]);
+    let made = cli("asker", &["request", "create", "hr", "create", "--user", "boss", "--at", &at]);
     assert!(made.contains("runs at"), "{made}");
     let later = office.clock.in_seconds(900);
-    assert!(cli("ann", &["request", "reschedule", "UPR-000002", "--at", &later]).contains("runs at"));
+    assert!(cli("asker", &["request", "reschedule", "UPR-000002", "--at", &later]).contains("runs at"));
 }

@@ -24,6 +24,7 @@ fn items(answer: &Json) -> Vec<Json> {
 #[test]
 fn a_change_is_recorded_field_by_field_with_what_was_before() {
     let host = Host::start().with_app();
+    host.post("/user-attributes", &json!({"name": "desk", "type": "text"}));
     host.post("/users", &json!({"username": "ada", "email": "a@example.com"}));
     host.call("PATCH", "/users/ada", &[], Some(&json!({"email": "ada@example.com", "attributes": {"desk": ["4"]}})));
     host.call("PATCH", "/apps/hr", &[], Some(&json!({"settings": {"page_size": 7}})));
@@ -34,6 +35,10 @@ fn a_change_is_recorded_field_by_field_with_what_was_before() {
         "email": {"before": "a@example.com", "after": "ada@example.com"},
     });
     assert_eq!((&of_user["changes"], &of_user["person"]), (&expected, &json!("USR-000001")));
+    host.call("PATCH", "/users/ada", &[], Some(&json!({"attributes": {"badge": ["7-7-7-7"]}})));
+    let unknown = newest("action=user.&user=ada");
+    let masked = json!({"attributes.badge": {"before": null, "after": "(masked)"}});
+    assert_eq!(unknown["changes"], masked, "nobody has said whether it is sensitive");
     let pin = json!({"name": "pin", "type": "text", "sensitive": true});
     assert_eq!(host.post("/user-attributes", &pin).status, 201);
     host.call("PATCH", "/users/ada", &[], Some(&json!({"attributes": {"pin": ["8-4-7-1"]}})));

@@ -173,12 +173,11 @@ impl Services {
     pub async fn see_request(&self, caller: &Caller, id: RequestId) -> Result<Request, ServiceError> {
         caller.in_scope(Action::ReadRequest)?;
         let request = self.find_request(id).await?;
-        let seen = self.standing(caller, &request).await?;
+        let (seen, _) = self.standing(caller, &request).await?;
         if caller.may(Action::ReadRequest, &seen) { Ok(request) } else { Err(no_such_request(id)) }
     }
 
-    /// A request that the caller may approve or deny; and whether not by permissions, but because it is shared with them
-    /// or waits for them.
+    /// A request that the caller may approve or deny; and whether a sharing rule lets them.
     ///
     /// # Errors
     /// They may not see it, or may see it and no more.
@@ -188,27 +187,26 @@ impl Services {
         id: RequestId,
     ) -> Result<(Request, bool), ServiceError> {
         let request = self.find_request(id).await?;
-        let standing = self.standing(caller, &request).await?;
+        let (standing, by_rule) = self.standing(caller, &request).await?;
         // A token that is good for deciding alone still says what there is to decide about.
         if !policies().allow(&caller.principal, Action::ReadRequest, &standing) {
             return Err(no_such_request(id));
         }
         caller.must(Action::DecideRequest, &standing)?;
-        let shared = matches!(standing, Resource::Request { decides: true, .. });
-        Ok((request, shared))
+        Ok((request, by_rule))
     }
 
-    /// A request as the policies see it with this caller.
-    async fn standing(&self, caller: &Caller, request: &Request) -> Result<Resource, ServiceError> {
+    /// A request as the policies see it with this caller; and whether a sharing rule lets them decide about it.
+    async fn standing(&self, caller: &Caller, request: &Request) -> Result<(Resource, bool), ServiceError> {
         let about = match request.subject {
             Subject::User(user) => Some(user),
             Subject::Account(_) | Subject::App => None,
         };
-        let Standing { reads, decides } = match caller.principal.user() {
+        let Standing { reads, decides, by_rule } = match caller.principal.user() {
             None => Standing::default(),
             Some(viewer) => self.shared(viewer, request, about).await?,
         };
-        Ok(Resource::Request { about, reads, decides })
+        Ok((Resource::Request { about, reads, decides }, by_rule))
     }
 
     async fn shared(&self, viewer: UserId, request: &Request, about: Option<UserId>) -> Result<Standing, ServiceError> {
@@ -217,7 +215,7 @@ impl Services {
         let assigned =
             !waits_for.is_empty() && self.stands_for(viewer).await?.iter().any(|user| waits_for.contains(user));
         if rules.is_empty() {
-            return Ok(Standing { reads: assigned, decides: assigned });
+            return Ok(Standing { reads: assigned, decides: assigned, by_rule: false });
         }
         let viewer = self.viewer(viewer).await?;
         let about = match about {

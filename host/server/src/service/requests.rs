@@ -245,20 +245,17 @@ impl Services {
     /// # Errors
     /// The request is in no state for that, or has changed meanwhile.
     pub async fn decide(&self, caller: &Caller, id: RequestId, decision: Decision) -> Result<Answer, ServiceError> {
+        if matches!(&decision, Decision::Complete(text) if text.trim().is_empty()) {
+            return Err(ServiceError::invalid("note", "it is empty: say what was done by hand"));
+        }
         let _turn = self.turn.lock().await;
         let (request, shared) = match &decision {
             Decision::Approve(..) | Decision::Deny(_) => self.decidable_request(caller, id).await?,
             _ => (self.find_request(id).await?, false),
         };
         // Whoever may not decide is not told what a decision has to look like.
-        match &decision {
-            Decision::Complete(text) if text.trim().is_empty() => {
-                return Err(ServiceError::invalid("note", "it is empty: say what was done by hand"));
-            }
-            Decision::Deny(text) if text.trim().is_empty() => {
-                return Err(ServiceError::invalid("reason", "it is empty: say why"));
-            }
-            _ => {}
+        if matches!(&decision, Decision::Deny(text) if text.trim().is_empty()) {
+            return Err(ServiceError::invalid("reason", "it is empty: say why"));
         }
         caller.has_seen(id.to_string(), request.version)?;
         let app = self.store.app(request.app).await?;
