@@ -301,6 +301,16 @@ fn user_is(user: &User, condition: &'static str, remedy: &'static str) -> Refuse
     Refused::UserIs { user: user.username.clone(), condition, remedy }
 }
 
+/// Why an account that a sealed step would make usable is not to become so any more: its user may not sign in. What
+/// took that away may have come while nobody could withdraw the request.
+pub fn not_to_be_usable(user: &User) -> Option<String> {
+    match (user.active, user.frozen) {
+        (true, false) => None,
+        (false, _) => Some(user_is(user, "disabled", "enable the user first").to_string()),
+        (true, true) => Some(user_is(user, "frozen", "unfreeze the user first").to_string()),
+    }
+}
+
 /// Why an account that a sealed Create would make is not to be made any more. Until the turn of a Create comes, a
 /// request before it, a reconciliation or a link may have given the user an account (the target may accept a second
 /// one without a word), or the user may have been disabled.

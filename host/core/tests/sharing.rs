@@ -114,7 +114,7 @@ fn a_manager_decides_about_their_people_and_about_nobody_else() {
             Request { app: AppId(app), subject: Subject::User(UserId(user)), ..driver::request(Operation::Create) };
         look(&[managers_approve_app_1()], &people, &viewer, &request)
     };
-    assert_eq!(look(2, 1), Standing { reads: true, decides: true });
+    assert_eq!(look(2, 1), Standing { reads: true, decides: true, by_rule: true });
     assert_eq!(look(2, 2), Standing::default(), "another app");
     assert_eq!(look(3, 1), Standing::default(), "somebody else's report");
     assert_eq!(look(1, 1), Standing::default(), "oneself");
@@ -126,15 +126,15 @@ fn to_read_is_not_to_decide_and_the_strongest_rule_counts() {
     let read = SharingRule { access: Access::Read, audience: Audience::User(UserId(1)), ..managers_approve_app_1() };
     let request = Request { app: AppId(1), subject: Subject::App, ..driver::request(Operation::Create) };
     let look = |rules: &[SharingRule]| standing(rules, &viewer, &request, None, false);
-    assert_eq!(look(std::slice::from_ref(&read)), Standing { reads: true, decides: false });
+    assert_eq!(look(std::slice::from_ref(&read)), Standing { reads: true, decides: false, by_rule: false });
     let approve = SharingRule { access: Access::Approve, ..read.clone() };
-    assert_eq!(look(&[approve, read]), Standing { reads: true, decides: true });
+    assert_eq!(look(&[approve, read]), Standing { reads: true, decides: true, by_rule: true });
 }
 
 #[test]
 fn an_assigned_approver_sees_and_decides_without_any_rule() {
     let viewer = Viewer { user: UserId(1), groups: BTreeSet::new() };
     let look = |assigned| standing(&[], &viewer, &driver::request(Operation::Create), None, assigned);
-    assert_eq!(look(true), Standing { reads: true, decides: true });
+    assert_eq!(look(true), Standing { reads: true, decides: true, by_rule: false });
     assert_eq!(look(false), Standing::default());
 }

@@ -8,9 +8,9 @@ use crate::managers::name_managers;
 use crate::noted::host_line;
 use crate::requests::account_of;
 use gatehouse_core::lifecycle::{AttemptReport, Event};
-use gatehouse_core::planning::not_to_be_made;
+use gatehouse_core::planning::{not_to_be_made, not_to_be_usable};
 use gatehouse_core::ports::{CallReport, ChangeSet, CommitCommand, Sequence, StoreError};
-use gatehouse_core::schema::Account as RemoteAccount;
+use gatehouse_core::schema::{Account as RemoteAccount, Status};
 use gatehouse_core::{
     AccountId, Actor, App, CallFailure, Capability, Change, CommitStep, FailureKind, Level, SentWrite, Subject,
 };
@@ -59,13 +59,21 @@ fn has_account(job: &Job, found: Option<&gatehouse_core::Account>) -> bool {
     makes_one || sealed || found.is_some_and(|account| account.external_id.is_some())
 }
 
-/// Why the account that is to be made is not to be made any more; none where the next step makes none.
+/// Why the account that is to be made, or made usable, is not to be any more; none where the next step does neither.
 async fn outdated(job: &Job, around: &Surroundings) -> Result<Option<String>, StoreError> {
     let step = job.request.change.content.step(job.request.steps_done);
-    let (Some(CommitStep::Create(_)), Subject::User(id)) = (step, job.request.subject) else { return Ok(None) };
+    let Subject::User(id) = job.request.subject else { return Ok(None) };
+    let makes = match step {
+        Some(CommitStep::Create(_)) => true,
+        Some(CommitStep::SetStatus(Status::Active)) => false,
+        _ => return Ok(None),
+    };
     let store = job.shell.store.as_ref();
     let Some(mut user) = store.user(id).await? else { return Ok(Some(format!("there is no user {id} any more"))) };
     name_managers(store, &around.app.config, [&mut user]).await?;
+    if !makes {
+        return Ok(not_to_be_usable(&user));
+    }
     let account = account_of(store, &around.app, id).await?;
     Ok(not_to_be_made(&user, account.as_ref(), &around.app, &around.connector.description))
 }

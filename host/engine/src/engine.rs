@@ -52,6 +52,11 @@ impl Engine {
         self.shell.jobs.notify_one();
     }
 
+    /// Held by whoever raises requests from what people and their open requests show. Whoever changes people does.
+    pub fn raising(&self) -> Arc<tokio::sync::Mutex<()>> {
+        self.shell.raising.clone()
+    }
+
     /// Has the spans of requests become part of the traces in which they were asked for. Once.
     pub fn adopt_traces(&self, adopt: AdoptTrace) {
         self.shell.adopt_traces(adopt);

@@ -146,6 +146,7 @@ pub async fn linked(store: &dyn Store, app: &App) -> Result<u64, StoreError> {
 /// Raises the requests for the next users.
 async fn raise(walk: &Walk<'_>) -> Result<(), StoreError> {
     let (shell, job) = (walk.shell, walk.job);
+    let _raising = shell.raising.lock().await;
     let store = shell.store.as_ref();
     let (members, looked_at, next) = walk.members(job.source, job.cursor.as_deref()).await?;
     let cause = Cause {

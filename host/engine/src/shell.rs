@@ -22,6 +22,9 @@ pub(crate) struct Shell {
     pub wake: Notify,
     /// There is a job to do.
     pub jobs: Notify,
+    /// Held by whoever looks at people and their open requests, and raises others from what that shows: two that did so
+    /// at the same time would each miss what the other raises. One process serves a store, so a lock in it is enough.
+    pub raising: Arc<tokio::sync::Mutex<()>>,
     /// A run has come to its end: rows of earlier ones may go.
     pub run_ended: Notify,
     stopping: AtomicBool,
@@ -46,6 +49,7 @@ impl Shell {
             config,
             wake: Notify::new(),
             jobs: Notify::new(),
+            raising: Arc::default(),
             run_ended: Notify::new(),
             stopping: AtomicBool::new(false),
             turned: AtomicI64::new(0),

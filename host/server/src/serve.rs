@@ -144,6 +144,10 @@ impl Background for Behind {
         self.0.health()
     }
 
+    fn raising(&self) -> Arc<tokio::sync::Mutex<()>> {
+        self.0.raising()
+    }
+
     async fn probe(&self, app: &App) -> CallReport<Vec<Finding>> {
         self.0.probe(app).await
     }

@@ -30,6 +30,8 @@ pub(crate) async fn commit_rows(job: &mut Job, around: &Surroundings, from: u64)
         let why = "the rows of the run are not those that were sealed; reconcile again".to_owned();
         return job.commit(&around.app, Event::Fail { why }).await;
     }
+    let raising = job.shell.raising.clone();
+    let _raising = raising.lock().await;
     let rows = rows(job, from, run.rows, job.shell.config.batch).await?;
     let through = rows.last().map_or(from, |row| row.no + 1);
     let mut batch = Batch::new(job, around, &run);

@@ -30,7 +30,8 @@ impl Services {
         events: &[UserEvent],
     ) -> Result<(), ServiceError> {
         for offer in 1.. {
-            // What the guard counts is not to be overtaken by another change.
+            // What is looked at here is not to be overtaken by another change, nor what the guard counts.
+            let _raising = self.raising.lock().await;
             let mut lately = self.lately.lock().await;
             let mut whole = changes.clone();
             let followed = self.followed(caller, events, &mut lately).await?;

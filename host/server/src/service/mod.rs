@@ -69,6 +69,8 @@ pub trait Background: Send + Sync {
     /// # Errors
     /// It is not; the text says why.
     fn health(&self) -> Result<(), String>;
+    /// Held by whoever raises requests from what people and their open requests show. Always the same lock.
+    fn raising(&self) -> Arc<tokio::sync::Mutex<()>>;
     /// Checks an app's configuration against its target.
     async fn probe(&self, app: &App) -> CallReport<Vec<Finding>>;
     /// Looks for a user in an app's target, by the linking rules.
@@ -93,7 +95,9 @@ pub struct Services {
     /// Held where two callers must not see the same state and both act on it (one active reconciliation per app,
     /// no app on a connector that is being uninstalled). One process serves a store, so a lock in it is enough.
     turn: Arc<tokio::sync::Mutex<()>>,
-    /// What events have raised lately, for the guard against mass changes. Held over the commits of events.
+    /// Held over the commits of events.
+    raising: Arc<tokio::sync::Mutex<()>>,
+    /// What events have raised lately, for the guard against mass changes.
     lately: Arc<tokio::sync::Mutex<guard::Lately>>,
     /// Shared by whoever writes what users have and what apps are granted to; held alone by whoever takes away what
     /// those may name, or says what is allowed of them.
@@ -109,6 +113,7 @@ impl Services {
         clock: Arc<dyn Clock>,
         background: Arc<dyn Background>,
     ) -> Self {
+        let raising = background.raising();
         Self {
             store,
             connectors,
@@ -116,6 +121,7 @@ impl Services {
             background,
             safekeeping: None,
             turn: Arc::default(),
+            raising,
             lately: Arc::default(),
             people: Arc::default(),
             refusals: Arc::default(),

@@ -69,6 +69,10 @@ impl Background for Pretended {
         self.ill.lock().unwrap().clone().map_or(Ok(()), Err)
     }
 
+    fn raising(&self) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::default()
+    }
+
     async fn probe(&self, _: &App) -> CallReport<Vec<Finding>> {
         let result = match self.probe.lock().unwrap().clone() {
             Some(failure) => Err(failure),
