@@ -8,6 +8,7 @@ use gatehouse_tests::{Gatehouse, until};
 use serde_json::{Value, json};
 use std::time::Instant;
 use tempfile::tempdir;
+use ureq::http::Method;
 
 /// People in the test that every run makes.
 const PEOPLE: usize = 1_000;
@@ -125,4 +126,35 @@ fn two_hundred_people_get_their_accounts_at_a_real_server() {
     assert_eq!(raised.len(), 200);
     assert!(raised.iter().all(|request| request["state"] == "Completed"), "{raised:#?}");
     assert_eq!(server.users().unwrap().len(), 200);
+}
+
+#[test]
+fn a_job_killed_on_either_side_of_a_piece_goes_on_there_and_raises_nothing_twice() {
+    const PIECES: usize = 3;
+    for point in ["job.before_commit", "job.after_commit"] {
+        let count = 150 + 200 * (PIECES - 1);
+        let target = CountingTarget::start_with(Options { unique: true, ..Options::default() }).unwrap();
+        let mut s = Scenario::start();
+        s.connect_scim(&target);
+        let mut desk = Desk::new(&s);
+        desk.configure(|config| config["guard"]["enabled"] = json!(false));
+        import(&s, count);
+        // While it is paused, every request of the job is still there to be counted.
+        desk.ask("/apps/hr/pause");
+        let armed = desk.http.send(Method::PUT, "/failpoints", Some(&json!([format!("{point}:2")])), &[]).unwrap();
+        assert_eq!(armed.status, 204, "{}: is the host built with its failpoints?", armed.text);
+        desk.patch("/apps/hr", json!({"profiles": ["staff", "crew"]}));
+        until(|| s.host.process().ended()).unwrap_or_else(|| panic!("{point} is never reached"));
+        s = s.crashed_and_restarted();
+        desk = Desk::new(&s);
+        let job = desk.last_job();
+        let said = (&job["state"], &job["requests"], &job["done"]);
+        assert_eq!(said, (&json!("Completed"), &json!(count), &json!(count)), "{point}: {job:#}");
+        let mut raised: Vec<String> =
+            desk.all("/requests?app=hr").iter().map(|request| request["user"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(raised.len(), count, "{point}");
+        raised.sort_unstable();
+        raised.dedup();
+        assert_eq!(raised.len(), count, "{point}: somebody got two");
+    }
 }
