@@ -178,3 +178,14 @@ fn a_connector_from_outside_takes_download_packages_as_well() {
     let more = [CustomizeApplication, ManageConnectedApps, DownloadPackages];
     assert!(allowed(&more, Action::InstallConnector, &Resource::Any));
 }
+
+#[test]
+fn nobody_makes_themselves_somebodys_delegate() {
+    let manages = [ViewSetup, ManageUsers];
+    let of = |user, delegate| Resource::Delegation(UserId(user), UserId(delegate));
+    assert!(allowed(&manages, Action::Delegate, &of(2, 3)), "for others, to others");
+    assert!(!allowed(&[], Action::Delegate, &of(2, 3)));
+    assert!(allowed(&[], Action::Delegate, &of(1, 3)), "one's own");
+    assert!(!allowed(&SystemPermission::ALL, Action::Delegate, &of(2, 1)), "to oneself");
+    assert!(allowed(&[], Action::ReadDelegation, &of(2, 1)), "seeing it is another thing");
+}

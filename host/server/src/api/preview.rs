@@ -14,10 +14,11 @@ use axum::{Extension, Json};
     responses((status = 200, body = PreviewReport), Failures))]
 pub(super) async fn preview(
     State(api): State<Api>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     Body(body): Body<PreviewBody>,
 ) -> Result<Json<PreviewReport>, Problem> {
-    Ok(Json(api.services.preview_app(&name, body).await?))
+    Ok(Json(api.services.preview_app(&caller, &name, body).await?))
 }
 
 /// Finds out what a user needs in an app, step by step, and raises the request for it, unless it is a dry run.

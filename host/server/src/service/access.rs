@@ -39,6 +39,9 @@ impl Caller {
                 "nobody gives themselves a profile, a permission set, a group or people to manage; somebody else has to"
                     .to_owned()
             }
+            (true, Action::Delegate) => {
+                "nobody makes themselves somebody's delegate, or changes that they are; somebody else has to".to_owned()
+            }
             _ => self.missing(action, to),
         };
         Err(Denial { action: Some(action), text }.into())
@@ -85,6 +88,7 @@ impl Caller {
 fn own(who: &Principal, to: &Resource) -> bool {
     let of = match to {
         Resource::Grant(of, _) | Resource::Request { about: of, .. } => *of,
+        Resource::Delegation(_, delegate) => Some(*delegate),
         _ => None,
     };
     of.is_some() && of == who.user()

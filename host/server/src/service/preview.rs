@@ -35,17 +35,24 @@ impl Services {
         Ok(try_config(&app.config, before, &users, &accounts).into_iter().map(in_config).collect())
     }
 
-    /// What an app would receive for a user. Nothing is called, and nothing is changed.
+    /// What an app would receive for a user. Nothing is called, and nothing is changed. A configuration can ask for every
+    /// attribute: of whom the caller may not see, nothing is shown.
     ///
     /// # Errors
-    /// The app or the user is not there, or the configuration given is none.
-    pub async fn preview_app(&self, name: &str, body: PreviewBody) -> Result<PreviewReport, ServiceError> {
+    /// The app or the user is not there, for the caller, or the configuration given is none.
+    pub async fn preview_app(
+        &self,
+        caller: &Caller,
+        name: &str,
+        body: PreviewBody,
+    ) -> Result<PreviewReport, ServiceError> {
         let mut app = self.find_app(name).await?;
         let description = self.connector_of(&app).await?.description;
         if let Some(config) = body.config {
             app.config = config_of(Some(config), &description)?;
         }
-        let user = self.user_for(&app, &body.user).await?;
+        let user = self.see_user(caller, &body.user).await?;
+        let user = self.with_manager(&app, user).await?;
         let schema = schema_of(&description)?;
         let mut problems: Vec<Problem> =
             validate_config(&app.config, &description).into_iter().map(in_config).collect();
@@ -68,7 +75,7 @@ impl Services {
     pub async fn provision(&self, caller: &Caller, name: &str, body: ProvisionBody) -> Result<Answer, ServiceError> {
         let app = self.find_app(name).await?;
         let description = self.connector_of(&app).await?.description;
-        let user = self.user_for(&app, &body.user).await?;
+        let user = self.with_manager(&app, self.find_user(&body.user).await?).await?;
         let account = account_of(self.store.as_ref(), &app, user.id).await?;
         let matched = self.matched(&app, &user, account.as_ref()).await?;
         let needed = needed(&app, &user, account.as_ref(), &matched, &schema_of(&description)?);
@@ -114,8 +121,7 @@ impl Services {
     }
 
     /// The user, with what the app's configuration asks of their manager.
-    async fn user_for(&self, app: &App, named: &str) -> Result<User, ServiceError> {
-        let mut user = self.find_user(named).await?;
+    async fn with_manager(&self, app: &App, mut user: User) -> Result<User, ServiceError> {
         name_managers(self.store.as_ref(), &app.config, [&mut user]).await?;
         Ok(user)
     }

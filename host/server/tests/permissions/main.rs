@@ -7,4 +7,5 @@ mod granting;
 mod matrix;
 mod people;
 mod sharing;
+mod standing;
 mod tokens;
