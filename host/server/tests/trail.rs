@@ -24,6 +24,7 @@ fn items(answer: &Json) -> Vec<Json> {
 #[test]
 fn a_change_is_recorded_field_by_field_with_what_was_before() {
     let host = Host::start().with_app();
+    host.post("/user-attributes", &json!({"name": "desk", "type": "text"}));
     host.post("/users", &json!({"username": "ada", "email": "a@example.com"}));
     host.call("PATCH", "/users/ada", &[], Some(&json!({"email": "ada@example.com", "attributes": {"desk": ["4"]}})));
     host.call("PATCH", "/apps/hr", &[], Some(&json!({"settings": {"page_size": 7}})));
@@ -45,6 +46,36 @@ fn a_change_is_recorded_field_by_field_with_what_was_before() {
     host.call("PUT", "/credentials/hr", &[], Some(&secret));
     let trail = host.get("/audit?limit=1000").text;
     assert!(!trail.contains("correct horse") && !trail.contains("8-4-7-1"), "{trail}");
+}
+
+#[test]
+fn of_a_groups_members_the_trail_says_who_came_and_who_left() {
+    let host = Host::start();
+    for name in ["ada", "bob", "cy"] {
+        host.post("/users", &json!({"username": name}));
+    }
+    host.post("/groups", &json!({"name": "night", "members": ["ada", "bob"]}));
+    let newest = |action: &str| items(&host.get(&format!("/audit?action={action}")).body).remove(0)["changes"].clone();
+    let side = |ids: &[&str]| if ids.is_empty() { Json::Null } else { json!(ids) };
+    let members = |before: &[&str], after: &[&str]| json!({"before": side(before), "after": side(after)});
+    assert_eq!(newest("group.create")["members"], members(&[], &["USR-000001", "USR-000002"]));
+    host.post("/groups/night/members", &json!({"add": ["cy"], "remove": ["ada"]}));
+    assert_eq!(newest("group.members"), json!({"members": members(&["USR-000001"], &["USR-000003"])}));
+    host.call("DELETE", "/groups/night", &[], None);
+    assert_eq!(newest("group.delete")["members"], members(&["USR-000002", "USR-000003"], &[]));
+}
+
+#[test]
+fn sharing_rules_that_go_with_their_app_leave_a_record_each() {
+    let host = Host::start().with_app();
+    for (name, app) in [("of-hr", json!("hr")), ("of-all", Json::Null)] {
+        host.post("/sharing-rules", &json!({"name": name, "app": app, "to_managers": true, "access": "read"}));
+    }
+    assert_eq!(host.call("DELETE", "/apps/hr", &[], None).status, 204);
+    let gone = items(&host.get("/audit?action=sharing.delete").body);
+    assert_eq!(gone.len(), 1, "{gone:?}");
+    assert_eq!(gone[0]["subject"], "sharing rule of-hr");
+    assert_eq!(gone[0]["changes"]["access"], json!({"before": "read", "after": null}));
 }
 
 #[test]
