@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Host, gatehouse, output};
-use gatehouse_core::ports::{ChangeSet, Store as _};
+use gatehouse_core::ports::{ChangeSet, Store as _, TrailChange};
 use gatehouse_core::{Actor, AuditRecord};
 use gatehouse_store::{MasterKey, OpenOptions, RedbStore};
 use serde_json::{Value as Json, json};
@@ -63,6 +63,37 @@ fn of_a_groups_members_the_trail_says_who_came_and_who_left() {
     assert_eq!(newest("group.members"), json!({"members": members(&["USR-000001"], &["USR-000003"])}));
     host.call("DELETE", "/groups/night", &[], None);
     assert_eq!(newest("group.delete")["members"], members(&["USR-000002", "USR-000003"], &[]));
+}
+
+#[test]
+fn refused_sign_ins_and_denied_calls_are_counted_in_the_store_and_add_up() {
+    let host = Host::start().with_app();
+    host.post("/users", &json!({"username": "ada"}));
+    let adas = host.post("/tokens", &json!({"name": "adas", "user": "ada"})).body["token"].as_str().unwrap().to_owned();
+    let delete = || host.send("DELETE", "/api/v1/apps/hr", &[("authorization", &format!("Bearer {adas}"))], b"");
+    for _ in 0..3 {
+        assert_eq!(host.send("GET", "/api/v1/apps", &[("authorization", "Bearer ghs_guess")], b"").status, 401);
+        assert_eq!(delete().status, 403);
+    }
+    let told = |action: &str| -> Vec<(String, String, String)> {
+        let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+        let records = items(&host.get(&format!("/audit?action={action}")).body);
+        records.iter().map(|r| (text(&r["actor"]), text(&r["subject"]), text(&r["facts"]["count"]))).collect()
+    };
+    let told_of = |who: &str, what: &str, count: &str| vec![(who.to_owned(), what.to_owned(), count.to_owned())];
+    let (client, call) = ("client 127.0.0.1", "DELETE /api/v1/apps/{name}");
+    assert_eq!(told("sign_in."), told_of("nobody", client, "1"), "at once");
+    assert_eq!(told("permission."), told_of("adas", call, "1"), "at once");
+    host.wait(async {
+        host.services.count_refusals().await;
+        let windows = host.store.denial_windows().await.unwrap();
+        assert_eq!(windows.iter().map(|window| window.further).collect::<Vec<_>>(), [2, 2], "as durable as the store");
+        let close_denials = Some(windows[0].since + jiff::SignedDuration::from_mins(2));
+        let trail = TrailChange { close_denials, ..TrailChange::default() };
+        host.store.commit(ChangeSet { trail, ..ChangeSet::default() }).await.unwrap();
+    });
+    assert_eq!(told("sign_in.refused.further"), told_of("nobody", client, "2"));
+    assert_eq!(told("permission.denied.further"), told_of("adas", call, "2"));
 }
 
 #[test]
