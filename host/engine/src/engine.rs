@@ -10,7 +10,7 @@ use crate::schedule::Schedule;
 use crate::search;
 use crate::settle::{self, Review};
 use crate::shell::Shell;
-use gatehouse_core::ports::{Call, CallReport, ChangeSet, Clock, Connectors, Finding, Store, StoreError, TrailChange};
+use gatehouse_core::ports::{Call, CallReport, Clock, Connectors, Finding, Store, StoreError};
 use gatehouse_core::provision::Matched;
 use gatehouse_core::{App, CallFailure, FailureKind, Interface, Request, User};
 use gatehouse_failpoints::fail_point;
@@ -142,8 +142,8 @@ impl Engine {
         search::search(&self.shell, app, user).await
     }
 
-    /// Checks whether an app's configuration can reach its target and sign in. Denials are recorded; a store that
-    /// cannot record them fails the check.
+    /// Checks whether an app's configuration can reach its target and sign in. The call is recorded; a store that
+    /// cannot record it fails the check.
     pub async fn probe(&self, app: &App) -> CallReport<Vec<Finding>> {
         let failed = |failure| CallReport { result: Err(failure), call: Call::default() };
         let around = match Surroundings::of(&self.shell, app.clone(), None).await {
@@ -157,13 +157,10 @@ impl Engine {
         }
         let connectors = &self.shell.connectors;
         let mut report = around.call("check", 0, &[], connectors.check(&around.context)).await;
-        let notes = Notes::of(&around.caller(None), "check", &report.call, self.shell.now());
-        let trail = TrailChange { denials: notes.denials, ..TrailChange::default() };
-        if !trail.denials.is_empty()
-            && let Err(error) = self.shell.store.commit(ChangeSet { trail, ..ChangeSet::default() }).await
-        {
+        let notes = Notes::of(&around.caller(None), "check", &report, self.shell.now());
+        if let Err(error) = self.shell.store.commit(notes.into_changes(None)).await {
             report.result =
-                Err(CallFailure::new(FailureKind::Host, format!("what the gate refused cannot be recorded: {error}")));
+                Err(CallFailure::new(FailureKind::Host, format!("that this was called cannot be recorded: {error}")));
         }
         report
     }

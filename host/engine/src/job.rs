@@ -165,7 +165,7 @@ impl Job {
             return CallReport { result: Err(failure), call: Call::default() };
         }
         let report = around.call(function, self.request.attempts.len(), given, call).await;
-        let notes = Notes::of(&around.caller(Some(&self.request)), function, &report.call, self.shell.now());
+        let notes = Notes::of(&around.caller(Some(&self.request)), function, &report, self.shell.now());
         self.notes.append(notes);
         report
     }
@@ -205,6 +205,7 @@ impl Job {
         let raises = raised.count() > 0;
         let at = changes.log.iter().position(|(request, _)| *request == id).unwrap_or(0);
         changes.log.splice(at..at, self.notes.log.iter().map(|entry| (id, entry.clone())));
+        changes.audit.splice(0..0, self.notes.calls.iter().cloned());
         changes.trail.denials.extend(self.notes.denials.iter().cloned());
         self.durable(changes).await?;
         self.notes = Notes::default();

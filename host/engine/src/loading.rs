@@ -94,7 +94,8 @@ impl Surroundings {
         let correlation = of.and_then(|request| request.correlation.as_ref());
         let request_id = correlation.map(|correlation| correlation.request_id.as_str());
         let connector = &self.connector.description.name;
-        Caller { app: self.app.id, request: self.context.request, request_id, connector }
+        let attempt = of.map_or(0, |request| request.attempts.len());
+        Caller { app: self.app.id, request: self.context.request, request_id, connector, attempt }
     }
 
     /// Makes a call, in a span of its own. What comes back is fit to be read: of what the call was `given`, and of what

@@ -1,10 +1,12 @@
-//! Turns what the host noted of a call into lines of the request's log and into denials for the audit trail. Denials
-//! stand in both: the administrator looks at the request, the reviewer at the trail, where equal ones are counted.
+//! Turns what the host noted of a call into lines of the request's log and into what the audit trail says: that the call
+//! was made, and what it was denied. Denials stand in both: the administrator looks at the request, the reviewer at the
+//! trail, where equal ones are counted. Nothing that a connector wrote gets into the record of a call.
 
+use crate::telemetry;
 use gatehouse_core::audit::Denials;
 use gatehouse_core::audit::denials::DenialKey;
-use gatehouse_core::ports::{Call, Denial, JournalLine};
-use gatehouse_core::{Actor, AppId, AuditRecord, Level, LogEntry, Origin, RequestId};
+use gatehouse_core::ports::{CallReport, ChangeSet, Denial, JournalLine, TrailChange};
+use gatehouse_core::{Actor, AppId, AuditRecord, CallFailure, Level, LogEntry, Origin, RequestId};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 
@@ -22,18 +24,23 @@ pub(crate) struct Caller<'a> {
     /// The `X-Request-Id` of the API call that asked for the request.
     pub request_id: Option<&'a str>,
     pub connector: &'a str,
+    /// Which attempt of the request it belongs to; 0: none has begun, or there is no request.
+    pub attempt: usize,
 }
 
 /// What a call leaves to be written down.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
     pub log: Vec<LogEntry>,
+    /// The records of the calls themselves.
+    pub calls: Vec<AuditRecord>,
     /// Equal ones together.
     pub denials: Vec<Denials>,
 }
 
 impl Notes {
-    pub fn of(caller: &Caller<'_>, function: &str, call: &Call, now: Timestamp) -> Self {
+    pub fn of<T>(caller: &Caller<'_>, function: &str, report: &CallReport<T>, now: Timestamp) -> Self {
+        let call = &report.call;
         let mut log: Vec<LogEntry> = call.journal.iter().map(|line| journal_line(caller, line, now)).collect();
         log.extend(call.denials.iter().take(DENIALS_IN_FULL).map(|denial| denial_line(denial, now)));
         // What may have changed the target is part of the story; how a write was lost most of all.
@@ -53,12 +60,22 @@ impl Notes {
         if further > 0 {
             log.push(host_line(now, Level::Warn, format!("{further} more requests were refused at the gate"), vec![]));
         }
-        Self { log, denials: denials(caller, &call.denials, now) }
+        let calls = vec![called(caller, function, report, now)];
+        Self { log, calls, denials: denials(caller, &call.denials, now) }
     }
 
     pub fn append(&mut self, mut other: Self) {
         self.log.append(&mut other.log);
+        self.calls.append(&mut other.calls);
         self.denials.append(&mut other.denials);
+    }
+
+    /// What is written down where nothing else is, with the log of this request if there is one.
+    pub fn into_changes(self, request: Option<RequestId>) -> ChangeSet {
+        let Self { log, calls, denials } = self;
+        let log = request.map_or_else(Vec::new, |id| log.into_iter().map(|line| (id, line)).collect());
+        let trail = TrailChange { denials, ..TrailChange::default() };
+        ChangeSet { log, audit: calls, trail, ..ChangeSet::default() }
     }
 }
 
@@ -103,13 +120,27 @@ fn denials(caller: &Caller<'_>, of: &[Denial], at: Timestamp) -> Vec<Denials> {
 }
 
 fn record(caller: &Caller<'_>, denial: &Denial, at: Timestamp) -> AuditRecord {
-    let subject = caller.request.map_or_else(|| caller.app.to_string(), |request| request.to_string());
-    let mut record = AuditRecord::new(at, &Actor::host(), "egress.denied", subject)
-        .with("connector", caller.connector)
+    begun(caller, "egress.denied", at)
         .with("rule", &denial.rule)
         .with("method", &denial.method)
         .with("url", &denial.url)
-        .with("detail", &denial.detail);
+        .with("detail", &denial.detail)
+}
+
+/// That a call was made, what left for the target meanwhile, and what came of it.
+fn called<T>(caller: &Caller<'_>, function: &str, report: &CallReport<T>, at: Timestamp) -> AuditRecord {
+    let failure: Option<&CallFailure> = report.result.as_ref().err();
+    let record = begun(caller, "connector.call", at)
+        .with("function", function)
+        .with("requests", report.call.requests)
+        .with("write_left", report.call.write_left)
+        .ending(telemetry::result(failure));
+    if caller.attempt > 0 { record.with("attempt", caller.attempt) } else { record }
+}
+
+fn begun(caller: &Caller<'_>, action: &str, at: Timestamp) -> AuditRecord {
+    let subject = caller.request.map_or_else(|| caller.app.to_string(), |request| request.to_string());
+    let mut record = AuditRecord::new(at, &Actor::host(), action, subject).with("connector", caller.connector);
     record.app = Some(caller.app);
     record.request = caller.request;
     record.request_id = caller.request_id.map(str::to_owned);
@@ -119,6 +150,8 @@ fn record(caller: &Caller<'_>, denial: &Denial, at: Timestamp) -> AuditRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use gatehouse_core::FailureKind;
+    use gatehouse_core::ports::Call;
 
     fn denials(count: usize) -> Call {
         let denial = Denial {
@@ -131,9 +164,26 @@ mod tests {
     }
 
     fn noted(call: &Call) -> Notes {
-        let caller =
-            Caller { app: AppId(1), request: Some(RequestId(2)), request_id: Some("call-1"), connector: "scim" };
-        Notes::of(&caller, "commit", call, Timestamp::UNIX_EPOCH)
+        ending(call, Ok(()))
+    }
+
+    fn ending(call: &Call, result: Result<(), CallFailure>) -> Notes {
+        let request = Some(RequestId(2));
+        let caller = Caller { app: AppId(1), request, request_id: Some("call-1"), connector: "scim", attempt: 3 };
+        Notes::of(&caller, "commit", &CallReport { result, call: call.clone() }, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn every_call_leaves_a_record_of_what_left_and_what_came_of_it_and_no_word_of_the_connectors() {
+        let failure = CallFailure::new(FailureKind::Unavailable, "ada@example.com is not to be reached");
+        let call = Call { requests: 2, write_left: true, ..Call::default() };
+        let [record] = ending(&call, Err(failure)).calls.try_into().unwrap_or_else(|all| panic!("{all:?}"));
+        assert_eq!((record.action.as_str(), record.outcome.as_deref()), ("connector.call", Some("unavailable")));
+        assert_eq!((record.app, record.request), (Some(AppId(1)), Some(RequestId(2))));
+        let facts: Vec<_> = record.facts.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let expected = ["attempt=3", "connector=scim", "function=commit", "requests=2", "write_left=true"];
+        assert_eq!(facts, expected);
+        assert_eq!(ending(&call, Ok(())).calls[0].outcome.as_deref(), Some("ok"));
     }
 
     #[test]
@@ -169,8 +219,8 @@ mod tests {
     }
 
     #[test]
-    fn a_call_without_anything_to_tell_leaves_no_notes() {
+    fn a_call_without_anything_to_tell_leaves_only_that_it_was_made() {
         let notes = noted(&Call::default());
-        assert!(notes.log.is_empty() && notes.denials.is_empty());
+        assert!(notes.log.is_empty() && notes.denials.is_empty() && notes.calls.len() == 1);
     }
 }

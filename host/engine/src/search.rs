@@ -4,7 +4,7 @@
 use crate::loading::{NotReady, Surroundings};
 use crate::noted::Notes;
 use crate::shell::Shell;
-use gatehouse_core::ports::{ChangeSet, StoreError, TrailChange};
+use gatehouse_core::ports::StoreError;
 use gatehouse_core::provision::{Matched, Sighting, is_match, searches};
 use gatehouse_core::{App, Interface, User};
 
@@ -23,6 +23,20 @@ pub(crate) async fn search(shell: &Shell, app: &App, user: &User) -> Result<Matc
         let why = "no linking rule compares anything of the user's that the connector can search for";
         return Ok(Matched::NotAsked(why.to_owned()));
     }
+    let mut notes = Notes::default();
+    let matched = ask(shell, &around, user, asked, &mut notes).await;
+    shell.store.commit(notes.into_changes(None)).await?;
+    Ok(matched)
+}
+
+/// Makes the calls. What they leave is written down when all have been made.
+async fn ask(
+    shell: &Shell,
+    around: &Surroundings,
+    user: &User,
+    asked: Vec<(usize, String, String)>,
+    notes: &mut Notes,
+) -> Matched {
     let mut found: Vec<Sighting> = Vec::new();
     for (rule, attribute, value) in asked {
         // A weaker rule is only asked where the stronger ones find nobody.
@@ -31,21 +45,17 @@ pub(crate) async fn search(shell: &Shell, app: &App, user: &User) -> Result<Matc
         }
         let call = shell.connectors.find(&around.context, &attribute, &value);
         let report = around.call("find", 0, &[], call).await;
-        let notes = Notes::of(&around.caller(None), "find", &report.call, shell.now());
-        if !notes.denials.is_empty() {
-            let trail = TrailChange { denials: notes.denials, ..TrailChange::default() };
-            shell.store.commit(ChangeSet { trail, ..ChangeSet::default() }).await?;
-        }
+        notes.append(Notes::of(&around.caller(None), "find", &report, shell.now()));
         let accounts = match report.result {
             Ok(accounts) => accounts,
-            Err(failure) => return Ok(Matched::NotAsked(format!("the target could not be searched: {failure}"))),
+            Err(failure) => return Matched::NotAsked(format!("the target could not be searched: {failure}")),
         };
         for account in accounts {
             let new = !found.iter().any(|seen| seen.account.external_id == account.external_id);
-            if new && is_match(app, rule, user, &account) {
+            if new && is_match(&around.app, rule, user, &account) {
                 found.push(Sighting { rule, account: around.narrowed(account) });
             }
         }
     }
-    Ok(Matched::Found(found))
+    Matched::Found(found)
 }

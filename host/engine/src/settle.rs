@@ -10,7 +10,7 @@ use crate::noted::Notes;
 use crate::shell::Shell;
 use crate::told::Told;
 use gatehouse_core::lifecycle::{Event, Evidence, Looked, Marker, NameAttributes, OutcomeReport, Resolution, resolve};
-use gatehouse_core::ports::{Call, CallReport, ChangeSet, StoreError, TrailChange};
+use gatehouse_core::ports::{Call, CallReport, StoreError};
 use gatehouse_core::schema::Account as RemoteAccount;
 use gatehouse_core::{
     Account, AccountId, App, CallFailure, Capability, Change, CommitStep, Desired, FailureKind, Request, Subject,
@@ -74,7 +74,8 @@ pub struct Review {
     pub names: NameAttributes,
 }
 
-/// Looks at the target for a person. What the calls told goes into the request's log, denials into the audit trail.
+/// Looks at the target for a person. What the calls told goes into the request's log; that they were made, and what
+/// they were denied, into the audit trail.
 pub(crate) async fn review(
     shell: &Shell,
     app: &App,
@@ -92,10 +93,7 @@ pub(crate) async fn review(
         Ok(around) => {
             let mut look = Look { shell, around: &around, request, hold: None, notes: Notes::default() };
             let looked = look.review(external_id).await;
-            let Notes { log, denials } = look.notes;
-            let log = log.into_iter().map(|line| (request.id, line)).collect();
-            let trail = TrailChange { denials, ..TrailChange::default() };
-            shell.store.commit(ChangeSet { log, trail, ..ChangeSet::default() }).await?;
+            shell.store.commit(look.notes.into_changes(Some(request.id))).await?;
             (looked, marker_of(&around, request))
         }
     };
@@ -226,7 +224,7 @@ impl Look<'_> {
         }
         let report = self.around.call(function, self.request.attempts.len(), &[], call).await;
         fail_point!("settle.after_read");
-        self.notes.append(Notes::of(&self.around.caller(Some(self.request)), function, &report.call, self.shell.now()));
+        self.notes.append(Notes::of(&self.around.caller(Some(self.request)), function, &report, self.shell.now()));
         report
     }
 }

@@ -91,7 +91,7 @@ fn count(around: &Surroundings, function: &'static str, call: &Call, failure: Op
 }
 
 /// `ok`, or the kind of failure as the API spells it.
-fn result(failure: Option<&CallFailure>) -> &'static str {
+pub(crate) fn result(failure: Option<&CallFailure>) -> &'static str {
     failure.map_or("ok", |failure| failure.kind.name())
 }
 

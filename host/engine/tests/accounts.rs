@@ -7,7 +7,7 @@ mod common;
 use common::World;
 use common::target::Fault;
 use gatehouse_core::schema::Status;
-use gatehouse_core::{CallFailure, FailureKind, LinkChange, LinkState, Operation, Situation, State};
+use gatehouse_core::{AuditRecord, CallFailure, FailureKind, LinkChange, LinkState, Operation, Situation, State};
 use gatehouse_engine::requests::Whose;
 
 #[tokio::test]
@@ -50,6 +50,11 @@ async fn each_operation_changes_the_target_and_the_record() {
     world.ends(&engine, id, State::Completed).await;
     assert!(world.target(&app, |target| target.accounts.is_empty()));
     assert_eq!(world.account_of(&app, &user).await.situation, Situation::Deleted);
+    let audit = world.store.audit(None, 1000).await.unwrap().items;
+    let recorded = audit.iter().rev().filter(|record| record.action == "connector.call");
+    let recorded: Vec<_> = recorded.map(|record| record.facts["function"].clone()).collect();
+    let made = world.target(&app, |target| target.made.iter().map(|made| made.function).collect::<Vec<_>>());
+    assert_eq!(recorded, made, "every call leaves a record");
 }
 
 #[tokio::test]
@@ -238,6 +243,12 @@ async fn what_the_gate_refuses_and_the_connector_says_stands_with_the_request() 
     let denial = audit.iter().find(|record| record.action == "egress.denied").unwrap();
     assert_eq!((denial.request, denial.app), (Some(id), Some(app.id)));
     assert_eq!(denial.facts["url"], "https://elsewhere.example/steal");
+    let called: Vec<_> = audit.iter().filter(|record| record.action == "connector.call").collect();
+    let of = |record: &AuditRecord, fact: &str| record.facts.get(fact).cloned();
+    assert!(called.iter().all(|record| record.request == Some(id) && record.outcome.as_deref() == Some("ok")));
+    let commit = called.iter().filter(|record| of(record, "function").as_deref() == Some("commit"));
+    let commit: Vec<_> = commit.map(|record| (of(record, "attempt"), of(record, "write_left"))).collect();
+    assert_eq!(commit, [(Some("1".to_owned()), Some("true".to_owned()))], "{called:?}");
 }
 
 #[tokio::test]
@@ -250,6 +261,8 @@ async fn a_probe_tells_its_findings_and_records_what_was_refused() {
     assert_eq!(report.result.unwrap()[0].detail, "works");
     let audit = world.store.audit(None, 100).await.unwrap().items;
     assert!(audit.iter().any(|record| record.action == "egress.denied" && record.app == Some(app.id)));
+    let called = audit.iter().find(|record| record.action == "connector.call").unwrap();
+    assert_eq!((called.app, called.facts["function"].as_str()), (Some(app.id), "check"));
 }
 
 #[tokio::test]

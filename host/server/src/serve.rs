@@ -33,8 +33,8 @@ pub const STORE: &str = "gatehouse.db";
 /// How long calls of the API may take to end when the host is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How often it is looked for refusals that are no longer counted.
-const REFUSALS: Duration = Duration::from_secs(30);
+/// For how long refused calls are gathered before they are counted in the store: so many a kill may lose.
+const REFUSALS: Duration = Duration::from_secs(1);
 
 /// Runs a host until it is told to stop.
 ///
@@ -88,7 +88,8 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     start_token::hand_out(&services, &config).await?;
 
     let (close, closing) = watch::channel(false);
-    let counting = tokio::spawn(close_refusals(services.clone(), closing.clone()));
+    let counting = tokio::spawn(count_refusals(services.clone(), closing.clone()));
+    let refusing = services.clone();
     let api = Api::new(services, Some(metrics), closing.clone());
     let api = router(match config.calls_per_minute {
         Some(calls) => api.with_calls_per_minute(calls),
@@ -113,6 +114,8 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
     working.await.context("the engine stopped")?;
     telling.await.context("notifications stopped")?;
     counting.await.context("the count of refusals stopped")?;
+    // Those of the last calls.
+    refusing.count_refusals().await;
     tracing::info!("stopped");
     Ok(())
 }
@@ -161,12 +164,12 @@ impl Background for Behind {
     }
 }
 
-/// Writes down in time how often refusals came again.
-async fn close_refusals(services: Services, closing: watch::Receiver<bool>) {
+/// Writes down again and again how often refusals came.
+async fn count_refusals(services: Services, closing: watch::Receiver<bool>) {
     let mut ticks = tokio::time::interval(REFUSALS);
     while !*closing.borrow() {
         tokio::select! {
-            _ = ticks.tick() => services.close_refusals().await,
+            _ = ticks.tick() => services.count_refusals().await,
             () = until(closing.clone()) => {}
         }
     }

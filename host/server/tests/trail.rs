@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Host, gatehouse, output};
-use gatehouse_core::ports::{ChangeSet, Store as _};
+use gatehouse_core::ports::{ChangeSet, Store as _, TrailChange};
 use gatehouse_core::{Actor, AuditRecord};
 use gatehouse_store::{MasterKey, OpenOptions, RedbStore};
 use serde_json::{Value as Json, json};
@@ -50,6 +50,67 @@ fn a_change_is_recorded_field_by_field_with_what_was_before() {
     host.call("PUT", "/credentials/hr", &[], Some(&secret));
     let trail = host.get("/audit?limit=1000").text;
     assert!(!trail.contains("correct horse") && !trail.contains("8-4-7-1"), "{trail}");
+}
+
+#[test]
+fn of_a_groups_members_the_trail_says_who_came_and_who_left() {
+    let host = Host::start();
+    for name in ["ada", "bob", "cy"] {
+        host.post("/users", &json!({"username": name}));
+    }
+    host.post("/groups", &json!({"name": "night", "members": ["ada", "bob"]}));
+    let newest = |action: &str| items(&host.get(&format!("/audit?action={action}")).body).remove(0)["changes"].clone();
+    let side = |ids: &[&str]| if ids.is_empty() { Json::Null } else { json!(ids) };
+    let members = |before: &[&str], after: &[&str]| json!({"before": side(before), "after": side(after)});
+    assert_eq!(newest("group.create")["members"], members(&[], &["USR-000001", "USR-000002"]));
+    host.post("/groups/night/members", &json!({"add": ["cy"], "remove": ["ada"]}));
+    assert_eq!(newest("group.members"), json!({"members": members(&["USR-000001"], &["USR-000003"])}));
+    host.call("DELETE", "/groups/night", &[], None);
+    assert_eq!(newest("group.delete")["members"], members(&["USR-000002", "USR-000003"], &[]));
+}
+
+#[test]
+fn refused_sign_ins_and_denied_calls_are_counted_in_the_store_and_add_up() {
+    let host = Host::start().with_app();
+    host.post("/users", &json!({"username": "ada"}));
+    let adas = host.post("/tokens", &json!({"name": "adas", "user": "ada"})).body["token"].as_str().unwrap().to_owned();
+    let delete = || host.send("DELETE", "/api/v1/apps/hr", &[("authorization", &format!("Bearer {adas}"))], b"");
+    for _ in 0..3 {
+        assert_eq!(host.send("GET", "/api/v1/apps", &[("authorization", "Bearer ghs_guess")], b"").status, 401);
+        assert_eq!(delete().status, 403);
+    }
+    let told = |action: &str| -> Vec<(String, String, String)> {
+        let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+        let records = items(&host.get(&format!("/audit?action={action}")).body);
+        records.iter().map(|r| (text(&r["actor"]), text(&r["subject"]), text(&r["facts"]["count"]))).collect()
+    };
+    let told_of = |who: &str, what: &str, count: &str| vec![(who.to_owned(), what.to_owned(), count.to_owned())];
+    let (client, call) = ("client 127.0.0.1", "DELETE /api/v1/apps/{name}");
+    assert_eq!(told("sign_in."), told_of("nobody", client, "1"), "at once");
+    assert_eq!(told("permission."), told_of("adas", call, "1"), "at once");
+    host.wait(async {
+        host.services.count_refusals().await;
+        let windows = host.store.denial_windows().await.unwrap();
+        assert_eq!(windows.iter().map(|window| window.further).collect::<Vec<_>>(), [2, 2], "as durable as the store");
+        let close_denials = Some(windows[0].since + jiff::SignedDuration::from_mins(2));
+        let trail = TrailChange { close_denials, ..TrailChange::default() };
+        host.store.commit(ChangeSet { trail, ..ChangeSet::default() }).await.unwrap();
+    });
+    assert_eq!(told("sign_in.refused.further"), told_of("nobody", client, "2"));
+    assert_eq!(told("permission.denied.further"), told_of("adas", call, "2"));
+}
+
+#[test]
+fn sharing_rules_that_go_with_their_app_leave_a_record_each() {
+    let host = Host::start().with_app();
+    for (name, app) in [("of-hr", json!("hr")), ("of-all", Json::Null)] {
+        host.post("/sharing-rules", &json!({"name": name, "app": app, "to_managers": true, "access": "read"}));
+    }
+    assert_eq!(host.call("DELETE", "/apps/hr", &[], None).status, 204);
+    let gone = items(&host.get("/audit?action=sharing.delete").body);
+    assert_eq!(gone.len(), 1, "{gone:?}");
+    assert_eq!(gone[0]["subject"], "sharing rule of-hr");
+    assert_eq!(gone[0]["changes"]["access"], json!({"before": "read", "after": null}));
 }
 
 #[test]

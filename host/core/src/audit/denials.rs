@@ -59,6 +59,9 @@ pub struct Window {
     pub app: Option<AppId>,
     /// What is counted.
     pub key: DenialKey,
+    /// The action of the denials that are counted.
+    #[serde(default = "egress")]
+    pub action: String,
     /// When it began: with the denial that was written down.
     pub since: Timestamp,
     /// When the last one was counted.
@@ -67,10 +70,20 @@ pub struct Window {
     pub further: u64,
 }
 
+/// What was counted before windows said it.
+fn egress() -> String {
+    "egress.denied".to_owned()
+}
+
+/// Whether a time in which equal denials are counted is over, one that began then.
+pub fn is_over(since: Timestamp, now: Timestamp) -> bool {
+    now.duration_since(since) >= WINDOW || now < since
+}
+
 impl Window {
     /// Whether it is over.
     pub fn is_over(&self, now: Timestamp) -> bool {
-        now.duration_since(self.since) >= WINDOW || now < self.since
+        is_over(self.since, now)
     }
 
     /// The record of what was counted, if anything was.
@@ -78,15 +91,17 @@ impl Window {
         if self.further == 0 {
             return None;
         }
-        let subject = self.app.map_or_else(|| "the API".to_owned(), |app| app.to_string());
-        let mut record = AuditRecord::new(self.last, &Actor::host(), "egress.denied.further", subject)
-            .with("rule", &self.key.rule)
-            .with("connector", &self.key.connector)
-            .with("origin", &self.key.origin)
-            .with(COUNT, self.further)
-            .with("since", self.since);
+        let action = format!("{}.further", self.action);
+        let mut record = match self.app {
+            Some(app) => AuditRecord::new(self.last, &Actor::host(), action, app.to_string())
+                .with("rule", &self.key.rule)
+                .with("connector", &self.key.connector)
+                .with("origin", &self.key.origin),
+            // Of the API itself: by whoever was denied something, to what they were denied.
+            None => AuditRecord::new(self.last, &Actor(self.key.connector.clone()), action, &self.key.origin),
+        };
         record.app = self.app;
-        Some(record)
+        Some(record.with(COUNT, self.further).with("since", self.since))
     }
 }
 
@@ -105,7 +120,7 @@ pub fn coalesce(open: Option<Window>, denials: Denials, key: DenialKey) -> (Vec<
         }
         over => {
             let closed = over.as_ref().and_then(Window::close);
-            let window = Window { app, key, since: at, last: at, further: 0 };
+            let window = Window { app, key, action: record.action.clone(), since: at, last: at, further: 0 };
             (closed.into_iter().chain([record.with(COUNT, count)]).collect(), window)
         }
     }
@@ -140,6 +155,28 @@ mod tests {
         assert_eq!(counts(&all), [("egress.denied", "1"), ("egress.denied.further", "502"), ("egress.denied", "3")]);
         let rest = open.unwrap().close().unwrap();
         assert_eq!(counts(&[rest]), [("egress.denied.further", "1")], "all 507 stand in a record");
+    }
+
+    #[test]
+    fn what_is_counted_of_the_api_is_named_by_its_kind_and_by_who_was_refused() {
+        let at = Timestamp::from_second(0).unwrap();
+        let key = DenialKey { rule: "sign-in".into(), connector: "nobody".into(), origin: "client 192.0.2.1".into() };
+        let record = AuditRecord::new(at, &Actor("nobody".to_owned()), "sign_in.refused", "client 192.0.2.1");
+        let denied = Denials { app: None, key: key.clone(), count: 1, record };
+        let (_, open) = coalesce(None, denied.clone(), key.clone());
+        let (_, open) = coalesce(Some(open), denied, key);
+        let record = open.close().unwrap();
+        let told = (record.actor.0.as_str(), record.action.as_str(), record.subject.as_str());
+        assert_eq!(told, ("nobody", "sign_in.refused.further", "client 192.0.2.1"));
+        assert_eq!(record.facts[COUNT], "1");
+    }
+
+    #[test]
+    fn a_window_of_before_windows_said_what_they_count_is_one_of_the_gate() {
+        let old = r#"{"app":"APP-000001","key":{"rule":"r","connector":"c","origin":"o"},"since":"1970-01-01T00:00:00Z",
+            "last":"1970-01-01T00:00:00Z","further":2}"#;
+        let window: Window = serde_json::from_str(old).unwrap();
+        assert_eq!(window.close().unwrap().action, "egress.denied.further");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use gatehouse_core::AskedFrom;
+use gatehouse_core::{AskedFrom, Correlation};
 use std::net::{IpAddr, SocketAddr};
 
 const MISSING: &str = "no token was sent. Set GATEHOUSE_TOKEN, or use --token or --token-file (over HTTP: \
@@ -27,7 +27,7 @@ pub(super) async fn authenticate(
         return Err(Problem::unauthorised("Bearer realm=\"gatehouse\"", MISSING));
     };
     let Some(caller) = api.services.authenticate(token).await? else {
-        return Err(refused(&api, client(&request)).await);
+        return Err(refused(&api, client(&request), request.extensions().get()).await);
     };
     let if_match = if_match(request.headers())?;
     tracing::Span::current().record("actor", tracing::field::display(&caller.actor));
@@ -40,8 +40,8 @@ pub(super) async fn authenticate(
 }
 
 /// The answer to a token that is not good.
-async fn refused(api: &Api, client: Option<IpAddr>) -> Problem {
-    match api.services.sign_in_failed(client).await {
+async fn refused(api: &Api, client: Option<IpAddr>, call: Option<&Correlation>) -> Problem {
+    match api.services.sign_in_failed(client, call).await {
         Failed::Noted => Problem::unauthorised("Bearer realm=\"gatehouse\", error=\"invalid_token\"", WRONG),
         Failed::Limited(seconds) => {
             let detail = format!(

@@ -128,7 +128,8 @@ impl Services {
         delegation.id = DelegationId(self.store.allocate(Sequence::Delegation, 1));
         let view = self.views().delegation(delegation.clone()).await?;
         let answer = Answer::created(format!("/api/v1/delegations/{}", delegation.id), 1, &view);
-        let audit = vec![self.delegation_audit(caller, "delegation.create", &delegation)];
+        let audit =
+            vec![self.delegation_audit(caller, "delegation.create", &delegation).changing(None, Some(&delegation))];
         let mut changes = ChangeSet { audit, delegations: vec![Versioned::new(delegation)], ..ChangeSet::default() };
         caller.remember(&mut changes, &answer);
         self.store.commit(changes).await?;
@@ -156,7 +157,8 @@ impl Services {
         ServiceError::unless_empty(time_problems(&after))?;
         after.version = before.version + 1;
         let answer = Answer::done(after.version, &self.views().delegation(after.clone()).await?);
-        let audit = vec![self.delegation_audit(caller, "delegation.change", &after)];
+        let record = self.delegation_audit(caller, "delegation.change", &after);
+        let audit = vec![record.changing(Some(&before), Some(&after))];
         let delegations = vec![Versioned::replacing(before.version, after)];
         let mut changes = ChangeSet { audit, delegations, ..ChangeSet::default() };
         caller.remember(&mut changes, &answer);
@@ -175,13 +177,15 @@ impl Services {
         }
         caller.must(Action::Delegate, &of_delegation(&delegation))?;
         caller.has_seen(id.to_string(), delegation.version)?;
-        let audit = vec![self.delegation_audit(caller, "delegation.delete", &delegation)];
+        let record = self.delegation_audit(caller, "delegation.delete", &delegation);
+        let audit = vec![record.changing(Some(&delegation), None)];
         let changes = ChangeSet { audit, remove_delegations: vec![id], ..ChangeSet::default() };
         Ok(self.store.commit(changes).await?)
     }
 
     fn delegation_audit(&self, caller: &Caller, action: &str, delegation: &Delegation) -> AuditRecord {
         self.audit(caller, action, delegation.id.to_string())
+            .about(delegation.user)
             .with("user", delegation.user)
             .with("delegate", delegation.delegate)
             .with("from", delegation.from)

@@ -224,9 +224,12 @@ impl Services {
     pub async fn delete_app(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
         let app = self.find_app(name).await?;
         caller.has_seen(format!("app {name}"), app.version)?;
-        let audit = vec![self.app_audit(caller, "app.delete", &app).changing(Some(&app), None)];
-        let rules = self.store.sharing_rules().await?.into_iter().filter(|rule| rule.app == Some(app.id));
-        let remove_sharing_rules = rules.map(|rule| rule.name).collect();
+        let mut rules = self.store.sharing_rules().await?;
+        rules.retain(|rule| rule.app == Some(app.id));
+        let mut audit = vec![self.app_audit(caller, "app.delete", &app).changing(Some(&app), None)];
+        let went = |rule| self.sharing_audit(caller, "sharing.delete", rule).changing(Some(rule), None);
+        audit.extend(rules.iter().map(went));
+        let remove_sharing_rules = rules.into_iter().map(|rule| rule.name).collect();
         let changes = ChangeSet { audit, remove_sharing_rules, remove_apps: vec![app.id], ..ChangeSet::default() };
         self.store.commit(changes).await?;
         Ok(())

@@ -2,15 +2,17 @@
 //! flood of them costs a record of the audit trail at its beginning and one at its end, and a bounded memory.
 
 use super::caller::Recorded as _;
+use super::refused::Gathered;
 use super::{Caller, Denial, Services};
-use gatehouse_core::ports::ChangeSet;
-use gatehouse_core::{Actor, AuditRecord};
+use gatehouse_core::audit::{Denials, denials::DenialKey};
+use gatehouse_core::ports::{ChangeSet, TrailChange};
+use gatehouse_core::{Actor, AskedFrom, AuditRecord, Correlation};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// For how long equal refusals are one.
+/// For how long attempts are counted together.
 const WINDOW: SignedDuration = SignedDuration::from_secs(60);
 
 /// Failed attempts that a client has in a window before it has to wait.
@@ -22,15 +24,13 @@ pub const ATTEMPTS_IN_ALL: u64 = 1000;
 /// Windows that are kept at a time. Each is some hundred bytes.
 const MOST: usize = 10_000;
 
-/// What is refused: equal ones are counted together.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Refused {
-    /// Sign-in, of this client.
-    SignIn(Option<IpAddr>),
-    /// Sign-in of everybody whose own window is not kept.
-    AnySignIn,
-    /// Something that somebody may not do: who, what, and why not.
-    Denied(Actor, String, String),
+/// Whose attempts to sign in are counted together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Whose {
+    /// Those of this client.
+    Client(Option<IpAddr>),
+    /// Those of everybody whose own window is not kept.
+    Anybody,
 }
 
 /// When it began, and how often it has come since.
@@ -43,7 +43,7 @@ struct Window {
 /// Windows that are open, and how many attempts to sign in failed in the present one.
 #[derive(Debug, Default)]
 struct Open {
-    windows: BTreeMap<Refused, Window>,
+    windows: BTreeMap<Whose, Window>,
     /// When the oldest one ends: nothing is swept before.
     first_end: Option<Timestamp>,
     in_all: Option<Window>,
@@ -51,7 +51,12 @@ struct Open {
 
 /// Refusals that are being counted.
 #[derive(Debug, Default)]
-pub struct Refusals(Mutex<Open>);
+pub struct Refusals {
+    /// By which clients have to wait.
+    attempts: Mutex<Open>,
+    /// For the audit trail.
+    gathered: Gathered,
+}
 
 /// What became of an attempt to sign in that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,27 +69,22 @@ pub enum Failed {
 
 impl Open {
     /// Counts one more: how many it is, and when its window began.
-    fn count(&mut self, what: Refused, now: Timestamp) -> Window {
-        let what = match what {
-            Refused::SignIn(_) if self.windows.len() >= MOST && !self.windows.contains_key(&what) => Refused::AnySignIn,
-            other => other,
-        };
-        let window = self.windows.entry(what).or_insert(Window { since: now, count: 0 });
+    fn count(&mut self, whose: Whose, now: Timestamp) -> Window {
+        let whose =
+            if self.windows.len() >= MOST && !self.windows.contains_key(&whose) { Whose::Anybody } else { whose };
+        let window = self.windows.entry(whose).or_insert(Window { since: now, count: 0 });
         window.count += 1;
         let ends = end(*window);
         self.first_end = Some(self.first_end.map_or(ends, |first| first.min(ends)));
         *window
     }
 
-    /// Takes out the windows that have ended.
-    fn ended(&mut self, now: Timestamp) -> Vec<(Refused, Window)> {
-        if self.first_end.is_none_or(|first| first > now) {
-            return Vec::new();
+    /// Drops the windows that have ended.
+    fn sweep(&mut self, now: Timestamp) {
+        if self.first_end.is_some_and(|first| first <= now) {
+            self.windows.retain(|_, window| end(*window) > now);
+            self.first_end = self.windows.values().map(|window| end(*window)).min();
         }
-        let (ended, open) = std::mem::take(&mut self.windows).into_iter().partition(|(_, window)| end(*window) <= now);
-        self.windows = open;
-        self.first_end = self.windows.values().map(|window| end(*window)).min();
-        Vec::from_iter::<BTreeMap<Refused, Window>>(ended)
     }
 
     fn in_all(&mut self, now: Timestamp) -> Window {
@@ -103,60 +103,40 @@ fn end(window: Window) -> Timestamp {
 
 impl Refusals {
     fn open(&self) -> MutexGuard<'_, Open> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts an attempt to sign in that failed; what is to be written down of it and of what has ended.
-    fn failed(&self, client: Option<IpAddr>, now: Timestamp) -> (Failed, Vec<AuditRecord>) {
+    /// Counts an attempt to sign in that failed.
+    fn failed(&self, client: Option<IpAddr>, now: Timestamp) -> Failed {
         let mut open = self.open();
-        let mut records = records(open.ended(now), now);
+        open.sweep(now);
         let in_all = open.in_all(now);
-        let what =
-            if in_all.count > ATTEMPTS_IN_ALL { Refused::AnySignIn } else { Refused::SignIn(client.map(network)) };
-        let window = open.count(what.clone(), now);
-        if window.count == 1 {
-            records.push(record(&what, 1, now));
-        }
-        let full = if window.count > ATTEMPTS_EACH && what != Refused::AnySignIn { Some(window) } else { None };
+        let whose = if in_all.count > ATTEMPTS_IN_ALL { Whose::Anybody } else { Whose::Client(client.map(network)) };
+        let window = open.count(whose, now);
+        let full = if window.count > ATTEMPTS_EACH && whose != Whose::Anybody { Some(window) } else { None };
         match full.or(Some(in_all).filter(|all| all.count > ATTEMPTS_IN_ALL)) {
-            None => (Failed::Noted, records),
+            None => Failed::Noted,
             Some(window) => {
                 let wait = end(window).duration_since(now).as_secs().max(1);
-                (Failed::Limited(wait.unsigned_abs()), records)
+                Failed::Limited(wait.unsigned_abs())
             }
         }
     }
-
-    fn denied(&self, who: &Actor, call: &str, why: &str, now: Timestamp) -> Vec<AuditRecord> {
-        let what = Refused::Denied(who.clone(), call.to_owned(), why.to_owned());
-        let mut open = self.open();
-        let mut records = records(open.ended(now), now);
-        // With so many different ones, only their number is bounded by dropping them, not that they are written down.
-        let counted = open.windows.len() < MOST || open.windows.contains_key(&what);
-        if !counted || open.count(what.clone(), now).count == 1 {
-            records.push(record(&what, 1, now));
-        }
-        records
-    }
 }
 
-/// What came again in windows that have ended. The first of each has been written down when it came.
-fn records(ended: Vec<(Refused, Window)>, now: Timestamp) -> Vec<AuditRecord> {
-    let again = ended.into_iter().filter(|(_, window)| window.count > 1);
-    again.map(|(what, window)| record(&what, window.count, now).with("since", window.since)).collect()
+/// One refusal, equal to others by who was refused what.
+fn refusal(rule: &str, record: AuditRecord) -> Denials {
+    let key = DenialKey { rule: rule.to_owned(), connector: record.actor.0.clone(), origin: record.subject.clone() };
+    Denials { app: None, key, count: 1, record }
 }
 
-fn record(what: &Refused, times: u64, now: Timestamp) -> AuditRecord {
+fn refused_sign_in(client: Option<IpAddr>, call: Option<&Correlation>, now: Timestamp) -> AuditRecord {
+    let network = client.map(network).map_or("an unknown client".to_owned(), |client| client.to_string());
     let nobody = Actor("nobody".to_owned());
-    let record = match what {
-        Refused::SignIn(client) => {
-            let client = client.map_or("an unknown client".to_owned(), |client| client.to_string());
-            AuditRecord::new(now, &nobody, "sign_in.failed", format!("client {client}"))
-        }
-        Refused::AnySignIn => AuditRecord::new(now, &nobody, "sign_in.failed", "many clients"),
-        Refused::Denied(who, call, why) => AuditRecord::new(now, who, "access.denied", call.clone()).with("why", why),
-    };
-    record.with("times", times)
+    let mut record = AuditRecord::new(now, &nobody, "sign_in.refused", format!("client {network}"));
+    let address = client.map(|client| client.to_string());
+    record.asked(Some(&AskedFrom { address, token: None }), call);
+    record
 }
 
 /// Who has one IPv6 address has a network of them (RFC 4291 section 2.5.4): the first 64 bits are one client.
@@ -169,36 +149,38 @@ fn network(address: IpAddr) -> IpAddr {
 
 impl Services {
     /// Notes that somebody tried to sign in and could not. A good token is never refused for what others tried.
-    pub async fn sign_in_failed(&self, client: Option<IpAddr>) -> Failed {
-        let (failed, records) = self.refusals.failed(client, self.now());
-        self.write_down(records).await;
-        failed
+    pub async fn sign_in_failed(&self, client: Option<IpAddr>, call: Option<&Correlation>) -> Failed {
+        let now = self.now();
+        self.note_refusal(refusal("sign-in", refused_sign_in(client, call, now))).await;
+        self.refusals.failed(client, now)
     }
 
     /// Notes that somebody was denied something.
     pub async fn note_denial(&self, caller: &Caller, call: &str, denial: &Denial) {
-        let mut records = self.refusals.denied(&caller.actor, call, &denial.text, self.now());
-        // Those of windows that have ended were asked for by other calls.
-        if let Some(last) = records.last_mut().filter(|last| last.facts.get("why") == Some(&denial.text)) {
-            caller.sign(last);
-        }
-        self.write_down(records).await;
+        let mut record =
+            AuditRecord::new(self.now(), &caller.actor, "permission.denied", call).with("why", &denial.text);
+        caller.sign(&mut record);
+        self.note_refusal(refusal("permission", record)).await;
     }
 
-    /// Writes down how often refusals came again whose window has ended.
-    pub async fn close_refusals(&self) {
-        let now = self.now();
-        let records = records(self.refusals.open().ended(now), now);
-        self.write_down(records).await;
+    /// Commits how many equal refusals have come since the last time. The store closes its windows in its time.
+    pub async fn count_refusals(&self) {
+        self.write_down(self.refusals.gathered.take()).await;
     }
 
-    /// The call is refused whether or not that can be written down.
-    async fn write_down(&self, audit: Vec<AuditRecord>) {
-        if audit.is_empty() {
+    async fn note_refusal(&self, refused: Denials) {
+        self.write_down(self.refusals.gathered.add(refused)).await;
+    }
+
+    /// The call is refused whether or not that can be written down yet.
+    async fn write_down(&self, denials: Vec<Denials>) {
+        if denials.is_empty() {
             return;
         }
-        if let Err(error) = self.store.commit(ChangeSet { audit, ..ChangeSet::default() }).await {
-            tracing::error!(%error, "a refusal could not be written down");
+        let trail = TrailChange { denials: denials.clone(), ..TrailChange::default() };
+        if let Err(error) = self.store.commit(ChangeSet { trail, ..ChangeSet::default() }).await {
+            tracing::error!(%error, "refusals could not be written down, which is tried again");
+            self.refusals.gathered.put_back(denials);
         }
     }
 }
@@ -220,11 +202,11 @@ mod tests {
     fn a_client_that_fails_too_often_has_to_wait_and_another_has_not() {
         let refusals = Refusals::default();
         for _ in 0..ATTEMPTS_EACH {
-            assert_eq!(refusals.failed(client(1), at(0)).0, Failed::Noted);
+            assert_eq!(refusals.failed(client(1), at(0)), Failed::Noted);
         }
-        assert_eq!(refusals.failed(client(1), at(10)).0, Failed::Limited(50));
-        assert_eq!(refusals.failed(client(2), at(10)).0, Failed::Noted);
-        assert_eq!(refusals.failed(client(1), at(60)).0, Failed::Noted, "a window later");
+        assert_eq!(refusals.failed(client(1), at(10)), Failed::Limited(50));
+        assert_eq!(refusals.failed(client(2), at(10)), Failed::Noted);
+        assert_eq!(refusals.failed(client(1), at(60)), Failed::Noted, "a window later");
     }
 
     #[test]
@@ -232,24 +214,10 @@ mod tests {
         let refusals = Refusals::default();
         let address = |no: u64| Some(IpAddr::from([10, 0, (no / 250) as u8, (no % 250) as u8]));
         for no in 0..ATTEMPTS_IN_ALL {
-            assert_eq!(refusals.failed(address(no), at(0)).0, Failed::Noted, "{no}");
+            assert_eq!(refusals.failed(address(no), at(0)), Failed::Noted, "{no}");
         }
-        assert!(matches!(refusals.failed(address(2000), at(1)).0, Failed::Limited(59)));
-        assert_eq!(refusals.failed(address(2000), at(61)).0, Failed::Noted);
-    }
-
-    #[test]
-    fn a_flood_leaves_one_record_at_its_beginning_and_one_at_its_end() {
-        let refusals = Refusals::default();
-        let mut written = Vec::new();
-        for second in [0, 1, 2, 3] {
-            written.extend(refusals.failed(client(1), at(second)).1);
-        }
-        assert_eq!(written.len(), 1);
-        let later = refusals.failed(client(1), at(100)).1;
-        let times: Vec<_> = later.iter().map(|record| record.facts["times"].as_str()).collect();
-        assert_eq!(times, ["4", "1"]);
-        assert_eq!(later[0].subject, "client 192.0.2.1");
+        assert!(matches!(refusals.failed(address(2000), at(1)), Failed::Limited(59)));
+        assert_eq!(refusals.failed(address(2000), at(61)), Failed::Noted);
     }
 
     #[test]
@@ -262,21 +230,21 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_however_many_clients_there_are() {
-        let refusals = Refusals::default();
-        let who = Actor("ada".to_owned());
-        for no in 0..(2 * MOST) {
-            refusals.denied(&who, &format!("GET /{no}"), "no", at(0));
+        let mut open = Open::default();
+        for no in 0..2 * MOST {
+            open.count(Whose::Client(Some(IpAddr::from(u32::try_from(no).unwrap().to_be_bytes()))), at(0));
         }
-        assert_eq!(refusals.open().windows.len(), MOST);
+        assert_eq!(open.windows.len(), MOST + 1);
+        open.sweep(at(60));
+        assert_eq!(open.windows.len(), 0);
     }
 
     #[test]
-    fn equal_denials_are_counted_and_different_ones_are_not() {
-        let refusals = Refusals::default();
-        let denied = |who: &str, call: &str| refusals.denied(&Actor(who.to_owned()), call, "needs all", at(0)).len();
-        assert_eq!(
-            [denied("ada", "GET /a"), denied("ada", "GET /a"), denied("ada", "GET /b"), denied("bob", "GET /a")],
-            [1, 0, 1, 1]
-        );
+    fn a_refused_sign_in_says_from_where_and_by_which_call() {
+        let call = Correlation { request_id: "call-1".to_owned(), traceparent: None };
+        let record = refused_sign_in(Some("2001:db8:1:2::9".parse().unwrap()), Some(&call), at(0));
+        assert_eq!(record.subject, "client 2001:db8:1:2::", "those of a network are counted together");
+        assert_eq!(record.from.unwrap().address.as_deref(), Some("2001:db8:1:2::9"));
+        assert_eq!(record.request_id.as_deref(), Some("call-1"));
     }
 }

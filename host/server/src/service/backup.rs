@@ -4,9 +4,10 @@
 use super::{Caller, ServiceError, Services};
 use async_trait::async_trait;
 use gatehouse_core::lifecycle::{Moment, restored};
-use gatehouse_core::ports::{ChangeSet, ListPage, RequestQuery, Store, StoreError};
-use gatehouse_core::{Actor, State};
+use gatehouse_core::ports::{ChangeSet, JobQuery, ListPage, RequestQuery, Store, StoreError, Versioned};
+use gatehouse_core::{Actor, Job, JobState, State};
 use gatehouse_store::{Compacted, Manifest, Staged};
+use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -27,6 +28,9 @@ pub trait Safekeeping: Send + Sync {
 
 /// How the names of folders begin that a backup is in while it is on its way.
 pub const TRANSIT: &str = "transit-";
+
+/// Why jobs are called off.
+const RESTORED: &str = "a backup was restored";
 
 impl Services {
     /// What keeps copies; none in tests without a file.
@@ -93,7 +97,7 @@ impl Services {
         }
         let recorded = ChangeSet { audit: vec![record], ..ChangeSet::default() };
         let ready = async {
-            self.mark(&caller.actor, &staged.store).await?;
+            mark(&staged.store, &caller.actor, self.now()).await?;
             staged.store.commit(recorded).await.map_err(ServiceError::from)
         };
         ready.await.map_err(|error| beside_the_store(&error))?;
@@ -101,28 +105,50 @@ impl Services {
         self.background.wake();
         Ok(manifest)
     }
+}
 
-    /// Marks what was not settled when the backup was made.
-    async fn mark(&self, actor: &Actor, store: &dyn Store) -> Result<(), ServiceError> {
-        for state in State::ALL.into_iter().filter(|state| !state.is_settled()) {
-            let mut after = None;
-            loop {
-                let query = RequestQuery { state: Some(state), after, limit: 500, ..RequestQuery::default() };
-                let ListPage { items, next } = store.requests(&query).await?;
-                for request in items {
-                    let moment = Moment { now: self.now(), jitter: 0, retry: Default::default() };
-                    if let Some(transition) = restored(&request, actor, &moment) {
-                        store.commit(transition.into_changes(None)).await?;
-                    }
-                }
-                after = next;
-                if after.is_none() {
-                    break;
+/// Marks what was not settled when the backup was made: requests are looked at before they go on, and open jobs are
+/// called off, since what they would raise may have been raised already.
+async fn mark(store: &dyn Store, actor: &Actor, now: Timestamp) -> Result<(), ServiceError> {
+    for state in State::ALL.into_iter().filter(|state| !state.is_settled()) {
+        let mut after = None;
+        loop {
+            let query = RequestQuery { state: Some(state), after, limit: 500, ..RequestQuery::default() };
+            let ListPage { items, next } = store.requests(&query).await?;
+            for request in items {
+                let moment = Moment { now, jitter: 0, retry: Default::default() };
+                if let Some(transition) = restored(&request, actor, &moment) {
+                    store.commit(transition.into_changes(None)).await?;
                 }
             }
+            after = next;
+            if after.is_none() {
+                break;
+            }
         }
-        Ok(())
     }
+    for state in [JobState::Counting, JobState::Held, JobState::Running] {
+        // Those that were called off are not in this state any more: the first page is always the next one.
+        loop {
+            let open = store.jobs(&JobQuery { state: Some(state), limit: 500, ..JobQuery::default() }).await?.items;
+            if open.is_empty() {
+                break;
+            }
+            store.commit(called_off(open, now)?).await?;
+        }
+    }
+    Ok(())
+}
+
+fn called_off(open: Vec<Job>, now: Timestamp) -> Result<ChangeSet, ServiceError> {
+    let (host, mut changes) = (Actor::host(), ChangeSet::default());
+    for before in open {
+        let version = before.version;
+        let job = before.cancelled(&host, RESTORED, now).map_err(|unfit| ServiceError::Internal(unfit.to_string()))?;
+        changes.audit.push(job.record(&host, "job.cancel", now));
+        changes.jobs.push(Versioned::replacing(version, Job { version: version + 1, ..job }));
+    }
+    Ok(changes)
 }
 
 /// What went wrong with the copy did not go wrong with the store, and does not pass by itself.
@@ -130,4 +156,60 @@ fn beside_the_store(error: &ServiceError) -> ServiceError {
     let text =
         format!("the backup could not be made ready beside the store ({error}); nothing was changed, restore it again");
     ServiceError::Store(StoreError::Unavailable(text))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use gatehouse_core::job::{Origin, Task, held_job};
+    use gatehouse_core::{App, AppId, ConnectorRef, Digest, JobId};
+    use gatehouse_store::MemoryStore;
+
+    fn app(now: Timestamp) -> App {
+        let connector =
+            ConnectorRef { name: "sample".to_owned(), version: "1.0.0".to_owned(), digest: Digest::of(b"sample") };
+        App {
+            id: AppId(1),
+            name: "hr".to_owned(),
+            connector,
+            settings: Default::default(),
+            credentials: Default::default(),
+            private_origins: Default::default(),
+            profiles: Default::default(),
+            permission_sets: Default::default(),
+            config: Default::default(),
+            paused: false,
+            link_epoch: 0,
+            last_reconcile: None,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+        }
+    }
+
+    #[tokio::test]
+    async fn open_jobs_of_a_restored_store_are_called_off_and_those_that_ended_stay() {
+        let (store, now, host) = (MemoryStore::default(), Timestamp::UNIX_EPOCH, Actor::host());
+        let job = |(no, state)| {
+            let origin = Origin { id: JobId(no), by: Actor("ada".to_owned()), user: None, correlation: None, now };
+            Versioned::new(Job { state, ..held_job(AppId(1), Task::Release, "", origin) })
+        };
+        let jobs = (1..).zip(JobState::ALL).map(job).collect();
+        let apps = vec![Versioned::new(app(now))];
+        store.commit(ChangeSet { apps, jobs, ..ChangeSet::default() }).await.unwrap();
+        mark(&store, &host, now).await.unwrap();
+        let mut jobs = store.jobs(&JobQuery { limit: 99, ..JobQuery::default() }).await.unwrap().items;
+        jobs.sort_by_key(|job| job.id);
+        let told: Vec<_> = jobs.iter().map(|job| (job.state, job.decided.clone().unwrap().1)).collect();
+        let off = || (JobState::Cancelled, RESTORED.to_owned());
+        let ended = (JobState::Completed, String::new());
+        assert_eq!(told, [off(), off(), off(), ended, (JobState::Cancelled, String::new())]);
+        let audit = store.audit(None, 99).await.unwrap().items;
+        assert_eq!(audit.len(), 3);
+        for record in &audit {
+            assert_eq!((record.action.as_str(), &record.actor), ("job.cancel", &host), "{record:?}");
+            assert_eq!(record.facts["why"], RESTORED);
+        }
+    }
 }

@@ -4,8 +4,31 @@ use super::{Answer, Caller, Paging, ServiceError, Services, named};
 use crate::wire::{GroupChange, GroupView, MemberView, MembersBody, NewGroup, Page};
 use gatehouse_core::ports::{ChangeSet, Versioned};
 use gatehouse_core::sharing::{Audience, Owner, SharingRule};
-use gatehouse_core::{Group, Problem, UserId};
+use gatehouse_core::{AuditRecord, Group, Problem, UserId};
+use serde::Serialize;
 use std::collections::BTreeSet;
+
+/// Members that a record of the audit trail names on a side; beyond that it says how many more there were.
+const TOLD: usize = 200;
+
+/// What the audit trail says of a group. Groups are large, so that of members only those who left stand before, and only
+/// those who came after.
+#[derive(Serialize)]
+struct Told {
+    name: String,
+    description: String,
+    members: Vec<String>,
+}
+
+impl Told {
+    fn of(group: &Group, other: Option<&Group>) -> Self {
+        let differ = |id: &&UserId| other.is_none_or(|other| !other.members.contains(id));
+        let count = group.members.iter().filter(differ).count();
+        let named = group.members.iter().filter(differ).take(TOLD).map(UserId::to_string);
+        let more = count.checked_sub(TOLD).filter(|more| *more > 0).map(|more| format!("and {more} more"));
+        Self { name: group.name.clone(), description: group.description.clone(), members: named.chain(more).collect() }
+    }
+}
 
 impl Services {
     /// A group by name.
@@ -68,7 +91,7 @@ impl Services {
         let location = format!("/api/v1/groups/{}", named::segment(&group.name));
         let answer = Answer::created(location, 1, &GroupView::from(&group));
         let mut changes = ChangeSet {
-            audit: vec![self.audit(caller, "group.create", format!("group {}", group.name))],
+            audit: vec![self.group_audit(caller, "group.create", (None, Some(&group)))],
             groups: vec![Versioned::new(group)],
             ..ChangeSet::default()
         };
@@ -124,7 +147,7 @@ impl Services {
         let answer = Answer::done(group.version, &GroupView::from(&group));
         let added = group.members.difference(&before.members).count();
         let removed = before.members.difference(&group.members).count();
-        let record = self.audit(caller, action, format!("group {}", group.name));
+        let record = self.group_audit(caller, action, (Some(&before), Some(&group)));
         let mut changes = ChangeSet {
             audit: vec![record.with("added", added).with("removed", removed)],
             groups: vec![Versioned::replacing(before.version, group)],
@@ -150,11 +173,23 @@ impl Services {
             return Err(ServiceError::Conflict(text));
         }
         let changes = ChangeSet {
-            audit: vec![self.audit(caller, "group.delete", format!("group {name}"))],
+            audit: vec![self.group_audit(caller, "group.delete", (Some(&group), None))],
             remove_groups: vec![group.name],
             ..ChangeSet::default()
         };
         Ok(self.store.commit(changes).await?)
+    }
+
+    fn group_audit(
+        &self,
+        caller: &Caller,
+        action: &str,
+        (before, after): (Option<&Group>, Option<&Group>),
+    ) -> AuditRecord {
+        let name = after.or(before).map_or("", |group| &group.name);
+        let was = before.map(|group| Told::of(group, after));
+        let is = after.map(|group| Told::of(group, before));
+        self.audit(caller, action, format!("group {name}")).changing(was.as_ref(), is.as_ref())
     }
 
     /// The users that were named; what is wrong with a name stands at its place in the list.

@@ -25,6 +25,7 @@ mod permission_sets;
 mod preview;
 mod profiles;
 mod reconcile;
+mod refused;
 mod requests;
 mod review;
 mod sharing;

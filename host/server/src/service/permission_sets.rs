@@ -4,7 +4,7 @@
 use super::{Answer, Caller, Paging, ServiceError, Services, named};
 use crate::wire::{NewPermissionSet, Page, PermissionSetChange, PermissionSetView};
 use gatehouse_core::ports::{ChangeSet, Versioned};
-use gatehouse_core::{PermissionSet, Permissions};
+use gatehouse_core::{AuditRecord, PermissionSet, Permissions};
 use std::collections::BTreeSet;
 
 impl Services {
@@ -54,7 +54,7 @@ impl Services {
             &PermissionSetView::from(&set),
         );
         let mut changes = ChangeSet {
-            audit: vec![self.audit(caller, "permission_set.create", format!("permission set {}", set.name))],
+            audit: vec![self.set_audit(caller, "permission_set.create", (None, Some(&set)))],
             permission_sets: vec![Versioned::new(set)],
             ..ChangeSet::default()
         };
@@ -85,7 +85,7 @@ impl Services {
         set.version += 1;
         let answer = Answer::done(set.version, &PermissionSetView::from(&set));
         let mut changes = ChangeSet {
-            audit: vec![self.audit(caller, "permission_set.change", format!("permission set {name}"))],
+            audit: vec![self.set_audit(caller, "permission_set.change", (Some(&before), Some(&set)))],
             permission_sets: vec![Versioned::replacing(before.version, set)],
             ..ChangeSet::default()
         };
@@ -112,12 +112,23 @@ impl Services {
             return Err(ServiceError::Conflict(text));
         }
         let changes = ChangeSet {
-            audit: vec![self.audit(caller, "permission_set.delete", format!("permission set {name}"))],
+            audit: vec![self.set_audit(caller, "permission_set.delete", (Some(&set), None))],
             remove_permission_sets: vec![set.name],
             ..ChangeSet::default()
         };
         Ok(self.store.commit(changes).await?)
     }
+
+    fn set_audit(
+        &self,
+        caller: &Caller,
+        action: &str,
+        (before, after): (Option<&PermissionSet>, Option<&PermissionSet>),
+    ) -> AuditRecord {
+        let name = after.or(before).map_or("", |set| &set.name);
+        self.audit(caller, action, format!("permission set {name}")).changing(before, after)
+    }
+
     /// Gives a user a permission set. Accounts follow by requests.
     ///
     /// # Errors

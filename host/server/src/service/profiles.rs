@@ -3,7 +3,7 @@
 use super::{Answer, Caller, Paging, ServiceError, Services, named};
 use crate::wire::{NewProfile, Page, ProfileChange, ProfileView};
 use gatehouse_core::ports::{ChangeSet, Versioned};
-use gatehouse_core::{Permissions, Profile};
+use gatehouse_core::{AuditRecord, Permissions, Profile};
 
 impl Services {
     /// What is wrong with naming this profile.
@@ -52,7 +52,7 @@ impl Services {
             &ProfileView::from(&profile),
         );
         let mut changes = ChangeSet {
-            audit: vec![self.audit(caller, "profile.create", format!("profile {}", profile.name))],
+            audit: vec![self.profile_audit(caller, "profile.create", (None, Some(&profile)))],
             profiles: vec![Versioned::new(profile)],
             ..ChangeSet::default()
         };
@@ -83,7 +83,7 @@ impl Services {
         profile.version += 1;
         let answer = Answer::done(profile.version, &ProfileView::from(&profile));
         let mut changes = ChangeSet {
-            audit: vec![self.audit(caller, "profile.change", format!("profile {name}"))],
+            audit: vec![self.profile_audit(caller, "profile.change", (Some(&before), Some(&profile)))],
             profiles: vec![Versioned::replacing(before.version, profile)],
             ..ChangeSet::default()
         };
@@ -110,10 +110,20 @@ impl Services {
             return Err(ServiceError::Conflict(text));
         }
         let changes = ChangeSet {
-            audit: vec![self.audit(caller, "profile.delete", format!("profile {name}"))],
+            audit: vec![self.profile_audit(caller, "profile.delete", (Some(&profile), None))],
             remove_profiles: vec![profile.name],
             ..ChangeSet::default()
         };
         Ok(self.store.commit(changes).await?)
+    }
+
+    fn profile_audit(
+        &self,
+        caller: &Caller,
+        action: &str,
+        (before, after): (Option<&Profile>, Option<&Profile>),
+    ) -> AuditRecord {
+        let name = after.or(before).map_or("", |profile| &profile.name);
+        self.audit(caller, action, format!("profile {name}")).changing(before, after)
     }
 }

@@ -4,7 +4,7 @@ use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{NewSharingRule, Page, SharingRuleView};
 use gatehouse_core::ports::{ChangeSet, Versioned};
 use gatehouse_core::sharing::{Audience, Owner, SharingRule};
-use gatehouse_core::{AppId, Problem, UserId, nearest};
+use gatehouse_core::{AppId, AuditRecord, Problem, UserId, nearest};
 
 impl Services {
     /// All sharing rules, by name.
@@ -104,9 +104,8 @@ impl Services {
         };
         let view = self.sharing_rule_view(&rule).await?;
         let answer = Answer::created(format!("/api/v1/sharing-rules/{}", rule.name), 1, &view);
-        let audit = self.audit(caller, "sharing.create", format!("sharing rule {}", rule.name));
         let mut changes = ChangeSet {
-            audit: vec![audit.with("rule", serde_json::to_value(&view).unwrap_or_default())],
+            audit: vec![self.sharing_audit(caller, "sharing.create", &rule).changing(None, Some(&rule))],
             sharing_rules: vec![Versioned::new(rule)],
             ..ChangeSet::default()
         };
@@ -182,10 +181,15 @@ impl Services {
     pub async fn delete_sharing_rule(&self, caller: &Caller, name: &str) -> Result<(), ServiceError> {
         let rule = self.find_sharing_rule(name).await?;
         caller.has_seen(format!("sharing rule {name}"), rule.version)?;
-        let audit = vec![self.audit(caller, "sharing.delete", format!("sharing rule {name}"))];
+        let audit = vec![self.sharing_audit(caller, "sharing.delete", &rule).changing(Some(&rule), None)];
         let remove_sharing_rules = vec![rule.name];
         self.store.commit(ChangeSet { audit, remove_sharing_rules, ..ChangeSet::default() }).await?;
         Ok(())
+    }
+
+    pub(super) fn sharing_audit(&self, caller: &Caller, action: &str, rule: &SharingRule) -> AuditRecord {
+        let record = self.audit(caller, action, format!("sharing rule {}", rule.name));
+        AuditRecord { app: rule.app, ..record }
     }
 }
 

@@ -4,8 +4,8 @@
 use super::users::free_name;
 use super::{Answer, Caller, Paging, ServiceError, Services, named};
 use crate::wire::{NewUserAttribute, Page, UserAttributeChange, UserAttributeView};
-use gatehouse_core::UserAttribute;
 use gatehouse_core::ports::{ChangeSet, Versioned};
+use gatehouse_core::{AuditRecord, UserAttribute};
 
 /// Users looked at in one step.
 const STEP: usize = 1000;
@@ -58,9 +58,8 @@ impl Services {
         self.fits_everybody(&attribute).await?;
         let location = format!("/api/v1/user-attributes/{}", named::segment(&attribute.name));
         let answer = Answer::created(location, 1, &UserAttributeView::from(&attribute));
-        let subject = format!("attribute {}", attribute.name);
         let mut changes = ChangeSet {
-            audit: vec![self.audit(caller, "user_attribute.create", subject)],
+            audit: vec![self.definition_audit(caller, "user_attribute.create", (None, Some(&attribute)))],
             user_attributes: vec![Versioned::new(attribute)],
             ..ChangeSet::default()
         };
@@ -96,8 +95,9 @@ impl Services {
         }
         attribute.version += 1;
         let answer = Answer::done(attribute.version, &UserAttributeView::from(&attribute));
+        let record = self.definition_audit(caller, "user_attribute.change", (Some(&before), Some(&attribute)));
         let mut changes = ChangeSet {
-            audit: vec![self.audit(caller, "user_attribute.change", format!("attribute {name}"))],
+            audit: vec![record],
             user_attributes: vec![Versioned::replacing(before.version, attribute)],
             ..ChangeSet::default()
         };
@@ -115,11 +115,21 @@ impl Services {
         let attribute = self.find_user_attribute(name).await?;
         caller.has_seen(format!("attribute `{name}`"), attribute.version)?;
         let changes = ChangeSet {
-            audit: vec![self.audit(caller, "user_attribute.delete", format!("attribute {name}"))],
+            audit: vec![self.definition_audit(caller, "user_attribute.delete", (Some(&attribute), None))],
             remove_user_attributes: vec![attribute.name],
             ..ChangeSet::default()
         };
         Ok(self.store.commit(changes).await?)
+    }
+
+    fn definition_audit(
+        &self,
+        caller: &Caller,
+        action: &str,
+        (before, after): (Option<&UserAttribute>, Option<&UserAttribute>),
+    ) -> AuditRecord {
+        let name = after.or(before).map_or("", |attribute| &attribute.name);
+        self.audit(caller, action, format!("attribute {name}")).changing(before, after)
     }
 
     /// Looks at everybody, a page at a time. Whoever would write users meanwhile waits.

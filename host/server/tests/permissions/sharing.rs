@@ -151,7 +151,7 @@ fn what_is_shared_to_be_seen_is_not_approved_and_the_refusal_is_written_down() {
     assert_eq!((refused.status, refused.case()), (403, "forbidden"), "{refused:?}");
     let detail = refused.body["detail"].as_str().unwrap();
     assert!(detail.contains("View Setup and Manage Users, or a sharing rule"), "{detail}");
-    let denied = company.host.audited("access.denied");
+    let denied = company.host.audited("permission.denied");
     assert_eq!(denied.len(), 1);
     assert_eq!((&denied[0]["actor"], &denied[0]["facts"]["why"]), (&json!("alice"), &json!(detail)));
     assert_eq!(company.state(person), "Required");

@@ -133,7 +133,7 @@ fn whoever_tries_too_many_tokens_has_to_wait_and_a_good_one_is_taken_all_the_sam
     let seconds: u64 = limited.header("retry-after").parse().unwrap();
     assert!((1..=60).contains(&seconds), "{seconds}");
     assert_eq!(host.get("/whoami").status, 200);
-    let failed = host.audited("sign_in.failed");
+    let failed = host.audited("sign_in.refused");
     assert_eq!(failed.len(), 1, "one record for all of them: {failed:?}");
     assert_eq!(failed[0]["subject"], "client 127.0.0.1");
 }
