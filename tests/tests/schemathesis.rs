@@ -50,7 +50,7 @@ fn the_api_does_what_its_document_says() {
     if !program.is_file() {
         return skip(NAME, "schemathesis is not installed");
     }
-    let s = Scenario::configured("calls_per_minute = 0\n");
+    let s = Scenario::configured("calls_per_minute = 0\nfailed_sign_ins_per_minute = 0\n");
     for (path, body) in [
         ("profiles", json!({"name": "staff"})),
         ("permission-sets", json!({"name": "vpn"})),

@@ -101,6 +101,7 @@ struct FileKeys {
     store_cache_mib: Option<usize>,
     audit_days: Option<u64>,
     calls_per_minute: Option<u32>,
+    failed_sign_ins_per_minute: Option<u64>,
     /// How people are told of approvals.
     notifications: Option<Notifications>,
 }
@@ -132,6 +133,8 @@ pub struct ServeConfig {
     pub idempotency_hours: Option<u64>,
     /// How many calls a token may make in a minute, if not as many as usual; 0: as many as it likes.
     pub calls_per_minute: Option<u32>,
+    /// How many attempts to sign in may fail of one client in a minute, if not as many as usual; 0: as many as it likes.
+    pub failed_sign_ins_per_minute: Option<u64>,
     /// How much of the store is kept in memory, in MiB, if not as much as usual.
     pub store_cache_mib: Option<usize>,
     /// For how many days records of the audit trail are kept, if not for good.
@@ -182,6 +185,7 @@ impl ServeConfig {
             otlp_endpoint: args.otlp_endpoint.or(file.otlp_endpoint).filter(|endpoint| !endpoint.is_empty()),
             idempotency_hours: file.idempotency_hours,
             calls_per_minute: file.calls_per_minute,
+            failed_sign_ins_per_minute: file.failed_sign_ins_per_minute,
             store_cache_mib: file.store_cache_mib,
             audit_days: file.audit_days,
             notifications: file.notifications,

@@ -89,6 +89,10 @@ async fn serve(config: ServeConfig, incarnation: String) -> Result<()> {
 
     let (close, closing) = watch::channel(false);
     let counting = tokio::spawn(count_refusals(services.clone(), closing.clone()));
+    let services = match config.failed_sign_ins_per_minute {
+        Some(each) => services.with_failed_sign_ins(each),
+        None => services,
+    };
     let refusing = services.clone();
     let api = Api::new(services, Some(metrics), closing.clone());
     let api = router(match config.calls_per_minute {

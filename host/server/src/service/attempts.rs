@@ -106,14 +106,17 @@ impl Refusals {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts an attempt to sign in that failed.
-    fn failed(&self, client: Option<IpAddr>, now: Timestamp) -> Failed {
+    /// Counts an attempt to sign in that failed, of `each` that a client has in a window; 0: as many as it likes.
+    fn failed(&self, client: Option<IpAddr>, each: u64, now: Timestamp) -> Failed {
+        if each == 0 {
+            return Failed::Noted;
+        }
         let mut open = self.open();
         open.sweep(now);
         let in_all = open.in_all(now);
         let whose = if in_all.count > ATTEMPTS_IN_ALL { Whose::Anybody } else { Whose::Client(client.map(network)) };
         let window = open.count(whose, now);
-        let full = if window.count > ATTEMPTS_EACH && whose != Whose::Anybody { Some(window) } else { None };
+        let full = if window.count > each && whose != Whose::Anybody { Some(window) } else { None };
         match full.or(Some(in_all).filter(|all| all.count > ATTEMPTS_IN_ALL)) {
             None => Failed::Noted,
             Some(window) => {
@@ -152,7 +155,7 @@ impl Services {
     pub async fn sign_in_failed(&self, client: Option<IpAddr>, call: Option<&Correlation>) -> Failed {
         let now = self.now();
         self.note_refusal(refusal("sign-in", refused_sign_in(client, call, now))).await;
-        self.refusals.failed(client, now)
+        self.refusals.failed(client, self.failed_sign_ins, now)
     }
 
     /// Notes that somebody was denied something.
@@ -202,11 +205,11 @@ mod tests {
     fn a_client_that_fails_too_often_has_to_wait_and_another_has_not() {
         let refusals = Refusals::default();
         for _ in 0..ATTEMPTS_EACH {
-            assert_eq!(refusals.failed(client(1), at(0)), Failed::Noted);
+            assert_eq!(refusals.failed(client(1), ATTEMPTS_EACH, at(0)), Failed::Noted);
         }
-        assert_eq!(refusals.failed(client(1), at(10)), Failed::Limited(50));
-        assert_eq!(refusals.failed(client(2), at(10)), Failed::Noted);
-        assert_eq!(refusals.failed(client(1), at(60)), Failed::Noted, "a window later");
+        assert_eq!(refusals.failed(client(1), ATTEMPTS_EACH, at(10)), Failed::Limited(50));
+        assert_eq!(refusals.failed(client(2), ATTEMPTS_EACH, at(10)), Failed::Noted);
+        assert_eq!(refusals.failed(client(1), ATTEMPTS_EACH, at(60)), Failed::Noted, "a window later");
     }
 
     #[test]
@@ -214,10 +217,10 @@ mod tests {
         let refusals = Refusals::default();
         let address = |no: u64| Some(IpAddr::from([10, 0, (no / 250) as u8, (no % 250) as u8]));
         for no in 0..ATTEMPTS_IN_ALL {
-            assert_eq!(refusals.failed(address(no), at(0)), Failed::Noted, "{no}");
+            assert_eq!(refusals.failed(address(no), ATTEMPTS_EACH, at(0)), Failed::Noted, "{no}");
         }
-        assert!(matches!(refusals.failed(address(2000), at(1)), Failed::Limited(59)));
-        assert_eq!(refusals.failed(address(2000), at(61)), Failed::Noted);
+        assert!(matches!(refusals.failed(address(2000), ATTEMPTS_EACH, at(1)), Failed::Limited(59)));
+        assert_eq!(refusals.failed(address(2000), ATTEMPTS_EACH, at(61)), Failed::Noted);
     }
 
     #[test]

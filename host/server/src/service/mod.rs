@@ -104,6 +104,8 @@ pub struct Services {
     /// those may name, or says what is allowed of them.
     people: Arc<tokio::sync::RwLock<()>>,
     refusals: Arc<attempts::Refusals>,
+    /// How many attempts to sign in may fail of one client within a minute; 0: as many as it likes.
+    failed_sign_ins: u64,
 }
 
 impl Services {
@@ -124,9 +126,16 @@ impl Services {
             turn: Arc::default(),
             raising,
             lately: Arc::default(),
+            failed_sign_ins: ATTEMPTS_EACH,
             people: Arc::default(),
             refusals: Arc::default(),
         }
+    }
+
+    /// With another number of attempts to sign in that may fail of one client within a minute; 0: as many as it likes.
+    #[must_use]
+    pub fn with_failed_sign_ins(self, each: u64) -> Self {
+        Self { failed_sign_ins: each, ..self }
     }
 
     /// With something that keeps copies of the store.
