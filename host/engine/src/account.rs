@@ -9,7 +9,7 @@ use crate::noted::host_line;
 use crate::requests::account_of;
 use gatehouse_core::lifecycle::{AttemptReport, Event};
 use gatehouse_core::planning::{not_to_be_made, not_to_be_usable};
-use gatehouse_core::ports::{CallReport, ChangeSet, CommitCommand, Sequence, StoreError};
+use gatehouse_core::ports::{CallReport, ChangeSet, CommitCommand, RequestQuery, Sequence, StoreError};
 use gatehouse_core::schema::{Account as RemoteAccount, Status};
 use gatehouse_core::{
     AccountId, Actor, App, CallFailure, Capability, Change, CommitStep, FailureKind, Level, SentWrite, Subject,
@@ -26,8 +26,7 @@ pub(crate) async fn call(job: &mut Job, around: &Surroundings) -> Worked {
     }
     let found = known(&job.shell, &job.request, None).await?.account;
     if !has_account(job, found.as_ref()) {
-        let why = "the account that it was to change was never made".to_owned();
-        return job.commit(&around.app, Event::Cancel { by: Actor::host(), why }).await;
+        return job.commit(&around.app, without_account(job).await?).await;
     }
     fail_point!("attempt.before_commit");
     job.commit_and_keep(&around.app, Event::AttemptStarted).await?;
@@ -49,6 +48,28 @@ pub(crate) async fn call(job: &mut Job, around: &Surroundings) -> Worked {
     };
     let result = result.map(|(account, applied)| (account.map(|account| around.narrowed(account)), applied));
     finish(job, around, Outcome { result, write_left, writes, refreshed }).await
+}
+
+/// What becomes of a request whose account is not there: nothing is to be done, unless it may be there after all.
+async fn without_account(job: &Job) -> Result<Event, StoreError> {
+    let query = RequestQuery {
+        app: Some(job.request.app),
+        subject: Some(job.request.subject),
+        needs_review: true,
+        limit: 10,
+        ..RequestQuery::default()
+    };
+    let in_review = job.shell.store.requests(&query).await?.items;
+    Ok(match in_review.iter().find(|request| request.makes_account()) {
+        Some(doubtful) => Event::Fail {
+            why: format!(
+                "{0} may have made the account that this is about, and nobody knows: settle that one first \
+                 (`gatehouse request show {0}`), then retry this one",
+                doubtful.id
+            ),
+        },
+        None => Event::Cancel { by: Actor::host(), why: "the account that it was to change was never made".to_owned() },
+    })
 }
 
 /// Whether there is an account that the next step could change, where it makes none: a step asked for behind a Create

@@ -20,26 +20,26 @@ pub async fn chain_for(
     subject: Subject,
     requested_by: Option<UserId>,
 ) -> Result<Option<Chain>, StoreError> {
-    chain_of(store, &app.config.approval_steps(operation), subject, requested_by).await
+    let user = match subject {
+        Subject::User(id) => store.user(id).await?,
+        Subject::Account(_) | Subject::App => None,
+    };
+    chain_of(store, &app.config.approval_steps(operation), user.as_ref(), requested_by).await
 }
 
-/// As [`chain_for`], for steps that are known already.
+/// As [`chain_for`], for steps that are known already, about a user as they are or are about to be.
 ///
 /// # Errors
 /// The store is unavailable.
 pub async fn chain_of(
     store: &dyn Store,
     rules: &[StepRule],
-    subject: Subject,
+    user: Option<&User>,
     requested_by: Option<UserId>,
 ) -> Result<Option<Chain>, StoreError> {
     if rules.is_empty() {
         return Ok(None);
     }
-    let user = match subject {
-        Subject::User(id) => store.user(id).await?,
-        Subject::Account(_) | Subject::App => None,
-    };
     let mut found: Vec<(Approvers, Found)> = Vec::new();
     for rule in rules {
         let escalated = match &rule.on_deadline {
@@ -48,7 +48,7 @@ pub async fn chain_of(
         };
         for approvers in [&rule.approvers].into_iter().chain(escalated) {
             if !found.iter().any(|(known, _)| known == approvers) {
-                found.push((approvers.clone(), find(store, approvers, user.as_ref()).await?));
+                found.push((approvers.clone(), find(store, approvers, user).await?));
             }
         }
     }

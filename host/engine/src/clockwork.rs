@@ -1,6 +1,7 @@
 //! What happens to requests by the clock alone: deadlines of approvals pass, dates come. What was to happen while the
 //! host was down happens at its start. It decides nothing: what follows is for the core to say.
 
+use crate::managers::name_managers;
 use crate::requests::{Ask, NotOpened, Whose, not_in_doubt, open_for, parties};
 use crate::shell::Shell;
 use gatehouse_core::approval::{alarm, expired};
@@ -92,7 +93,8 @@ async fn planned_anew(
 ) -> Result<Option<gatehouse_core::lifecycle::Transition>, NotOpened> {
     let store = shell.store.as_ref();
     let whose = whose(shell, request).await?;
-    let (user, account) = parties(store, app, whose).await?;
+    let (mut user, account) = parties(store, app, whose).await?;
+    name_managers(store, &app.config, user.iter_mut()).await?;
     let change = plan_change(request.operation, user.as_ref(), account.as_ref(), app, &connector.description)?;
     let subject = user.as_ref().map(|user| Subject::User(user.id));
     let same_subject = subject.is_none_or(|subject| subject == request.subject);

@@ -4,10 +4,13 @@
 use crate::managers::name_managers;
 use crate::requests::{Ask, NotOpened, new_request, not_in_doubt, preferred};
 use gatehouse_core::events::{Change, Lane, Raise, Raising, Tally, raise};
+use gatehouse_core::job::Task;
 use gatehouse_core::lifecycle::{Event, Moment, Raised, Transition, open, open_failed, step};
 use gatehouse_core::planning::{Refused, plan_change};
-use gatehouse_core::ports::{AccountQuery, ChangeSet, Store, StoreError};
-use gatehouse_core::{Account, Actor, App, AppId, Connector, Correlation, JobId, Request, Subject, User, UserId};
+use gatehouse_core::ports::{AccountQuery, ChangeSet, JobQuery, RequestQuery, Store, StoreError};
+use gatehouse_core::{
+    Account, Actor, App, AppId, Connector, Correlation, Job, JobId, JobState, Operation, Request, Subject, User, UserId,
+};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -72,11 +75,37 @@ pub async fn decide_for_user(
         let of_app = accounts.remove(&app.id).unwrap_or_default();
         let granted = app.grants(user) || before.is_some_and(|before| app.grants(before));
         if granted || !of_app.is_empty() {
-            let change = Change { app_before: app, app, before, user, reactivated };
+            // Whoever gets or loses a grant is no longer gone through by a job about that grant: what they had is what
+            // was theirs before it.
+            let moved = before
+                .is_some_and(|before| before.profile != user.profile || before.permission_sets != user.permission_sets);
+            let app_before = if moved { before_open_jobs(store, app).await? } else { app.clone() };
+            let change = Change { app_before: &app_before, app, before, user, reactivated };
             decided.extend(decide(store, connector, &change, of_app).await?);
         }
     }
     Ok(decided)
+}
+
+/// The app as it was before the oldest job about who has access to it that is not done.
+async fn before_open_jobs(store: &dyn Store, app: &App) -> Result<App, StoreError> {
+    let mut oldest: Option<Job> = None;
+    for state in [JobState::Counting, JobState::Held, JobState::Running] {
+        let mut query = JobQuery { app: Some(app.id), state: Some(state), limit: 100, ..JobQuery::default() };
+        loop {
+            let page = store.jobs(&query).await?;
+            let about_access = page.items.into_iter().filter(|job| matches!(job.task, Task::Access { .. }));
+            oldest = oldest.into_iter().chain(about_access).min_by_key(|job| job.id);
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
+    }
+    match oldest.map(|job| job.task) {
+        Some(Task::Access { before, .. }) => Ok(before.on(app)),
+        _ => Ok(app.clone()),
+    }
 }
 
 /// Apps with their connectors, looked up once for many users.
@@ -114,12 +143,35 @@ pub(crate) async fn decide(
         Some(_) => store.lane(app.id, Subject::User(user.id)).await?,
         None => Vec::new(),
     };
-    let open = open.into_iter().filter(|request| request.operation.writes()).collect();
+    let mut open: Vec<Request> = open.into_iter().filter(|request| is_of_account(request.operation)).collect();
+    if change.before.is_some() && change.app.config.follow_events {
+        // What nobody knows may have been made is taken for made: what takes it away again waits for that to be settled.
+        open.splice(0..0, in_review(store, app.id, user.id).await?);
+    }
     let lane = Lane { account: preferred(accounts), open };
     let raising = raise(change, &lane);
     let nothing = raising.raise.is_empty() && raising.withdraw.is_empty();
     let decided = || Decided { app: app.clone(), user: user.clone(), connector: connector.clone(), lane, raising };
     Ok((!nothing).then(decided))
+}
+
+/// Whether it is about the account itself: a Read changes nothing, and holds up what is behind it all the same.
+fn is_of_account(operation: Operation) -> bool {
+    operation.writes() || operation == Operation::Read
+}
+
+/// The user's Creates in review.
+async fn in_review(store: &dyn Store, app: AppId, user: UserId) -> Result<Vec<Request>, StoreError> {
+    let query = RequestQuery {
+        app: Some(app),
+        subject: Some(Subject::User(user)),
+        needs_review: true,
+        limit: 10,
+        ..RequestQuery::default()
+    };
+    let mut found = store.requests(&query).await?.items;
+    found.retain(Request::makes_account);
+    Ok(found)
 }
 
 impl Decided {

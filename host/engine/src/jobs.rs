@@ -7,7 +7,7 @@ use gatehouse_core::events::{Change, Tally};
 use gatehouse_core::job::{Piece, Source, Task};
 use gatehouse_core::lifecycle::{Event, step};
 use gatehouse_core::ports::{ChangeSet, JobQuery, ListPage, RequestQuery, Store, StoreError, Versioned};
-use gatehouse_core::{Account, Actor, App, Connector, Job, JobState, LinkState, State, User, UserId};
+use gatehouse_core::{Account, Actor, App, Connector, Job, JobState, LinkState, Request, State, User, UserId};
 use gatehouse_failpoints::fail_point;
 use std::sync::Arc;
 
@@ -180,7 +180,9 @@ async fn settle_held(shell: &Shell, job: &Job, app: &App) -> Result<(), StoreErr
     let (by, why) = job.decided.clone().unwrap_or((Actor::host(), String::new()));
     let mut changes = ChangeSet::default();
     let mut piece = Piece { looked_at: page.items.len() as u64, next: page.next, ..Piece::default() };
-    for request in page.items.iter().filter(|request| request.held.is_some()) {
+    // Consent is to what was held when it was given.
+    let meant = |request: &&Request| request.held.is_some() && request.created_at <= job.created_at;
+    for request in page.items.iter().filter(meant) {
         let event = match job.task {
             Task::Withdraw => Event::Cancel { by: by.clone(), why: why.clone() },
             _ => Event::Release { by: by.clone() },

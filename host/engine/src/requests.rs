@@ -1,7 +1,7 @@
 //! Opens requests on accounts: the same for the API, the CLI behind it and the child requests of a reconciliation.
 //! What the change is, is for `planning` to say; nothing is written here.
 
-use crate::approvals::chain_for;
+use crate::approvals::chain_of;
 use crate::known::{all_accounts, is_place};
 use crate::managers::name_managers;
 use gatehouse_core::lifecycle::{NewRequest, Raised, Transition, open};
@@ -137,7 +137,9 @@ pub(crate) async fn new_request(
         (None, Some(account)) => Subject::Account(account.id),
         (None, None) => return Err(NotOpened::NotThere("neither a user nor an account is named".to_owned())),
     };
-    let approvals = chain_for(store, app, ask.operation, subject, ask.raised.requested_by).await?;
+    let steps = app.config.approval_steps(ask.operation);
+    // As they are about to be, where the request is part of the commit that changes them.
+    let approvals = chain_of(store, &steps, user, ask.raised.requested_by).await?;
     Ok(NewRequest {
         id: RequestId(store.allocate(Sequence::Request, 1)),
         app: app.id,

@@ -101,10 +101,13 @@ impl<'a> Judge<'a> {
         lane.unstarted().filter_map(|open| Some((open.id, why(open)?.to_owned()))).collect()
     }
 
-    /// What waits for a person must not hold up what takes access away: it is asked for anew, behind that.
+    /// What waits for a person must not hold up what takes access away, nor be taken for it: an approval may never come.
+    /// An Update is asked for anew, behind that; what somebody asked for by hand is theirs to ask for again.
     fn why_behind(&self, open: &Request) -> Option<&'static str> {
-        let waits = open.state == State::New && open.operation == Operation::Update;
-        (waits && self.takes).then_some("what takes access away goes first")
+        let waits = open.state == State::New && open.held.is_none();
+        let asked_anew = open.operation == Operation::Update;
+        let by_hand = open.event.is_none();
+        (waits && self.takes && (asked_anew || by_hand)).then_some("what takes access away goes first")
     }
 
     /// What somebody asked for by hand is withdrawn only where it would let somebody in who may not.

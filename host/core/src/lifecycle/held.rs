@@ -2,14 +2,16 @@
 
 use super::open::first_state;
 use super::{Draft, Refused, Transition};
-use crate::{Actor, Approval, Level, State};
+use crate::{Actor, Approval, AuditRecord, Level, State};
 
 /// It goes on as if it had not been held: to its approval, if it needs one.
 pub(super) fn release(draft: Draft, by: &Actor) -> Result<Transition, Refused> {
     let mut draft = draft.only_in(&[State::New])?;
-    if draft.after.held.take().is_none() {
-        return draft.refuse("nothing holds it");
-    }
+    let Some(held) = draft.after.held.take() else { return draft.refuse("nothing holds it") };
+    let mut record =
+        AuditRecord::new(draft.now(), by, "request.release", draft.before.id.to_string()).with("held", held);
+    (record.app, record.request) = (Some(draft.before.app), Some(draft.before.id));
+    draft.audit.push(record);
     if draft.before.approval == Approval::Required {
         draft.note(Level::Info, format!("released by {by}: waits for approval"));
         draft.ask();

@@ -209,6 +209,9 @@ pub(super) fn record_of_opening(request: &Request, now: Timestamp) -> AuditRecor
     if let Some(run) = request.raised_by {
         record = record.with("raised_by", run);
     }
+    if let Some(held) = &request.held {
+        record = record.with("held", held);
+    }
     if let Some(event) = request.event {
         record = record.with("event", format!("{event:?}"));
     }

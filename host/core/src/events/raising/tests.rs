@@ -255,3 +255,51 @@ fn an_update_is_raised_for_what_expressions_use() {
         []
     );
 }
+
+/// An open request of this operation about the user's account, asked for by hand, waiting for its approval.
+fn waiting(operation: Operation) -> Request {
+    let new = crate::lifecycle::NewRequest {
+        id: RequestId(7),
+        app: crate::AppId(1),
+        operation,
+        object: crate::RequestObject::User,
+        subject: crate::Subject::User(UserId(1)),
+        account: None,
+        change: crate::Change::Account {
+            external_id: Some("x1".to_owned()),
+            steps: vec![crate::CommitStep::SetStatus(Status::Deactivated)],
+            frozen: (operation == Operation::Freeze).then_some(true),
+            with_user: false,
+        },
+        approvals: None,
+        by: crate::Actor("admin".to_owned()),
+        reason: None,
+        raised: crate::lifecycle::Raised::default(),
+    };
+    let mut request = crate::lifecycle::open(new, jiff::Timestamp::UNIX_EPOCH).request.record;
+    (request.state, request.approval) = (State::New, crate::Approval::Required);
+    request
+}
+
+#[test]
+fn what_waits_for_an_approval_neither_holds_up_a_leaver_nor_passes_for_what_is_to_be_done() {
+    for operation in [Operation::Deactivate, Operation::Freeze, Operation::Read, Operation::Update] {
+        let left = case().after(|user| user.active = false);
+        let change = Change {
+            app_before: &left.app_before,
+            app: &left.app,
+            before: left.before.as_ref(),
+            user: &left.user,
+            reactivated: false,
+        };
+        let lane = Lane { account: left.account.clone(), open: vec![waiting(operation)] };
+        let raising = raise(&change, &lane);
+        assert_eq!(raising.withdraw.len(), 1, "{operation:?}");
+        let first = Raise { event: DirectoryEvent::DisableUser, operation: Operation::Deactivate };
+        assert_eq!(raising.raise.first(), Some(&first), "{operation:?}");
+        // Its twin: what takes nothing away leaves it alone, but for an Update that is out of date.
+        let renamed = case().after(|user| user.manager = Some(UserId(9)));
+        let change = Change { before: renamed.before.as_ref(), user: &renamed.user, ..change };
+        assert_eq!(raise(&change, &lane), Raising::default(), "{operation:?}");
+    }
+}
