@@ -161,8 +161,11 @@ fn a_token_for_somebody_takes_all_that_they_may_do() {
         assert!(allowed(&[], action, &of(Some(1), &[ModifyAllData])), "one's own: {action:?}");
         assert!(!allowed(&[], action, &of(Some(2), &[])), "another's: {action:?}");
     }
-    assert!(allowed(&manages, Action::MakeToken, &of(Some(2), &[ViewSetup])));
-    assert!(!allowed(&manages, Action::MakeToken, &of(Some(2), &[ModifyAllData])));
+    // Whoever has somebody's token votes in their place.
+    assert!(!allowed(&manages, Action::MakeToken, &of(Some(2), &[])), "managing people is not enough");
+    let changes_all = [ViewSetup, ManageUsers, ModifyAllData];
+    assert!(allowed(&changes_all, Action::MakeToken, &of(Some(2), &[ViewSetup])));
+    assert!(!allowed(&changes_all, Action::MakeToken, &of(Some(2), &[CustomizeApplication])));
     assert!(allowed(&manages, Action::RevokeToken, &of(Some(2), &[ModifyAllData])));
     let installation = of(None, &SystemPermission::ALL);
     assert!(!allowed(&manages, Action::RevokeToken, &installation));

@@ -485,3 +485,31 @@ fn the_command_line_shows_and_decides_the_same() {
     let later = office.clock.in_seconds(900);
     assert!(cli("asker", &["request", "reschedule", "UPR-000002", "--at", &later]).contains("runs at"));
 }
+
+#[test]
+fn the_manager_of_somebody_who_is_made_is_asked_about_their_first_account() {
+    let office = Office::open(&create(&json!([{"approvers": "manager"}])));
+    let newcomer = json!({"username": "new", "email": "new@example.com", "profile": "staff", "manager": "boss"});
+    assert_eq!(office.host.post("/users", &newcomer).status, 201);
+    let request = office.host.get("/requests?user=new").body["items"][0].clone();
+    assert_eq!((&request["operation"], &request["event"]), (&json!("Create"), &json!("create_user")));
+    assert_eq!(request["approvals"][0]["approvers"][0]["name"], "boss", "{request}");
+    assert_eq!(office.waiting_for("boss"), [request["id"].as_str().unwrap()]);
+}
+
+#[test]
+fn nobody_gets_a_vote_by_making_a_token_for_whoever_has_it() {
+    let office = Office::open(&json!([]));
+    let token = json!({"name": "for-ann", "user": "ann"});
+    let refused = office.by("asker", "POST", "/tokens", Some(&token));
+    assert_eq!(refused.case(), "forbidden", "managing people is not enough: {refused:?}");
+    office.change_person("asker", |user| user.permission_sets.insert("all".to_owned()).then_some(()).unwrap());
+    let all = PermissionSet {
+        name: "all".to_owned(),
+        description: String::new(),
+        permissions: SystemPermission::ALL.into(),
+        version: 0,
+    };
+    office.commit(ChangeSet { permission_sets: vec![Versioned::new(all)], ..ChangeSet::default() });
+    assert_eq!(office.by("asker", "POST", "/tokens", Some(&token)).status, 201, "who may change everything may");
+}

@@ -24,7 +24,7 @@ impl Source {
     }
 
     /// The attributes of the user that it uses.
-    pub(crate) fn used_attributes(&self) -> UsedAttributes {
+    pub fn used_attributes(&self) -> UsedAttributes {
         match self {
             Self::Template(template) => UsedAttributes::Only(template.holes().map(str::to_owned).collect()),
             Self::Expression(expression) => expression.used_attributes(),

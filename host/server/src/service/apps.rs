@@ -125,7 +125,7 @@ impl Services {
             updated_at: self.now(),
         };
         problems.extend(self.app_problems(&app, &connector.description).await?);
-        problems.extend(self.tried(&app, None).await?);
+        problems.extend(self.tried(caller, &app, None).await?);
         ServiceError::unless_empty(problems)?;
         app.id = AppId(self.store.allocate(Sequence::App, 1));
         let answer = Answer::created(format!("/api/v1/apps/{}", app.name), 1, &self.app_view(&app).await?);
@@ -178,7 +178,7 @@ impl Services {
             app.config = config_of(config, &description)?;
         }
         problems.extend(self.app_problems(&app, &description).await?);
-        problems.extend(self.tried(&app, Some(&before.config)).await?);
+        problems.extend(self.tried(caller, &app, Some(&before.config)).await?);
         ServiceError::unless_empty(problems)?;
         self.save_app(caller, "app.configure", before, app).await
     }

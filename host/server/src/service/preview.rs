@@ -9,6 +9,7 @@ use crate::wire::{
     AccessView, MappedRuleView, MappedView, PreviewBody, PreviewReport, ProvisionBody, ProvisionReport, RequestView,
     TraceStepView, ValueView,
 };
+use gatehouse_core::access::Action;
 use gatehouse_core::lifecycle::Raised;
 use gatehouse_core::mapping::{MAX_SAMPLES, MappedRule, Purpose, desired, rule_by_rule, try_config};
 use gatehouse_core::planning::plan_change;
@@ -19,11 +20,14 @@ use gatehouse_core::validation::validate_config;
 use gatehouse_core::{Account, App, Description, Operation, Problem, ProvisioningConfig, USERNAME, User, analysis};
 use gatehouse_engine::name_managers;
 use gatehouse_engine::requests::{Ask, Whose, account_of, prepare_account_request};
+use gatehouse_policy::Resource;
+use std::collections::BTreeSet;
 
 impl Services {
     /// What the expressions of a configuration fail with for some users of the directory and accounts of the app.
     pub(super) async fn tried(
         &self,
+        caller: &Caller,
         app: &App,
         before: Option<&ProvisioningConfig>,
     ) -> Result<Vec<Problem>, ServiceError> {
@@ -32,7 +36,8 @@ impl Services {
         let query = AccountQuery { app: Some(app.id), limit: MAX_SAMPLES, ..AccountQuery::default() };
         let accounts = self.store.accounts(&query).await?.items;
         let accounts: Vec<_> = accounts.iter().filter_map(analysis::as_remote).collect();
-        Ok(try_config(&app.config, before, &users, &accounts).into_iter().map(in_config).collect())
+        let named = caller.may(Action::ReadUser, &Resource::Any);
+        Ok(try_config(&app.config, before, &users, &accounts, named).into_iter().map(in_config).collect())
     }
 
     /// What an app would receive for a user. Nothing is called, and nothing is changed. A configuration can ask for every
@@ -57,12 +62,13 @@ impl Services {
         let mut problems: Vec<Problem> =
             validate_config(&app.config, &description).into_iter().map(in_config).collect();
         if problems.is_empty() {
-            problems = self.tried(&app, None).await?;
+            problems = self.tried(caller, &app, None).await?;
         }
+        let sensitive = self.views().sensitive(&app).await?;
         Ok(PreviewReport {
             access: access(&app, &user),
-            create: mapped(&app, &user, &schema, Purpose::Create),
-            update: mapped(&app, &user, &schema, Purpose::Update),
+            create: mapped(&app, &user, &schema, Purpose::Create, &sensitive),
+            update: mapped(&app, &user, &schema, Purpose::Update, &sensitive),
             problems: problems.into_iter().map(Into::into).collect(),
             user: user.username,
         })
@@ -153,7 +159,8 @@ impl Services {
         let Some(operation) = report.operation else { return Ok(()) };
         let purpose = if operation == Operation::Create { Purpose::Create } else { Purpose::Update };
         if matches!(operation, Operation::Create | Operation::Update | Operation::Reactivate) {
-            let mapped = mapped(app, user, &schema_of(description)?, purpose);
+            let sensitive = self.views().sensitive(app).await?;
+            let mapped = mapped(app, user, &schema_of(description)?, purpose, &sensitive);
             let counted = mapped.rules.iter().filter(|rule| !rule.values.is_empty() && rule.applies).count();
             let told = mapped.problem.clone().unwrap_or_else(|| format!("{counted} rules give values"));
             report.trace.insert(4, step("mapping", told));
@@ -257,7 +264,7 @@ fn match_in_words(app: &App, matched: &Matched) -> String {
     }
 }
 
-fn mapped(app: &App, user: &User, schema: &Schema, purpose: Purpose) -> MappedView {
+fn mapped(app: &App, user: &User, schema: &Schema, purpose: Purpose, sensitive: &BTreeSet<String>) -> MappedView {
     let whole = desired(&app.config.mapping, user, schema, purpose);
     let rules = rule_by_rule(&app.config.mapping, user, schema, purpose);
     // An update leaves the username alone unless a rule sets it.
@@ -266,13 +273,13 @@ fn mapped(app: &App, user: &User, schema: &Schema, purpose: Purpose) -> MappedVi
     MappedView {
         problem: whole.as_ref().err().map(ToString::to_string),
         username: username.filter(|_| purpose == Purpose::Create || renames),
-        rules: rules.into_iter().filter_map(|mapped| rule_view(app, schema, mapped)).collect(),
+        rules: rules.into_iter().filter_map(|mapped| rule_view(app, sensitive, mapped)).collect(),
     }
 }
 
-fn rule_view(app: &App, schema: &Schema, mapped: MappedRule) -> Option<MappedRuleView> {
+fn rule_view(app: &App, sensitive: &BTreeSet<String>, mapped: MappedRule) -> Option<MappedRuleView> {
     let rule = app.config.mapping.get(mapped.no)?;
-    let sensitive = schema.get(&rule.attribute).is_some_and(|definition| definition.sensitive);
+    let sensitive = sensitive.contains(&rule.attribute);
     let (values, problem) = match mapped.values {
         Ok(values) => (values, None),
         Err(error) => (Vec::new(), Some(error.to_string())),

@@ -211,10 +211,20 @@ impl Views<'_> {
         Ok(known)
     }
 
-    async fn sensitive(&self, app: &App) -> Result<BTreeSet<String>, ServiceError> {
+    /// Attributes of an app's accounts whose values are not shown: those that its connector calls sensitive, and those
+    /// made of what is sensitive about users.
+    pub(super) async fn sensitive(&mut self, app: &App) -> Result<BTreeSet<String>, ServiceError> {
         let connector = self.services.store.connector(app.connector.digest).await?;
         let attributes = connector.into_iter().flat_map(|c| c.description.attributes);
-        Ok(attributes.filter(|a| a.sensitive).map(|a| a.name).collect())
+        let mut sensitive: BTreeSet<String> = attributes.filter(|a| a.sensitive).map(|a| a.name).collect();
+        let hidden = self.hidden().await?;
+        for rule in &app.config.mapping {
+            let used = rule.value.used_attributes();
+            if hidden.iter().any(|name| used.uses(name)) {
+                sensitive.insert(rule.attribute.clone());
+            }
+        }
+        Ok(sensitive)
     }
 
     /// The sensitive ones of users' attributes.

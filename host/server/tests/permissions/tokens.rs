@@ -1,7 +1,9 @@
 //! Tokens: whose they are, what they are good for, how long; and attempts with others.
 
 use crate::common::Host;
-use gatehouse_core::SystemPermission::{self, CustomizeApplication, ManageConnectedApps, ManageUsers, ViewSetup};
+use gatehouse_core::SystemPermission::{
+    self, CustomizeApplication, ManageConnectedApps, ManageUsers, ModifyAllData, ViewSetup,
+};
 use gatehouse_core::access::Scope;
 use gatehouse_core::ports::{ChangeSet, Store as _, Versioned};
 use gatehouse_core::{User, UserId};
@@ -105,13 +107,15 @@ fn a_token_for_somebody_else_takes_what_they_may_do() {
     let host = Host::start();
     let ada = host.person("ada", &[], None);
     let hr = host.person("hr-admin", &[ViewSetup, ManageUsers], None);
+    let chief = host.person("chief", &[ViewSetup, ManageUsers, ModifyAllData], None);
     host.person("root", &SystemPermission::ALL, None);
     let make = |by, name: &str, user: &str| host.post_as(by, "/tokens", &json!({"name": name, "user": user})).status;
     assert_eq!(make(&ada, "mine", "ada"), 201);
     assert_eq!(make(&ada, "theirs", "hr-admin"), 403);
     assert_eq!(make(&ada, "unknown", "nobody-there"), 403, "who there is is not for everybody to know");
-    assert_eq!(make(&hr, "adas", "ada"), 201);
-    assert_eq!(make(&hr, "roots", "root"), 403, "that would be all of root's permissions");
+    assert_eq!(make(&hr, "adas", "ada"), 403, "with it one would vote in her place");
+    assert_eq!(make(&chief, "adas", "ada"), 201);
+    assert_eq!(make(&chief, "roots", "root"), 403, "that would be all of root's permissions");
     let listed = host.get_as(&ada, "/tokens");
     let names: Vec<_> = listed.body["items"].as_array().unwrap().iter().map(|token| token["name"].clone()).collect();
     assert_eq!(names, ["ada", "adas", "mine"], "one's own, and no others");
