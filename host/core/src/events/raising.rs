@@ -175,7 +175,10 @@ impl<'a> Judge<'a> {
             }
             _ => false,
         };
-        let update = self.touched || self.change.reactivated || withdrawn.contains(&Operation::Update);
+        // What was withdrawn was to assert the attributes as well: an older Update may have been left out for its sake.
+        let asserts = [Operation::Update, Operation::Reactivate, Operation::Create];
+        let lost = asserts.iter().any(|operation| withdrawn.contains(operation));
+        let update = self.touched || self.change.reactivated || lost;
         if update && account.is_some() && !asserted {
             let reactivated = self.change.reactivated;
             add(
