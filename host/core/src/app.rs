@@ -44,6 +44,10 @@ pub struct App {
     /// The last reconciliation that got to its end.
     #[serde(default)]
     pub last_reconcile: Option<ReconcileMark>,
+    /// Whether a reconciliation has come to its end since the app was made or restored: who has an account is known then,
+    /// as far as the target tells.
+    #[serde(default)]
+    pub surveyed: bool,
     /// Counts changes; the ETag of the API.
     pub version: u64,
     /// When it was made.
@@ -272,6 +276,7 @@ mod tests {
             paused: false,
             link_epoch: 0,
             last_reconcile: None,
+            surveyed: false,
             version: 1,
             created_at: at,
             updated_at: at,

@@ -7,9 +7,9 @@ mod lane;
 mod raising;
 mod table;
 
-pub use guard::{GuardPolicy, Mass, Tally, held};
+pub use guard::{GuardPolicy, Tally, held, held_unsurveyed};
 pub use lane::{Lane, is_unstarted};
-pub use raising::{Change, Raise, Raising, raise};
+pub use raising::{Change, Raise, Raising, amiss, raise};
 pub use table::{DirectoryEvent, Row, TABLE, row};
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! Jobs: what is to be done for many users, piece by piece, and goes on where it was after a restart. What a piece
 //! raises is for `events` to say; a job says where to go on, and whether somebody must consent first.
 
-use crate::events::{GuardPolicy, Mass, Tally, held};
-use crate::{Actor, App, AppId, AuditRecord, Correlation, JobId, User, UserId};
+use crate::events::{Tally, held, held_unsurveyed};
+use crate::{Actor, App, AppId, AuditRecord, Correlation, Description, JobId, Operation, User, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+
+mod access;
+
+pub use access::{Access, Source, access_job, before_open};
 
 /// What is to be done for many users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,25 +82,6 @@ pub enum Task {
     Withdraw,
 }
 
-/// What gives access to an app.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Access {
-    /// Profiles.
-    pub profiles: BTreeSet<String>,
-    /// Permission sets.
-    pub permission_sets: BTreeSet<String>,
-}
-
-/// Whose users a job goes through.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    /// Those of a profile.
-    Profile(String),
-    /// Those of a permission set.
-    PermissionSet(String),
-}
-
 /// Where a job is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum JobState {
@@ -150,37 +134,6 @@ pub struct Origin {
     pub now: Timestamp,
 }
 
-impl Access {
-    /// What gives access to an app now.
-    pub fn of(app: &App) -> Self {
-        Self { profiles: app.profiles.clone(), permission_sets: app.permission_sets.clone() }
-    }
-
-    /// The app as it was when this gave access to it.
-    pub fn on(&self, app: &App) -> App {
-        App { profiles: self.profiles.clone(), permission_sets: self.permission_sets.clone(), ..app.clone() }
-    }
-}
-
-impl Source {
-    /// Whether the user is one of those it stands for.
-    pub fn covers(&self, user: &User) -> bool {
-        match self {
-            Self::Profile(name) => user.profile.as_ref() == Some(name),
-            Self::PermissionSet(name) => user.permission_sets.contains(name),
-        }
-    }
-}
-
-/// The job that follows from a change of what gives access to an app; none if nothing was given or taken.
-pub fn access_job(before: &App, after: &App, origin: Origin) -> Option<Job> {
-    let profiles = before.profiles.symmetric_difference(&after.profiles).cloned().map(Source::Profile);
-    let sets = before.permission_sets.symmetric_difference(&after.permission_sets).cloned();
-    let sources: Vec<Source> = profiles.chain(sets.map(Source::PermissionSet)).collect();
-    let task = Task::Access { before: Access::of(before), sources: sources.clone() };
-    (!sources.is_empty()).then(|| job(after.id, task, JobState::Counting, origin))
-}
-
 /// The job that lets held requests of an app go on, or withdraws them: who asks for it has consented.
 pub fn held_job(app: AppId, task: Task, why: &str, origin: Origin) -> Job {
     let decided = Some((origin.by.clone(), why.to_owned()));
@@ -225,12 +178,26 @@ impl Job {
         self.sources().iter().take(source).any(|earlier| earlier.covers(user))
     }
 
-    /// It has been counted what the job would do, in an app with so many linked accounts: it begins, or waits for
-    /// consent.
-    pub fn counted(mut self, total: u64, tally: Tally, linked: u64, guard: &GuardPolicy, now: Timestamp) -> Self {
-        self.held = held(tally, linked, Mass::Job, guard);
+    /// It has been counted what the job would do: it begins, or waits for consent.
+    pub fn counted(mut self, count: Count, app: &App, connector: &Description, now: Timestamp) -> Self {
+        let Count { total, tally, before, linked } = count;
+        let makes = Operation::Create;
+        let unsurveyed = || held_unsurveyed(app, connector, makes).filter(|_| tally.creates > 0);
+        self.held = held(tally, before, linked, &app.config.guard).or_else(unsurveyed);
         self.state = if self.held.is_some() { JobState::Held } else { JobState::Running };
         Self { total, tally, updated_at: now, ..self }
+    }
+
+    /// Whether it is to be looked at with what comes after it: a mass that nobody consented to.
+    pub fn went_unheld(&self) -> bool {
+        matches!(self.state, JobState::Running | JobState::Completed)
+            && self.held.is_none()
+            && self.task.access().is_some()
+    }
+
+    /// Whether there is something to do for it yet.
+    pub fn is_unfinished(&self) -> bool {
+        !matches!(self.state, JobState::Completed | JobState::Cancelled)
     }
 
     /// Somebody consents.
@@ -250,7 +217,7 @@ impl Job {
     /// # Errors
     /// It has come to its end.
     pub fn cancelled(mut self, by: &Actor, why: &str, now: Timestamp) -> Result<Self, Unfit> {
-        if matches!(self.state, JobState::Completed | JobState::Cancelled) {
+        if !self.is_unfinished() {
             return Err(self.unfit("it has come to its end; what it raised is changed request by request"));
         }
         self.decided = Some((by.clone(), why.to_owned()));
@@ -299,6 +266,14 @@ impl Job {
 }
 
 impl Task {
+    /// What gave access before, if it is about access.
+    fn access(&self) -> Option<&Access> {
+        match self {
+            Self::Access { before, .. } => Some(before),
+            Self::Release | Self::Withdraw => None,
+        }
+    }
+
     /// What it is called.
     pub fn name(&self) -> &'static str {
         match self {
@@ -307,6 +282,19 @@ impl Task {
             Self::Withdraw => "withdraw",
         }
     }
+}
+
+/// What a job would do, as counted before it begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Users it is about.
+    pub total: u64,
+    /// What it would make and deactivate.
+    pub tally: Tally,
+    /// What was made and deactivated before it, within the guard's window, without anybody's consent.
+    pub before: Tally,
+    /// The linked accounts of the app.
+    pub linked: u64,
 }
 
 /// A piece of a job that is done in one commit.
@@ -323,12 +311,12 @@ pub struct Piece {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod testing {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::testing::{app, user};
+    use crate::testing::app;
 
-    fn origin() -> Origin {
+    pub(crate) fn origin() -> Origin {
         Origin {
             id: JobId(1),
             by: Actor("admin".to_owned()),
@@ -338,37 +326,52 @@ mod tests {
         }
     }
 
-    fn granted() -> Job {
+    pub(crate) fn granted() -> Job {
         let after = App { permission_sets: ["vpn".to_owned()].into(), profiles: ["crew".to_owned()].into(), ..app() };
         access_job(&app(), &after, origin()).unwrap()
     }
+}
 
-    #[test]
-    fn a_job_goes_through_what_was_given_and_what_was_taken() {
-        let profile = |name: &str| Source::Profile(name.to_owned());
-        let sources = [profile("crew"), profile("staff"), Source::PermissionSet("vpn".to_owned())];
-        assert_eq!(granted().sources(), sources);
-        assert_eq!(access_job(&app(), &App { paused: true, ..app() }, origin()), None, "nothing was given or taken");
-        let staff = User { permission_sets: ["vpn".to_owned()].into(), ..user(1, "ada") };
-        assert!(granted().is_covered(2, &staff), "with their profile");
-        assert!(!granted().is_covered(1, &staff));
-    }
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::testing::granted;
+    use super::*;
+    use crate::testing::{app, description};
 
     #[test]
     fn a_mass_waits_for_consent_and_a_few_do_not() {
         let counted = |creates| {
             let tally = Tally { creates, deactivates: 0 };
-            granted().counted(creates, tally, 10, &GuardPolicy::default(), Timestamp::UNIX_EPOCH)
+            let count = Count { total: creates, tally, linked: 10, ..Count::default() };
+            granted().counted(count, &app(), &description(), Timestamp::UNIX_EPOCH)
         };
         assert_eq!((counted(10).state, counted(10).held), (JobState::Running, None));
         let held = counted(10_000);
         assert_eq!(held.state, JobState::Held);
-        assert!(held.held.as_ref().unwrap().contains("10000 accounts would be made"));
+        assert!(held.held.as_ref().unwrap().contains("10000 accounts would be made or brought back"));
         let by = Actor("boss".to_owned());
         assert_eq!(held.clone().approved(&by, "hired", Timestamp::UNIX_EPOCH).unwrap().state, JobState::Running);
         assert_eq!(held.cancelled(&by, "a mistake", Timestamp::UNIX_EPOCH).unwrap().state, JobState::Cancelled);
         let refused = counted(10).approved(&by, "", Timestamp::UNIX_EPOCH).unwrap_err();
         assert_eq!(refused.to_string(), "JOB-000001 is Running: it waits for no consent");
+    }
+
+    #[test]
+    fn a_job_is_weighed_with_what_went_before_and_waits_where_nobody_has_looked() {
+        let tally = |creates| Tally { creates, deactivates: 0 };
+        let count = |before| Count { tally: tally(10), before: tally(before), linked: 500, ..Count::default() };
+        let state = |before, app: &App| {
+            let job = granted().counted(count(before), app, &description(), Timestamp::UNIX_EPOCH);
+            (job.state, job.went_unheld())
+        };
+        assert_eq!(state(190, &app()), (JobState::Running, true));
+        assert_eq!(state(191, &app()), (JobState::Held, false));
+        let unsurveyed = App { surveyed: false, ..app() };
+        assert_eq!(state(0, &unsurveyed), (JobState::Held, false));
+        let takes = Count { tally: Tally { creates: 0, deactivates: 3 }, linked: 500, ..Count::default() };
+        let job = granted().counted(takes, &unsurveyed, &description(), Timestamp::UNIX_EPOCH);
+        assert_eq!(job.state, JobState::Running, "what is known to be there may go");
     }
 
     #[test]

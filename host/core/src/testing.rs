@@ -135,6 +135,7 @@ pub(crate) fn app() -> App {
         paused: false,
         link_epoch: 0,
         last_reconcile: None,
+        surveyed: true,
         version: 1,
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,

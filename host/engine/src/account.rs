@@ -6,13 +6,14 @@ use crate::known::known;
 use crate::loading::Surroundings;
 use crate::managers::name_managers;
 use crate::noted::host_line;
-use crate::requests::account_of;
+use crate::requests::{account_of, creates_in_review};
 use gatehouse_core::lifecycle::{AttemptReport, Event};
 use gatehouse_core::planning::{not_to_be_made, not_to_be_usable};
-use gatehouse_core::ports::{CallReport, ChangeSet, CommitCommand, RequestQuery, Sequence, StoreError};
+use gatehouse_core::ports::{CallReport, ChangeSet, CommitCommand, Sequence, Store, StoreError};
 use gatehouse_core::schema::{Account as RemoteAccount, Status};
 use gatehouse_core::{
-    AccountId, Actor, App, CallFailure, Capability, Change, CommitStep, FailureKind, Level, SentWrite, Subject,
+    AccountId, Actor, App, CallFailure, Capability, Change, CommitStep, Connector, FailureKind, Level, Request,
+    SentWrite, Subject,
 };
 use gatehouse_failpoints::fail_point;
 
@@ -52,19 +53,13 @@ pub(crate) async fn call(job: &mut Job, around: &Surroundings) -> Worked {
 
 /// What becomes of a request whose account is not there: nothing is to be done, unless it may be there after all.
 async fn without_account(job: &Job) -> Result<Event, StoreError> {
-    let query = RequestQuery {
-        app: Some(job.request.app),
-        subject: Some(job.request.subject),
-        needs_review: true,
-        limit: 10,
-        ..RequestQuery::default()
-    };
-    let in_review = job.shell.store.requests(&query).await?.items;
-    Ok(match in_review.iter().find(|request| request.makes_account()) {
+    let in_review = creates_in_review(job.shell.store.as_ref(), job.request.app, job.request.subject).await?;
+    Ok(match in_review.first() {
         Some(doubtful) => Event::Fail {
             why: format!(
                 "{0} may have made the account that this is about, and nobody knows: settle that one first \
-                 (`gatehouse request show {0}`), then retry this one",
+                 (`gatehouse request show {0}`); what takes access away is asked for anew then, anything else is for \
+                 you to retry",
                 doubtful.id
             ),
         },
@@ -82,21 +77,30 @@ fn has_account(job: &Job, found: Option<&gatehouse_core::Account>) -> bool {
 
 /// Why the account that is to be made, or made usable, is not to be any more; none where the next step does neither.
 async fn outdated(job: &Job, around: &Surroundings) -> Result<Option<String>, StoreError> {
-    let step = job.request.change.content.step(job.request.steps_done);
-    let Subject::User(id) = job.request.subject else { return Ok(None) };
+    not_any_more(job.shell.store.as_ref(), &around.app, &around.connector, &job.request).await
+}
+
+/// Why a request that makes an account, or makes one usable, is not to be carried out any more.
+pub(crate) async fn not_any_more(
+    store: &dyn Store,
+    app: &App,
+    connector: &Connector,
+    request: &Request,
+) -> Result<Option<String>, StoreError> {
+    let step = request.change.content.step(request.steps_done);
+    let Subject::User(id) = request.subject else { return Ok(None) };
     let makes = match step {
         Some(CommitStep::Create(_)) => true,
         Some(CommitStep::SetStatus(Status::Active)) => false,
         _ => return Ok(None),
     };
-    let store = job.shell.store.as_ref();
     let Some(mut user) = store.user(id).await? else { return Ok(Some(format!("there is no user {id} any more"))) };
-    name_managers(store, &around.app.config, [&mut user]).await?;
+    name_managers(store, &app.config, [&mut user]).await?;
     if !makes {
         return Ok(not_to_be_usable(&user));
     }
-    let account = account_of(store, &around.app, id).await?;
-    Ok(not_to_be_made(&user, account.as_ref(), &around.app, &around.connector.description))
+    let account = account_of(store, app, id).await?;
+    Ok(not_to_be_made(&user, account.as_ref(), app, &connector.description))
 }
 
 /// The command of the attempt that has just been started.

@@ -2,14 +2,15 @@
 //! and opens the requests. What follows is for `gatehouse_core::events` to say; nothing is written here.
 
 use crate::managers::name_managers;
-use crate::requests::{Ask, NotOpened, new_request, not_in_doubt, preferred};
-use gatehouse_core::events::{Change, Lane, Raise, Raising, Tally, raise};
-use gatehouse_core::job::Task;
+use crate::requests::{Ask, NotOpened, creates_in_review, dated, new_request, not_in_doubt, preferred};
+use gatehouse_core::events::{Change, Lane, Raise, Raising, Tally, amiss, held_unsurveyed, raise};
+use gatehouse_core::job::before_open;
 use gatehouse_core::lifecycle::{Event, Moment, Raised, Transition, open, open_failed, step};
 use gatehouse_core::planning::{Refused, plan_change};
-use gatehouse_core::ports::{AccountQuery, ChangeSet, JobQuery, RequestQuery, Store, StoreError};
+use gatehouse_core::ports::{AccountQuery, ChangeSet, JobQuery, Store, StoreError};
 use gatehouse_core::{
-    Account, Actor, App, AppId, Connector, Correlation, Job, JobId, JobState, Operation, Request, Subject, User, UserId,
+    Account, Actor, App, AppId, Connector, Correlation, Job, JobId, JobState, Operation, Request, RequestId, Subject,
+    User, UserId,
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,8 +76,7 @@ pub async fn decide_for_user(
         let of_app = accounts.remove(&app.id).unwrap_or_default();
         let granted = app.grants(user) || before.is_some_and(|before| app.grants(before));
         if granted || !of_app.is_empty() {
-            // Whoever gets or loses a grant is no longer gone through by a job about that grant: what they had is what
-            // was theirs before it.
+            // A job about a grant that they get or lose no longer goes through them.
             let moved = before
                 .is_some_and(|before| before.profile != user.profile || before.permission_sets != user.permission_sets);
             let app_before = if moved { before_open_jobs(store, app).await? } else { app.clone() };
@@ -87,25 +87,21 @@ pub async fn decide_for_user(
     Ok(decided)
 }
 
-/// The app as it was before the oldest job about who has access to it that is not done.
+/// The app as it was before the jobs about it that are not done.
 async fn before_open_jobs(store: &dyn Store, app: &App) -> Result<App, StoreError> {
-    let mut oldest: Option<Job> = None;
+    let mut jobs: Vec<Job> = Vec::new();
     for state in [JobState::Counting, JobState::Held, JobState::Running] {
         let mut query = JobQuery { app: Some(app.id), state: Some(state), limit: 100, ..JobQuery::default() };
         loop {
             let page = store.jobs(&query).await?;
-            let about_access = page.items.into_iter().filter(|job| matches!(job.task, Task::Access { .. }));
-            oldest = oldest.into_iter().chain(about_access).min_by_key(|job| job.id);
+            jobs.extend(page.items);
             match page.next {
                 Some(next) => query.after = Some(next),
                 None => break,
             }
         }
     }
-    match oldest.map(|job| job.task) {
-        Some(Task::Access { before, .. }) => Ok(before.on(app)),
-        _ => Ok(app.clone()),
-    }
+    Ok(before_open(&jobs, app))
 }
 
 /// Apps with their connectors, looked up once for many users.
@@ -139,20 +135,43 @@ pub(crate) async fn decide(
     let (app, mut user, mut before) = (change.app, change.user.clone(), change.before.cloned());
     name_managers(store, &app.config, before.iter_mut().chain([&mut user])).await?;
     let change = &Change { user: &user, before: before.as_ref(), ..*change };
-    let open = match change.before {
-        Some(_) => store.lane(app.id, Subject::User(user.id)).await?,
-        None => Vec::new(),
+    let mut lane = match change.before {
+        Some(_) => lane(store, app, user.id).await?,
+        None => Lane::default(),
     };
-    let mut open: Vec<Request> = open.into_iter().filter(|request| is_of_account(request.operation)).collect();
-    if change.before.is_some() && change.app.config.follow_events {
+    if change.before.is_some() && app.config.follow_events {
         // What nobody knows may have been made is taken for made: what takes it away again waits for that to be settled.
-        open.splice(0..0, in_review(store, app.id, user.id).await?);
+        lane.open.splice(0..0, creates_in_review(store, app.id, Subject::User(user.id)).await?);
     }
-    let lane = Lane { account: preferred(accounts), open };
+    lane.account = preferred(accounts);
     let raising = raise(change, &lane);
-    let nothing = raising.raise.is_empty() && raising.withdraw.is_empty();
-    let decided = || Decided { app: app.clone(), user: user.clone(), connector: connector.clone(), lane, raising };
-    Ok((!nothing).then(decided))
+    Ok(Decided { app: app.clone(), user: user.clone(), connector: connector.clone(), lane, raising }.unless_nothing())
+}
+
+/// Decides what there is to do about an account that somebody turns out to have, by what the settling of a request in
+/// review leaves; none if nothing.
+///
+/// # Errors
+/// The store is unavailable.
+pub async fn decide_settled(store: &dyn Store, app: &App, settled: &Transition) -> Result<Option<Decided>, StoreError> {
+    let Subject::User(id) = settled.request.record.subject else { return Ok(None) };
+    let Some(connector) = store.connector(app.connector.digest).await? else { return Ok(None) };
+    let (Some(mut user), Some(account)) = (store.user(id).await?, settled.accounts.last()) else { return Ok(None) };
+    name_managers(store, &app.config, [&mut user]).await?;
+    let mut lane = lane(store, app, id).await?;
+    lane.open.retain(|open| open.id != settled.request.record.id);
+    lane.open.extend(settled.raise.iter().cloned());
+    lane.account = Some(account.record.clone());
+    let raising = amiss(app, &user, &lane, &settled.request.record);
+    Ok(Decided { app: app.clone(), user, connector, lane, raising }.unless_nothing())
+}
+
+/// A user's open requests in an app; the account is left out.
+async fn lane(store: &dyn Store, app: &App, user: UserId) -> Result<Lane, StoreError> {
+    let subject = Subject::User(user);
+    let mut open = store.lane(app.id, subject).await?;
+    open.retain(|request| is_of_account(request.operation));
+    Ok(Lane { account: None, open, dated: dated(store, app.id, subject).await? })
 }
 
 /// Whether it is about the account itself: a Read changes nothing, and holds up what is behind it all the same.
@@ -160,21 +179,12 @@ fn is_of_account(operation: Operation) -> bool {
     operation.writes() || operation == Operation::Read
 }
 
-/// The user's Creates in review.
-async fn in_review(store: &dyn Store, app: AppId, user: UserId) -> Result<Vec<Request>, StoreError> {
-    let query = RequestQuery {
-        app: Some(app),
-        subject: Some(Subject::User(user)),
-        needs_review: true,
-        limit: 10,
-        ..RequestQuery::default()
-    };
-    let mut found = store.requests(&query).await?.items;
-    found.retain(Request::makes_account);
-    Ok(found)
-}
-
 impl Decided {
+    fn unless_nothing(self) -> Option<Self> {
+        let nothing = self.raising.raise.is_empty() && self.raising.withdraw.is_empty();
+        (!nothing).then_some(self)
+    }
+
     /// Counts what the guard watches.
     pub fn count(&self, tally: &mut Tally) {
         self.raising.raise.iter().for_each(|raise| tally.add(raise.operation));
@@ -192,8 +202,7 @@ impl Decided {
     pub async fn open(mut self, store: &dyn Store, cause: &Cause, held: Option<&str>) -> Result<Followed, StoreError> {
         let mut followed = Followed::default();
         for (id, why) in std::mem::take(&mut self.raising.withdraw) {
-            let Some(at) = self.lane.open.iter().position(|open| open.id == id) else { continue };
-            let request = self.lane.open.remove(at);
+            let Some(request) = self.take(id) else { continue };
             let event = Event::Cancel { by: cause.by.clone(), why };
             // What was begun meanwhile is left to its end; the commit is refused then, and all of this done again.
             if let Ok(transition) = step(&request, event, &self.moment(cause)) {
@@ -212,6 +221,12 @@ impl Decided {
         Ok(followed)
     }
 
+    /// A request that is to be withdrawn.
+    fn take(&mut self, id: RequestId) -> Option<Request> {
+        let lists = [&mut self.lane.open, &mut self.lane.dated];
+        lists.into_iter().find_map(|list| Some(list.remove(list.iter().position(|request| request.id == id)?)))
+    }
+
     /// The request of one operation; none where the connector cannot do it at all.
     async fn transition(
         &self,
@@ -221,13 +236,10 @@ impl Decided {
         held: Option<&str>,
     ) -> Result<Option<Transition>, StoreError> {
         let account = self.lane.leaves(&BTreeSet::new());
-        let mut watched = Tally::default();
-        watched.add(raise.operation);
-        let held = held.filter(|_| watched != Tally::default());
         let raised = Raised {
             by_event: Some(raise.event),
             by_job: cause.job,
-            held: held.map(str::to_owned),
+            held: self.held(raise.operation, cause, held),
             requested_by: cause.user,
             ..Raised::default()
         };
@@ -259,6 +271,16 @@ impl Decided {
         let change = gatehouse_core::Change::Unplanned;
         let new = new_request(store, &self.app, ask, change, (user, account)).await;
         Ok(new.ok().map(|new| open_failed(new, &why, cause.now)))
+    }
+
+    /// Why a request waits for somebody's consent.
+    fn held(&self, operation: Operation, cause: &Cause, mass: Option<&str>) -> Option<String> {
+        let mut watched = Tally::default();
+        watched.add(operation);
+        let mass = mass.filter(|_| watched != Tally::default()).map(str::to_owned);
+        // Whoever consented to a job consented to all of it.
+        let consented = cause.job.is_some();
+        mass.or_else(|| held_unsurveyed(&self.app, &self.connector.description, operation).filter(|_| !consented))
     }
 
     fn moment(&self, cause: &Cause) -> Moment {

@@ -1,10 +1,12 @@
 //! Works on jobs: counts what each would do, then does it piece by piece, each piece in one commit with the place where
 //! to go on. What a piece raises is for `gatehouse_core::events` to say, and when a job waits for `gatehouse_core::job`.
 
+use crate::account::not_any_more;
 use crate::events::{Cause, Followed, decide};
+use crate::lately::{of_events, of_jobs, window};
 use crate::shell::Shell;
 use gatehouse_core::events::{Change, Tally};
-use gatehouse_core::job::{Piece, Source, Task};
+use gatehouse_core::job::{Count, Piece, Source, Task};
 use gatehouse_core::lifecycle::{Event, step};
 use gatehouse_core::ports::{ChangeSet, JobQuery, ListPage, RequestQuery, Store, StoreError, Versioned};
 use gatehouse_core::{Account, Actor, App, Connector, Job, JobState, LinkState, Request, State, User, UserId};
@@ -63,7 +65,7 @@ async fn piece(shell: &Shell, job: &Job) -> Result<bool, StoreError> {
             let before = before.on(&app);
             raise(&Walk { shell, job, connector, before, app }).await
         }
-        (Task::Release | Task::Withdraw, _) => settle_held(shell, job, &app).await,
+        (Task::Release | Task::Withdraw, _) => settle_held(shell, job, &app, &connector).await,
     }?;
     Ok(true)
 }
@@ -125,9 +127,12 @@ async fn count(walk: &Walk<'_>) -> Result<(), StoreError> {
             }
         }
     }
-    let now = walk.shell.now();
-    let linked = linked(store, &walk.app).await?;
-    let counted = walk.job.clone().counted(total, tally, linked, &walk.app.config.guard, now);
+    let (now, app) = (walk.shell.now(), &walk.app);
+    let since = window(&app.config.guard, now);
+    let mut before = of_jobs(store, app.id, since).await?;
+    of_events(store, app.id, since).await?.into_iter().for_each(|(_, operation)| before.add(operation));
+    let count = Count { total, tally, before, linked: linked(store, app).await? };
+    let counted = walk.job.clone().counted(count, app, &walk.connector.description, now);
     tracing::info!(job = %counted.id, state = ?counted.state, total, "counted");
     let audit = vec![counted.record(&Actor::host(), "job.counted", now)];
     let jobs = vec![Versioned::replacing(walk.job.version, counted)];
@@ -168,7 +173,7 @@ async fn raise(walk: &Walk<'_>) -> Result<(), StoreError> {
 }
 
 /// Lets the next held requests go on, or withdraws them.
-async fn settle_held(shell: &Shell, job: &Job, app: &App) -> Result<(), StoreError> {
+async fn settle_held(shell: &Shell, job: &Job, app: &App, connector: &Connector) -> Result<(), StoreError> {
     let query = RequestQuery {
         app: Some(app.id),
         state: Some(State::New),
@@ -183,9 +188,14 @@ async fn settle_held(shell: &Shell, job: &Job, app: &App) -> Result<(), StoreErr
     // Consent is to what was held when it was given.
     let meant = |request: &&Request| request.held.is_some() && request.created_at <= job.created_at;
     for request in page.items.iter().filter(meant) {
-        let event = match job.task {
-            Task::Withdraw => Event::Cancel { by: by.clone(), why: why.clone() },
-            _ => Event::Release { by: by.clone() },
+        let not_any_more = match job.task {
+            Task::Withdraw => Some(why.clone()),
+            // What it was to do may have been done while it was held: the account been found, above all.
+            _ => not_any_more(shell.store.as_ref(), app, connector, request).await?,
+        };
+        let event = match not_any_more {
+            Some(why) => Event::Cancel { by: by.clone(), why },
+            None => Event::Release { by: by.clone() },
         };
         if let Ok(transition) = step(request, event, &shell.moment(&app.config.retry)) {
             piece.requests += 1;

@@ -13,6 +13,7 @@ mod hold;
 mod job;
 mod jobs;
 mod known;
+pub mod lately;
 mod links;
 mod loading;
 mod managers;

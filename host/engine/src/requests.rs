@@ -9,8 +9,8 @@ use gatehouse_core::planning::{Refused, plan_change};
 use gatehouse_core::ports::{AccountQuery, RequestQuery, Sequence, Store, StoreError};
 use gatehouse_core::schema::Status;
 use gatehouse_core::{
-    Account, AccountId, Actor, App, Change, Connector, Operation, Request, RequestId, RequestObject, Situation,
-    Subject, User, UserId, events,
+    Account, AccountId, Actor, App, AppId, Change, Connector, Operation, Request, RequestId, RequestObject, Situation,
+    State, Subject, User, UserId, events,
 };
 use jiff::Timestamp;
 
@@ -87,21 +87,44 @@ pub(crate) async fn not_in_doubt(store: &dyn Store, opened: &Transition) -> Resu
     if !request.makes_account() {
         return Ok(());
     }
-    let mut query = RequestQuery {
-        app: Some(request.app),
-        subject: Some(request.subject),
-        needs_review: true,
-        limit: 100,
-        ..RequestQuery::default()
-    };
+    let doubtful = creates_in_review(store, request.app, request.subject).await?;
+    doubtful.first().map_or(Ok(()), |doubtful| Err(NotOpened::InReview(doubtful.id)))
+}
+
+/// Creates of a user in review: the account may be there, and nobody knows.
+pub(crate) async fn creates_in_review(
+    store: &dyn Store,
+    app: AppId,
+    subject: Subject,
+) -> Result<Vec<Request>, StoreError> {
+    let of_user = RequestQuery { app: Some(app), subject: Some(subject), ..RequestQuery::default() };
+    let mut found = all_requests(store, RequestQuery { needs_review: true, ..of_user }).await?;
+    found.retain(Request::makes_account);
+    Ok(found)
+}
+
+/// A user's requests whose date has not come.
+pub(crate) async fn dated(store: &dyn Store, app: AppId, subject: Subject) -> Result<Vec<Request>, StoreError> {
+    let mut found = Vec::new();
+    for state in [State::New, State::Requested] {
+        let query =
+            RequestQuery { app: Some(app), subject: Some(subject), state: Some(state), ..RequestQuery::default() };
+        found.extend(all_requests(store, query).await?);
+    }
+    found.retain(|request| request.awaits_date);
+    Ok(found)
+}
+
+/// All requests of a filter that few fit.
+async fn all_requests(store: &dyn Store, mut query: RequestQuery) -> Result<Vec<Request>, StoreError> {
+    query.limit = 100;
+    let mut found = Vec::new();
     loop {
         let page = store.requests(&query).await?;
-        if let Some(doubtful) = page.items.iter().find(|doubtful| doubtful.makes_account()) {
-            return Err(NotOpened::InReview(doubtful.id));
-        }
+        found.extend(page.items);
         match page.next {
             Some(next) => query.after = Some(next),
-            None => return Ok(()),
+            None => return Ok(found),
         }
     }
 }

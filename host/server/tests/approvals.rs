@@ -48,7 +48,7 @@ impl Office {
 
     fn where_nobody_sees(approvals: &Json) -> Self {
         let clock = ManualClock::starting();
-        let host = Host::start_by(clock.clone()).with_app();
+        let host = Host::start_by(clock.clone()).with_app().looked_at();
         let mut office = Self { host, clock, people: BTreeMap::new() };
         for name in ["boss", "subject", "asker", "ann", "ben", "cat", "admin"] {
             office.hire(name);

@@ -30,7 +30,7 @@ fn with_accounts(host: &Host) {
 
 #[test]
 fn counters_of_an_app_are_the_same_wherever_they_are_shown() {
-    let host = Host::start().with_app();
+    let host = Host::start().with_app().looked_at();
     let config = json!({"config": {"approval_required": ["Create"]}});
     assert_eq!(host.call("PATCH", "/apps/hr", &[], Some(&config)).status, 200);
     with_accounts(&host);

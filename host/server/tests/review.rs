@@ -133,6 +133,42 @@ fn nobody_gets_a_second_account_while_the_first_may_have_been_made() {
     assert_eq!(another.status, 202, "{another:?}");
 }
 
+/// What follows in the lane of the user, the newest first.
+fn operations(host: &Host) -> Vec<Json> {
+    let list = host.get("/requests?app=hr").body;
+    list["items"].as_array().unwrap().iter().map(|request| request["operation"].clone()).collect()
+}
+
+#[test]
+fn an_account_that_is_found_to_be_made_is_taken_from_whoever_left_meanwhile() {
+    for (change, raised) in [
+        (json!({"active": false}), Some(("Deactivate", "disable_user"))),
+        (json!({"frozen": true}), Some(("Freeze", "freeze_user"))),
+        (json!({"first_name": "Ada"}), None),
+    ] {
+        let (host, id) = in_review();
+        // Nothing of what she has follows her while the app follows no events: as if she had left before anybody knew.
+        let follow = |on: bool| {
+            let config = json!({"config": {"follow_events": on}});
+            assert_eq!(host.call("PATCH", "/apps/hr", &[], Some(&config)).status, 200);
+        };
+        follow(false);
+        assert_eq!(host.call("PATCH", "/users/ada", &[], Some(&change)).status, 200);
+        follow(true);
+        let body = json!({"outcome": "made", "external_id": "x1"});
+        let settled = host.post(&format!("/requests/{id}/settle"), &body);
+        assert_eq!((settled.status, &settled.body["state"]), (200, &json!("ManuallyCompleted")), "{settled:?}");
+        let Some((operation, event)) = raised else {
+            assert_eq!(operations(&host), ["Create"], "she is to have it");
+            continue;
+        };
+        assert_eq!(operations(&host), [operation, "Create"]);
+        let newest = host.get("/requests?app=hr").body["items"][0].clone();
+        assert_eq!((&newest["event"], &newest["state"]), (&json!(event), &json!("Requested")), "{newest}");
+        assert_eq!(newest["account"], host.get("/accounts?app=hr").body["items"][0]["id"], "{newest}");
+    }
+}
+
 #[test]
 fn only_a_request_in_review_is_settled() {
     let host = Host::start().with_app();

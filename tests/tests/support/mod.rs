@@ -146,6 +146,18 @@ impl Scenario {
         ]);
     }
 
+    /// Connects `hr` as [`connect_scim`](Self::connect_scim) does, and reconciles it: from then on events make accounts.
+    pub fn connect_scim_and_reconcile(&self, server: &impl Target) {
+        self.connect_scim(server);
+        self.reconcile("hr");
+    }
+
+    /// Reconciles an app, and commits the plan.
+    pub fn reconcile(&self, app: &str) {
+        let run = self.json(&["app", "reconcile", app]);
+        self.run(&["request", "commit", run["id"].as_str().unwrap()]);
+    }
+
     /// Connects `hr` as [`connect_scim`](Self::connect_scim) does, for what is asked for by hand alone.
     pub fn connect_scim_by_hand(&self, server: &impl Target) {
         self.connect_scim(server);

@@ -1,7 +1,7 @@
 //! The guard against mass changes: a profile taken from an app by mistake must not empty it. It says whether what an
 //! event or a job would do is too much to be done without somebody's consent; it never counts itself.
 
-use crate::Operation;
+use crate::{App, Capability, Description, Operation};
 use serde::{Deserialize, Serialize};
 
 /// When a mass of changes waits for consent. On by default.
@@ -13,11 +13,11 @@ pub struct GuardPolicy {
     /// Accounts that may be made or deactivated at once without regard to the share: a small app's few accounts are
     /// soon a large share of it.
     pub always_allowed: u64,
-    /// The most accounts that one job, or all events within the window, may make or deactivate.
+    /// The most accounts that jobs and events within the window may make, bring back or deactivate.
     pub max_changes: u64,
     /// The largest share of the app's linked accounts, in percent, that may be deactivated so.
     pub max_percent: u8,
-    /// The window for events, in minutes.
+    /// The window, in minutes.
     pub window_minutes: u32,
 }
 
@@ -40,32 +40,35 @@ impl Tally {
     /// Counts an operation, if it is one of those that the guard watches.
     pub fn add(&mut self, operation: Operation) {
         match operation {
-            Operation::Create => self.creates += 1,
+            Operation::Create | Operation::Activate | Operation::Reactivate => self.creates += 1,
             Operation::Deactivate | Operation::Delete => self.deactivates += 1,
             _ => {}
         }
     }
+
+    /// Counts what another one has counted.
+    pub fn append(&mut self, other: Self) {
+        self.creates += other.creates;
+        self.deactivates += other.deactivates;
+    }
+
+    /// With what was done before, of the kinds that it adds to: whoever only makes accounts does not answer for those
+    /// that others deactivate.
+    fn upon(self, before: Self) -> Self {
+        let sum = |now: u64, before: u64| if now > 0 { now.saturating_add(before) } else { 0 };
+        Self { creates: sum(self.creates, before.creates), deactivates: sum(self.deactivates, before.deactivates) }
+    }
 }
 
-/// What would be done, and within what.
-#[derive(Clone, Copy, Debug)]
-pub enum Mass {
-    /// By one job.
-    Job,
-    /// By events within the window, the present one included.
-    Events,
-}
-
-/// Why so many changes of an app with so many linked accounts wait for consent; none if they need none.
-pub fn held(tally: Tally, linked: u64, mass: Mass, policy: &GuardPolicy) -> Option<String> {
+/// Why so many changes of an app with so many linked accounts wait for consent, after what was done without any within
+/// the window; none if they need none.
+pub fn held(tally: Tally, before: Tally, linked: u64, policy: &GuardPolicy) -> Option<String> {
     if !policy.enabled {
         return None;
     }
-    let within = match mass {
-        Mass::Job => String::new(),
-        Mass::Events => format!(" within {} minutes", policy.window_minutes),
-    };
-    let Tally { creates, deactivates } = tally;
+    let whole = tally.upon(before);
+    let within = if whole == tally { String::new() } else { format!(" within {} minutes", policy.window_minutes) };
+    let Tally { creates, deactivates } = whole;
     let share = u128::from(deactivates) * 100 > u128::from(linked) * u128::from(policy.max_percent);
     if deactivates > policy.always_allowed && share {
         return Some(format!(
@@ -75,7 +78,8 @@ pub fn held(tally: Tally, linked: u64, mass: Mass, policy: &GuardPolicy) -> Opti
         ));
     }
     let over = |count: u64| count > policy.max_changes.max(policy.always_allowed);
-    let (count, what) = if over(deactivates) { (deactivates, "deactivated") } else { (creates, "made") };
+    let (count, what) =
+        if over(deactivates) { (deactivates, "deactivated") } else { (creates, "made or brought back") };
     over(count).then(|| {
         format!(
             "{count} accounts would be {what}{within}, more than the {} that `guard.max_changes` allows without consent",
@@ -84,12 +88,28 @@ pub fn held(tally: Tally, linked: u64, mass: Mass, policy: &GuardPolicy) -> Opti
     })
 }
 
+/// Why accounts of an app are not made yet: nobody has looked who has one, and a second one is not easily got rid of.
+/// None once a reconciliation has come to its end, or where the connector can collect nothing.
+pub fn held_unsurveyed(app: &App, connector: &Description, operation: Operation) -> Option<String> {
+    let looked = app.surveyed || !connector.capabilities.contains(&Capability::Reconcile);
+    (operation == Operation::Create && app.config.guard.enabled && !looked).then(|| {
+        format!(
+            "no reconciliation has looked yet who has an account in app `{0}`: `gatehouse app reconcile {0}` and commit \
+             its plan before you consent, or consent at once if the target is empty",
+            app.name
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{app, description};
+
+    const NOTHING: Tally = Tally { creates: 0, deactivates: 0 };
 
     fn check(creates: u64, deactivates: u64, linked: u64, expected: Option<&str>) {
-        let found = held(Tally { creates, deactivates }, linked, Mass::Job, &GuardPolicy::default());
+        let found = held(Tally { creates, deactivates }, NOTHING, linked, &GuardPolicy::default());
         match (expected, &found) {
             (None, None) => {}
             (Some(text), Some(found)) if found.contains(text) => {}
@@ -115,7 +135,43 @@ mod tests {
     fn a_guard_that_is_off_holds_nothing() {
         let off = GuardPolicy { enabled: false, ..GuardPolicy::default() };
         let tally = Tally { creates: 1_000_000, deactivates: 1_000_000 };
-        assert_eq!(held(tally, 1_000_000, Mass::Events, &off), None);
-        assert!(held(tally, 1_000_000, Mass::Events, &GuardPolicy::default()).is_some());
+        assert_eq!(held(tally, NOTHING, 1_000_000, &off), None);
+        assert!(held(tally, NOTHING, 1_000_000, &GuardPolicy::default()).is_some());
+    }
+
+    #[test]
+    fn small_masses_within_the_window_add_up_and_each_kind_by_itself() {
+        let before = Tally { creates: 150, deactivates: 150 };
+        let held = |creates, deactivates| {
+            held(Tally { creates, deactivates }, before, 10_000, &GuardPolicy::default()).unwrap_or_default()
+        };
+        assert_eq!(held(50, 0), "");
+        let text = "201 accounts would be made or brought back within 60 minutes, more than the 200 that \
+                    `guard.max_changes` allows without consent";
+        assert_eq!(held(51, 0), text);
+        assert!(held(1, 51).starts_with("201 accounts would be deactivated within 60 minutes"));
+    }
+
+    #[test]
+    fn bringing_back_counts_as_making_and_freezing_as_nothing() {
+        let mut tally = NOTHING;
+        Operation::ALL.into_iter().for_each(|operation| tally.add(operation));
+        // Create, Activate, Reactivate; Deactivate, Delete.
+        assert_eq!(tally, Tally { creates: 3, deactivates: 2 });
+    }
+
+    #[test]
+    fn before_anybody_has_looked_no_account_is_made() {
+        let why = |app: &App, operation| held_unsurveyed(app, &description(), operation);
+        let fresh = App { surveyed: false, ..app() };
+        assert!(why(&fresh, Operation::Create).is_some_and(|why| why.contains("gatehouse app reconcile hr")));
+        assert_eq!(why(&fresh, Operation::Deactivate), None, "what is known to be there may go");
+        assert_eq!(why(&App { surveyed: true, ..fresh.clone() }, Operation::Create), None);
+        let mut off = fresh.clone();
+        off.config.guard.enabled = false;
+        assert_eq!(why(&off, Operation::Create), None);
+        let mut blind = description();
+        blind.capabilities.remove(&Capability::Reconcile);
+        assert_eq!(held_unsurveyed(&fresh, &blind, Operation::Create), None, "it can never be reconciled");
     }
 }

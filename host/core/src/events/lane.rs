@@ -12,6 +12,8 @@ pub struct Lane {
     pub account: Option<Account>,
     /// The user's open requests in the app, in their order.
     pub open: Vec<Request>,
+    /// Those whose date has not come. What they leave is not known before: they are planned anew then.
+    pub dated: Vec<Request>,
 }
 
 /// Whether nothing of a request has been begun: then a later event may withdraw it.

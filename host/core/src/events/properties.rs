@@ -154,7 +154,8 @@ impl World {
                 _ => {}
             }
         }
-        let left = Lane { account: self.lane.account.take(), open: vec![request] }.leaves(&BTreeSet::new());
+        let left =
+            Lane { account: self.lane.account.take(), open: vec![request], ..Lane::default() }.leaves(&BTreeSet::new());
         self.lane.account =
             left.map(|account| Account { id: AccountId(1), external_id: Some("x1".to_owned()), ..account });
     }

@@ -44,18 +44,40 @@ pub struct Raising {
 ///
 /// Nothing does for an app that follows no events, for an account that is ignored, and for operations that the app's configuration does not name.
 pub fn raise(change: &Change<'_>, lane: &Lane) -> Raising {
-    if !change.app.config.follow_events || lane.account.as_ref().is_some_and(is_ignored) {
+    follow(&Judge::of(change), lane)
+}
+
+/// What takes away again what somebody turns out to have, by what has been found out about this request, and is not to
+/// have: nobody knew of the account when they lost access, left or were frozen. Nothing for anybody else.
+pub fn amiss(app: &App, user: &User, lane: &Lane, settled: &Request) -> Raising {
+    let as_it_was = User { active: true, frozen: false, ..user.clone() };
+    let change = Change { app_before: app, app, before: Some(&as_it_was), user, reactivated: false };
+    // Where the scope cannot be evaluated, nobody loses anything over it; nor over a grant that they never had, if
+    // somebody asked for the account by hand.
+    let by_grant = settled.event.is_some() || settled.raised_by.is_some();
+    let has = !by_grant || app.entitles(user) != Access::NotGiven;
+    let judge = Judge { had: true, has, takes: true, touched: false, ..Judge::of(&change) };
+    if has && judge.usable { Raising::default() } else { follow(&judge, lane) }
+}
+
+fn follow(judge: &Judge<'_>, lane: &Lane) -> Raising {
+    let config = &judge.change.app.config;
+    if !config.follow_events || lane.account.as_ref().is_some_and(is_ignored) {
         return Raising::default();
     }
-    let judge = Judge::of(change);
     let withdraw = judge.unwanted(lane);
     let but: BTreeSet<RequestId> = withdraw.iter().map(|(id, _)| *id).collect();
     let withdrawn: BTreeSet<Operation> =
         lane.open.iter().filter(|open| but.contains(&open.id)).map(|open| open.operation).collect();
     let account = lane.leaves(&but).filter(|account| !is_gone(account));
-    let named = |raise: &Raise| change.app.config.operations.contains(&raise.operation);
+    let named = |raise: &Raise| config.operations.contains(&raise.operation);
     let raise = judge.operations(account.as_ref(), &withdrawn).into_iter().filter(named).collect();
     Raising { withdraw, raise }
+}
+
+/// Whether it makes an account that can be used, or makes one usable again.
+fn lets_in(operation: Operation) -> bool {
+    matches!(operation, Operation::Create | Operation::Activate | Operation::Reactivate)
 }
 
 /// Changes to the user leave it alone.
@@ -98,7 +120,15 @@ impl<'a> Judge<'a> {
             None => self.why_not_by_hand(open),
         };
         let why = |open: &Request| self.why_behind(open).or_else(|| why(open));
-        lane.unstarted().filter_map(|open| Some((open.id, why(open)?.to_owned()))).collect()
+        let dated =
+            lane.dated.iter().filter_map(|dated| Some((dated.id, self.why_not_on_that_date(dated)?.to_owned())));
+        lane.unstarted().filter_map(|open| Some((open.id, why(open)?.to_owned()))).chain(dated).collect()
+    }
+
+    /// Whether somebody is active, or frozen, on the date is looked at then. A grant that is lost is nowhere to be seen
+    /// by then: somebody may have asked for an account without any.
+    fn why_not_on_that_date(&self, dated: &Request) -> Option<&'static str> {
+        (self.had && !self.has && lets_in(dated.operation)).then_some("the user has lost access to the app")
     }
 
     /// What waits for a person must not hold up what takes access away, nor be taken for it: an approval may never come.
@@ -112,23 +142,16 @@ impl<'a> Judge<'a> {
 
     /// What somebody asked for by hand is withdrawn only where it would let somebody in who may not.
     fn why_not_by_hand(&self, open: &Request) -> Option<&'static str> {
-        let lets_in = matches!(open.operation, Operation::Create | Operation::Activate | Operation::Reactivate);
         let may_not = !self.has || !self.usable;
-        if lets_in && may_not && self.takes { self.why_not(open.operation) } else { None }
+        if lets_in(open.operation) && may_not && self.takes { self.why_not(open.operation) } else { None }
     }
 
     fn why_not(&self, operation: Operation) -> Option<&'static str> {
         let user = self.change.user;
         match operation {
-            Operation::Create | Operation::Activate | Operation::Reactivate if !self.has => {
-                Some("the user has lost access to the app")
-            }
-            Operation::Create | Operation::Activate | Operation::Reactivate if !user.active => {
-                Some("the user has been disabled")
-            }
-            Operation::Create | Operation::Activate | Operation::Reactivate if user.frozen => {
-                Some("the user has been frozen")
-            }
+            _ if lets_in(operation) && !self.has => Some("the user has lost access to the app"),
+            _ if lets_in(operation) && !user.active => Some("the user has been disabled"),
+            _ if lets_in(operation) && user.frozen => Some("the user has been frozen"),
             Operation::Create | Operation::Update | Operation::Reactivate
                 if self.touched || self.change.reactivated =>
             {

@@ -161,7 +161,7 @@ fn begin(new: NewRequest, state: State, run: Option<Run>, now: Timestamp) -> Tra
 pub(super) fn opened(request: Request, now: Timestamp) -> Transition {
     let message = match request.state {
         State::New => match &request.held {
-            Some(why) => format!("New: held by the guard against mass changes: {why}"),
+            Some(why) => format!("New: held by the guard: {why}"),
             None => "New: waits for approval".to_owned(),
         },
         state => format!("New → {state:?}"),

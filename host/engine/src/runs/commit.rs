@@ -220,6 +220,7 @@ impl Batch {
     /// With the last row: places of accounts that are no longer missing go, and the app is marked.
     async fn end(&mut self, job: &Job, around: &Surroundings, run: &Run) -> Result<(), StoreError> {
         if run.completeness != Some(Completeness::Complete) {
+            self.changes.apps.extend(marked(job, &around.app, run, Digest::default()));
             return Ok(());
         }
         let query =

@@ -16,7 +16,7 @@ pub(crate) async fn compare(job: &mut Job, app: &App) -> Worked {
     let nothing_new = nothing_new(job, app, &run, basis).await?;
     fail_point!("compare.before_commit");
     if nothing_new {
-        let more = ChangeSet { apps: marked(job, app, &run, basis), ..ChangeSet::default() };
+        let more = ChangeSet { apps: marked(job, app, &run, basis).into_iter().collect(), ..ChangeSet::default() };
         job.commit_with(app, Event::NothingChanged { rows: run.rows }, more).await?;
     } else {
         job.commit(app, Event::AnalysisBegan { basis }).await?;
@@ -53,10 +53,14 @@ async fn nothing_open(job: &Job, app: &App, last: &ReconcileMark) -> Result<bool
     }
 }
 
-/// The app with the mark of this run, if it leaves one.
-pub(super) fn marked(job: &Job, app: &App, run: &Run, basis: Digest) -> Vec<Versioned<App>> {
+/// The app with the mark of this run, if it leaves one; and looked at, whether all was seen or not: a target that never
+/// shows all of its accounts is not looked at any better.
+pub(super) fn marked(job: &Job, app: &App, run: &Run, basis: Digest) -> Option<Versioned<App>> {
     let at = job.shell.now();
-    let Some(mark) = mark(run, job.request.id, basis, at) else { return Vec::new() };
-    let marked = App { last_reconcile: Some(mark), updated_at: at, ..app.clone() };
-    vec![Versioned::replacing(app.version, marked)]
+    let mark = mark(run, job.request.id, basis, at);
+    if mark.is_none() && app.surveyed {
+        return None;
+    }
+    let marked = App { last_reconcile: mark.or(app.last_reconcile), surveyed: true, updated_at: at, ..app.clone() };
+    Some(Versioned::replacing(app.version, marked))
 }

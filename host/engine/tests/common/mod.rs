@@ -262,6 +262,7 @@ impl World {
             paused: false,
             link_epoch: 0,
             last_reconcile: None,
+            surveyed: false,
             version: 0,
             created_at: start(),
             updated_at: start(),

@@ -387,7 +387,8 @@ fn show(app: &Json) {
         (
             "reconciled",
             match text(&app["last_reconcile"]["run"]) {
-                run if run.is_empty() => "never".to_owned(),
+                _ if app["surveyed"] == false => "not yet: events make no account without consent".to_owned(),
+                run if run.is_empty() => "never in full".to_owned(),
                 run => format!("{} by {run}", time(&app["last_reconcile"]["at"])),
             },
         ),

@@ -3,7 +3,7 @@
 use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{AppChange, AppView, ConnectorRefView, FindingView, NewApp, Page, ProbeReport, ReconcileMarkView};
 use gatehouse_core::access::Action;
-use gatehouse_core::job::{Access, access_job};
+use gatehouse_core::job::access_job;
 use gatehouse_core::ports::{ChangeSet, Sequence, Versioned};
 use gatehouse_core::validation::{
     effective_grants, suggested_config, validate_config, validate_credentials, validate_settings,
@@ -80,6 +80,7 @@ impl Services {
             config: app.config.clone(),
             paused: app.paused,
             last_reconcile: app.last_reconcile.map(|mark| ReconcileMarkView { run: mark.run, at: mark.at }),
+            surveyed: app.surveyed,
             version: app.version,
             created_at: app.created_at,
             updated_at: app.updated_at,
@@ -120,6 +121,7 @@ impl Services {
             paused: false,
             link_epoch: 0,
             last_reconcile: None,
+            surveyed: false,
             version: 1,
             created_at: self.now(),
             updated_at: self.now(),
@@ -204,9 +206,7 @@ impl Services {
         let answer = Answer::done(app.version, &self.app_view(&app).await?);
         let record = self.app_audit(caller, action, &app).changing(Some(&before), Some(&app));
         let mut changes = ChangeSet { audit: vec![record], ..ChangeSet::default() };
-        if Access::of(&before) != Access::of(&app)
-            && let Some(job) = access_job(&before, &app, self.job_origin(caller))
-        {
+        if let Some(job) = access_job(&before, &app, self.job_origin(caller)) {
             changes.audit.push(job.record(&caller.actor, "job.create", self.now()));
             changes.jobs.push(Versioned::new(job));
         }

@@ -5,7 +5,7 @@ use super::{Caller, ServiceError, Services};
 use async_trait::async_trait;
 use gatehouse_core::lifecycle::{Moment, restored};
 use gatehouse_core::ports::{ChangeSet, JobQuery, ListPage, RequestQuery, Store, StoreError, Versioned};
-use gatehouse_core::{Actor, Job, JobState, State};
+use gatehouse_core::{Actor, App, Job, JobState, State};
 use gatehouse_store::{Compacted, Manifest, Staged};
 use jiff::Timestamp;
 use std::path::{Path, PathBuf};
@@ -108,7 +108,7 @@ impl Services {
 }
 
 /// Marks what was not settled when the backup was made: requests are looked at before they go on, and open jobs are
-/// called off, since what they would raise may have been raised already.
+/// called off, since what they would raise may have been raised already. Nobody knows who has got an account since.
 async fn mark(store: &dyn Store, actor: &Actor, now: Timestamp) -> Result<(), ServiceError> {
     for state in State::ALL.into_iter().filter(|state| !state.is_settled()) {
         let mut after = None;
@@ -127,6 +127,9 @@ async fn mark(store: &dyn Store, actor: &Actor, now: Timestamp) -> Result<(), Se
             }
         }
     }
+    let unsurveyed = |app: App| Versioned::replacing(app.version, App { surveyed: false, updated_at: now, ..app });
+    let apps = store.apps().await?.into_iter().map(unsurveyed).collect();
+    store.commit(ChangeSet { apps, ..ChangeSet::default() }).await?;
     for state in [JobState::Counting, JobState::Held, JobState::Running] {
         // Those that were called off are not in this state any more: the first page is always the next one.
         loop {
@@ -163,7 +166,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use gatehouse_core::job::{Origin, Task, held_job};
-    use gatehouse_core::{App, AppId, ConnectorRef, Digest, JobId};
+    use gatehouse_core::{AppId, ConnectorRef, Digest, JobId};
     use gatehouse_store::MemoryStore;
 
     fn app(now: Timestamp) -> App {
@@ -182,6 +185,7 @@ mod tests {
             paused: false,
             link_epoch: 0,
             last_reconcile: None,
+            surveyed: true,
             version: 1,
             created_at: now,
             updated_at: now,
@@ -205,6 +209,7 @@ mod tests {
         let off = || (JobState::Cancelled, RESTORED.to_owned());
         let ended = (JobState::Completed, String::new());
         assert_eq!(told, [off(), off(), off(), ended, (JobState::Cancelled, String::new())]);
+        assert!(!store.app(AppId(1)).await.unwrap().unwrap().surveyed);
         let audit = store.audit(None, 99).await.unwrap().items;
         assert_eq!(audit.len(), 3);
         for record in &audit {

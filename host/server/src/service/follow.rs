@@ -3,7 +3,7 @@
 
 use super::Recorded as _;
 use super::{Caller, ServiceError, Services};
-use gatehouse_core::events::{Mass, Tally, held};
+use gatehouse_core::events::{Tally, held};
 use gatehouse_core::ports::{ChangeSet, StoreError};
 use gatehouse_core::{AppId, User};
 use gatehouse_engine::events::{Apps, Cause, Decided, Followed, decide_for_user};
@@ -52,6 +52,12 @@ impl Services {
         Ok(())
     }
 
+    /// The caller, as the cause of what follows.
+    pub(super) fn cause(&self, caller: &Caller) -> Cause {
+        let (by, correlation) = (caller.actor.clone(), caller.correlation.clone());
+        Cause { by, user: caller.user, correlation, job: None, now: self.now() }
+    }
+
     async fn followed(
         &self,
         caller: &Caller,
@@ -65,13 +71,7 @@ impl Services {
             decided.extend(decide_for_user(store, &apps, before.as_ref(), after, *reactivated).await?);
         }
         let held = self.held(&decided, lately).await?;
-        let cause = Cause {
-            by: caller.actor.clone(),
-            user: caller.user,
-            correlation: caller.correlation.clone(),
-            job: None,
-            now: self.now(),
-        };
+        let cause = self.cause(caller);
         let mut followed = Followed::default();
         for one in decided {
             let held = held.get(&one.app.id).map(String::as_str);
@@ -94,12 +94,8 @@ impl Services {
         for (id, now) in tallies.into_iter().filter(|(_, tally)| *tally != Tally::default()) {
             let Some(one) = decided.iter().find(|one| one.app.id == id) else { continue };
             let before = lately.tally(self.store.as_ref(), &one.app, self.now()).await?;
-            let tally = Tally {
-                creates: if now.creates > 0 { before.creates + now.creates } else { 0 },
-                deactivates: if now.deactivates > 0 { before.deactivates + now.deactivates } else { 0 },
-            };
             let linked = gatehouse_engine::linked(self.store.as_ref(), &one.app).await?;
-            reasons.extend(held(tally, linked, Mass::Events, &one.app.config.guard).map(|why| (id, why)));
+            reasons.extend(held(now, before, linked, &one.app.config.guard).map(|why| (id, why)));
         }
         Ok(reasons)
     }

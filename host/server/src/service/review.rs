@@ -6,6 +6,7 @@ use crate::wire::{SettleBody, SettledAs};
 use gatehouse_core::lifecycle::{Event, MadeReport, Moment, may_settle, step};
 use gatehouse_core::ports::{Sequence, Versioned};
 use gatehouse_core::{AccountId, App, Candidate, CommitStep, Request, RequestId};
+use gatehouse_engine::events::{Followed, decide_settled};
 
 impl Services {
     /// Notes what came of the last write of a request in review.
@@ -50,7 +51,14 @@ impl Services {
         // Whoever settled it, or wrote its account, since it was read comes first: the versions tell.
         let transition = step(&request, event, &moment)?;
         let links = external_id.is_some();
+        // What was not known to be there may be somebody's who left meanwhile: that follows in the same commit.
+        let _raising = self.raising.lock().await;
+        let followed = match decide_settled(self.store.as_ref(), &app, &transition).await? {
+            Some(decided) => decided.open(self.store.as_ref(), &self.cause(caller), None).await?,
+            None => Followed::default(),
+        };
         self.commit_decision(caller, &request, transition, |changes| {
+            changes.append(followed.changes);
             changes.remove_accounts.extend(superfluous);
             if links {
                 // As with a link by hand: the next reconciliation looks at everything again.

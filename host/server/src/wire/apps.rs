@@ -42,6 +42,9 @@ pub struct AppView {
     pub paused: bool,
     /// The last reconciliation that got to its end.
     pub last_reconcile: Option<ReconcileMarkView>,
+    /// Whether a reconciliation has come to its end since the app was made or restored. Until then events make no
+    /// account without consent: nobody knows who has one.
+    pub surveyed: bool,
     /// Counts changes; the ETag.
     pub version: u64,
     /// When it was made.

@@ -5,8 +5,8 @@
 use async_trait::async_trait;
 use gatehouse_core::lifecycle::{NameAttributes, Resolution};
 use gatehouse_core::ports::{
-    AccountPage, Admission, AdmissionError, AnalysisItem, Call, CallContext, CallReport, Clock, CommitCommand,
-    Connectors, Finding, Receipt, RowVerdict, Store, StoreError,
+    AccountPage, Admission, AdmissionError, AnalysisItem, Call, CallContext, CallReport, ChangeSet, Clock,
+    CommitCommand, Connectors, Finding, Receipt, RowVerdict, Store, StoreError, Versioned,
 };
 use gatehouse_core::provision::{Matched, Sighting};
 use gatehouse_core::schema::{Account as RemoteAccount, AttributeDefinition};
@@ -381,6 +381,16 @@ impl Host {
         });
         let made = self.post("/apps", &app);
         assert_eq!(made.status, 201, "{made:?}");
+        self
+    }
+
+    /// Marks the app `hr` as a reconciliation does that has come to its end: events make accounts from then on.
+    pub fn looked_at(self) -> Self {
+        self.wait(async {
+            let app = self.store.app_by_name("hr").await.unwrap().unwrap();
+            let looked_at = Versioned::replacing(app.version, App { surveyed: true, ..app });
+            self.store.commit(ChangeSet { apps: vec![looked_at], ..ChangeSet::default() }).await.unwrap();
+        });
         self
     }
 

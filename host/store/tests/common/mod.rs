@@ -105,6 +105,7 @@ pub fn app(id: u64, name: &str) -> App {
         paused: false,
         link_epoch: 0,
         last_reconcile: None,
+        surveyed: false,
         version: 0,
         created_at: at(0),
         updated_at: at(0),

@@ -69,7 +69,7 @@ impl Case {
             user: &self.user,
             reactivated: self.reactivated,
         };
-        let lane = Lane { account: self.account.clone(), open: Vec::new() };
+        let lane = Lane { account: self.account.clone(), ..Lane::default() };
         let raising = raise(&change, &lane);
         assert_eq!(raising.withdraw, [], "nothing is open");
         raising.raise.iter().map(|raise| (raise.event, raise.operation)).collect()
@@ -292,7 +292,7 @@ fn what_waits_for_an_approval_neither_holds_up_a_leaver_nor_passes_for_what_is_t
             user: &left.user,
             reactivated: false,
         };
-        let lane = Lane { account: left.account.clone(), open: vec![waiting(operation)] };
+        let lane = Lane { account: left.account.clone(), open: vec![waiting(operation)], ..Lane::default() };
         let raising = raise(&change, &lane);
         assert_eq!(raising.withdraw.len(), 1, "{operation:?}");
         let first = Raise { event: DirectoryEvent::DisableUser, operation: Operation::Deactivate };
@@ -302,4 +302,63 @@ fn what_waits_for_an_approval_neither_holds_up_a_leaver_nor_passes_for_what_is_t
         let change = Change { before: renamed.before.as_ref(), user: &renamed.user, ..change };
         assert_eq!(raise(&change, &lane), Raising::default(), "{operation:?}");
     }
+}
+
+#[test]
+fn an_account_on_a_date_to_come_is_not_made_for_somebody_who_loses_access_before() {
+    let withdrawn = |case: Case, operation: Operation| {
+        let change = Change {
+            app_before: &case.app_before,
+            app: &case.app,
+            before: case.before.as_ref(),
+            user: &case.user,
+            reactivated: false,
+        };
+        let dated = Request { awaits_date: true, ..waiting(operation) };
+        let lane = Lane { account: case.account.clone(), dated: vec![dated], ..Lane::default() };
+        raise(&change, &lane).withdraw
+    };
+    let guest = || case().after(|user| user.profile = None);
+    let lost = [(RequestId(7), "the user has lost access to the app".to_owned())];
+    for operation in [Operation::Create, Operation::Activate, Operation::Reactivate] {
+        assert_eq!(withdrawn(guest(), operation), lost);
+        assert_eq!(withdrawn(guest().without_account(), operation), lost);
+        // Whether they are active, or frozen, is looked at on the date.
+        for case in [case().after(|user| user.active = false), case().after(|user| user.frozen = true)] {
+            assert_eq!(withdrawn(case, operation), [], "{operation:?}");
+        }
+    }
+    // A leaver's last day stays what it is.
+    assert_eq!(withdrawn(guest(), Operation::Deactivate), []);
+    // Somebody may have asked for an account without any grant.
+    let never = || case().before(|user| user.profile = None).after(|user| user.profile = None);
+    assert_eq!(withdrawn(never().after(|user| user.email = None), Operation::Create), []);
+}
+
+#[test]
+fn an_account_that_is_found_out_about_late_is_taken_from_whoever_is_not_to_have_it() {
+    let found_by = |case: &Case, event: Option<DirectoryEvent>| {
+        let lane = Lane { account: case.account.clone(), ..Lane::default() };
+        let settled = Request { event, ..waiting(Operation::Create) };
+        let raising = amiss(&case.app, &case.user, &lane, &settled);
+        raising.raise.into_iter().map(|raise| (raise.event, raise.operation)).collect::<Vec<_>>()
+    };
+    let found = |case: &Case| found_by(case, Some(DirectoryEvent::CreateUser));
+    let deactivates = |event| [(event, Operation::Deactivate)];
+    let left = || case().after(|user| user.active = false);
+    assert_eq!(found(&case()), [], "theirs by right");
+    assert_eq!(found(&left()), deactivates(DirectoryEvent::DisableUser));
+    assert_eq!(found(&left().after(|user| user.frozen = true)), deactivates(DirectoryEvent::DisableUser));
+    let frozen = case().after(|user| user.frozen = true);
+    assert_eq!(found(&frozen), [(DirectoryEvent::FreezeUser, Operation::Freeze)]);
+    let guest = case().after(|user| user.profile = None);
+    assert_eq!(found(&guest), deactivates(DirectoryEvent::UpdateUser));
+    assert_eq!(found_by(&guest, None), [], "somebody asked for it by hand, grant or not");
+    assert_eq!(found_by(&left(), None), deactivates(DirectoryEvent::DisableUser));
+    // What cannot be told takes nothing away, and neither does an app that follows no events.
+    let scope = crate::Expression::new("user.attributes.grade[0] == '7'");
+    assert_eq!(found(&case().app(|app| app.config.scope = Some(scope.clone()))), []);
+    assert_eq!(found(&left().app(|app| app.config.follow_events = false)), []);
+    assert_eq!(found(&left().with_deactivated()), [], "it is deactivated already");
+    assert_eq!(found(&left().without_account()), []);
 }

@@ -1,0 +1,86 @@
+//! What follows from events where something is not done yet: a doubt about the account, or a job about who has access.
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use common::target::Fault;
+use common::{World, by};
+use gatehouse_core::events::DirectoryEvent;
+use gatehouse_core::job::{Origin, access_job};
+use gatehouse_core::ports::{ChangeSet, Clock as _, Versioned};
+use gatehouse_core::{App, JobId, JobState, Operation, Request, State, User};
+use gatehouse_engine::events::{Apps, Cause, decide_for_user};
+
+/// Changes a user, and opens what follows from it.
+async fn happens(world: &World, user: &User, change: impl FnOnce(&mut User)) -> Vec<Request> {
+    let store = world.store.as_ref();
+    let before = store.user(user.id).await.unwrap().unwrap();
+    world.change_user(user.id, change).await;
+    let after = store.user(user.id).await.unwrap().unwrap();
+    let apps = Apps::all(store).await.unwrap();
+    let cause = Cause { by: by(), user: None, correlation: None, job: None, now: world.clock.now() };
+    let mut raised = Vec::new();
+    for decided in decide_for_user(store, &apps, Some(&before), &after, false).await.unwrap() {
+        let followed = decided.open(store, &cause, None).await.unwrap();
+        raised.extend(followed.requests().cloned());
+        world.commit(followed.changes).await;
+    }
+    raised
+}
+
+fn shown(raised: &[Request]) -> Vec<(Operation, Option<DirectoryEvent>)> {
+    raised.iter().map(|request| (request.operation, request.event)).collect()
+}
+
+#[tokio::test]
+async fn what_takes_access_from_an_account_in_doubt_is_not_taken_for_done() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    // Without a marker of ours, nobody can tell whose account it is.
+    world.change_app(app.id, |app| app.config.mapping.retain(|rule| rule.attribute != "externalId")).await;
+    let engine = world.run("one");
+    world.target(&app, |target| target.fails("commit", [Fault::ReplyLost]));
+    let ada = world.user("ada").await;
+    let create = world.request(&app, Operation::Create, &ada).await;
+    assert!(world.ends(&engine, create, State::Failed).await.needs_review);
+
+    let left = happens(&world, &ada, |user| user.active = false).await;
+    assert_eq!(shown(&left), [(Operation::Deactivate, Some(DirectoryEvent::DisableUser))]);
+    let request = world.ends(&engine, left[0].id, State::Failed).await;
+    let why = request.error.unwrap();
+    assert!(why.contains(&format!("{create} may have made the account")), "{why}");
+    // Its twin: once it is settled that nothing was made, there is nothing to take away.
+    world
+        .decide(create, gatehouse_core::lifecycle::Event::CompleteManually { by: by(), note: "it was not".to_owned() })
+        .await;
+    happens(&world, &ada, |user| user.active = true).await;
+    let left = happens(&world, &ada, |user| user.active = false).await;
+    assert!(!shown(&left).iter().any(|(operation, _)| *operation == Operation::Deactivate), "{left:#?}");
+}
+
+/// A job about a profile that was taken from the app, as the guard holds it; `change` is the app's.
+async fn held(world: &World, app: &App, change: impl FnOnce(&mut App)) {
+    let before = world.store.app(app.id).await.unwrap().unwrap();
+    world.change_app(app.id, change).await;
+    let after = world.store.app(app.id).await.unwrap().unwrap();
+    let origin = Origin { id: JobId(1), by: by(), user: None, correlation: None, now: world.clock.now() };
+    let mut job = access_job(&before, &after, origin).unwrap();
+    (job.state, job.held) = (JobState::Held, Some("a mass".to_owned()));
+    world.commit(ChangeSet { jobs: vec![Versioned::new(job)], ..ChangeSet::default() }).await;
+}
+
+#[tokio::test]
+async fn whoever_leaves_a_profile_while_a_job_about_it_waits_loses_what_they_had_before_it() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run("one");
+    let ada = world.provisioned(&engine, &app, "ada").await;
+    let bob = world.provisioned(&engine, &app, "bob").await;
+    held(&world, &app, |app| app.profiles.clear()).await;
+    let moved = happens(&world, &ada, |user| user.profile = Some("guest".to_owned())).await;
+    assert_eq!(moved.len(), 1, "the job will not come by any more: {moved:#?}");
+    assert_eq!(moved[0].operation, Operation::Deactivate);
+    // Its twin: whoever stays is for the job.
+    let renamed = happens(&world, &bob, |user| user.last_name = Some("Hopper".to_owned())).await;
+    assert!(!shown(&renamed).iter().any(|(operation, _)| *operation == Operation::Deactivate), "{renamed:#?}");
+}
