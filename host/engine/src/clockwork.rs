@@ -73,7 +73,7 @@ async fn date_came(shell: &Shell, app: &App, request: &Request) -> Result<Result
         Ok(None) => Ok(happened(shell, app, request, Event::DateCame)),
         Ok(Some(opened)) => {
             let with = opened.request.record.id;
-            let ended = happened(shell, app, request, Event::Supersede { by: Actor::host(), with });
+            let ended = happened(shell, app, request, Event::Supersede { by: Actor::host(), with, why: None });
             Ok(ended.map(|mut changes| {
                 changes.append(opened.into_changes(None));
                 changes

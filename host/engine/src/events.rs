@@ -201,22 +201,33 @@ impl Decided {
     /// The store is unavailable.
     pub async fn open(mut self, store: &dyn Store, cause: &Cause, held: Option<&str>) -> Result<Followed, StoreError> {
         let mut followed = Followed::default();
-        for (id, why) in std::mem::take(&mut self.raising.withdraw) {
-            let Some(request) = self.take(id) else { continue };
-            let event = Event::Cancel { by: cause.by.clone(), why };
-            // What was begun meanwhile is left to its end; the commit is refused then, and all of this done again.
-            if let Ok(transition) = step(&request, event, &self.moment(cause)) {
-                followed.changes.append(transition.into_changes(None));
-            }
-        }
+        let withdraw = std::mem::take(&mut self.raising.withdraw);
+        let withdrawn: Vec<(Request, String)> =
+            withdraw.into_iter().filter_map(|(id, why)| Some((self.take(id)?, why))).collect();
+        // By operation, what takes the place of what is withdrawn.
+        let mut instead: BTreeMap<Operation, RequestId> = BTreeMap::new();
         for raise in std::mem::take(&mut self.raising.raise) {
-            let Some(transition) = self.transition(store, raise, cause, held).await? else { continue };
+            let before = withdrawn.iter().rev().find(|(request, _)| request.operation == raise.operation);
+            let place = before.map(|(request, _)| request.id);
+            let Some(transition) = self.transition(store, raise, place, cause, held).await? else { continue };
             let transition = transition.correlated(cause.correlation.as_ref());
             let request = transition.request.record.clone();
+            instead.insert(request.operation, request.id);
             followed.raised += 1;
             followed.failed += u64::from(request.state.is_settled());
             followed.changes.append(transition.into_changes(None));
             self.lane.open.push(request);
+        }
+        for (request, why) in withdrawn {
+            let by = cause.by.clone();
+            let event = match instead.get(&request.operation) {
+                Some(with) => Event::Supersede { by, with: *with, why: Some(why) },
+                None => Event::Cancel { by, why },
+            };
+            // What was begun meanwhile is left to its end; the commit is refused then, and all of this done again.
+            if let Ok(transition) = step(&request, event, &self.moment(cause)) {
+                followed.changes.append(transition.into_changes(None));
+            }
         }
         Ok(followed)
     }
@@ -232,6 +243,7 @@ impl Decided {
         &self,
         store: &dyn Store,
         raise: Raise,
+        supersedes: Option<RequestId>,
         cause: &Cause,
         held: Option<&str>,
     ) -> Result<Option<Transition>, StoreError> {
@@ -241,6 +253,7 @@ impl Decided {
             by_job: cause.job,
             held: self.held(raise.operation, cause, held),
             requested_by: cause.user,
+            supersedes,
             ..Raised::default()
         };
         let ask = Ask {

@@ -10,6 +10,7 @@ use gatehouse_core::job::{Origin, access_job};
 use gatehouse_core::ports::{ChangeSet, Clock as _, Versioned};
 use gatehouse_core::{App, JobId, JobState, Operation, Request, State, User};
 use gatehouse_engine::events::{Apps, Cause, decide_for_user};
+use gatehouse_engine::requests::{Ask, Whose, prepare_account_request};
 
 /// Changes a user, and opens what follows from it.
 async fn happens(world: &World, user: &User, change: impl FnOnce(&mut User)) -> Vec<Request> {
@@ -56,6 +57,49 @@ async fn what_takes_access_from_an_account_in_doubt_is_not_taken_for_done() {
     happens(&world, &ada, |user| user.active = true).await;
     let left = happens(&world, &ada, |user| user.active = false).await;
     assert!(!shown(&left).iter().any(|(operation, _)| *operation == Operation::Deactivate), "{left:#?}");
+}
+
+#[tokio::test]
+async fn what_takes_the_place_of_a_request_that_waits_is_named_by_it() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    world.change_app(app.id, |app| app.config.approval_required = [Operation::Update].into()).await;
+    let engine = world.run("one");
+    let ada = world.provisioned(&engine, &app, "ada").await;
+    let rename = |name: &'static str| move |user: &mut User| user.email = Some(format!("{name}@example.com"));
+    let first = happens(&world, &ada, rename("Byron")).await;
+    let second = happens(&world, &ada, rename("Lovelace")).await;
+    let (before, after) = (world.get(first[0].id).await, second.iter().find(|request| request.state == State::New));
+    let after = after.unwrap();
+    assert_eq!((before.state, before.superseded_by), (State::Cancelled, Some(after.id)));
+    assert_eq!((after.supersedes, after.operation), (Some(before.id), Operation::Update));
+    let log = world.log(before.id).await.join("\n");
+    assert!(log.contains(&format!("the user has changed again: superseded by {}", after.id)), "{log}");
+    // Its twin: nothing takes the place of an Update of somebody who is not renamed but leaves before it is approved,
+    // but the Update that goes on waiting behind the Deactivate.
+    let left = happens(&world, &ada, |user| user.active = false).await;
+    let operations: Vec<_> = left.iter().filter(|request| !request.state.is_settled()).map(|r| r.operation).collect();
+    assert_eq!(operations, [Operation::Deactivate, Operation::Update]);
+}
+
+#[tokio::test]
+async fn an_account_on_a_date_to_come_goes_with_the_grant() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let ada = world.user("ada").await;
+    let tomorrow = world.clock.now().checked_add(jiff::SignedDuration::from_hours(24)).unwrap();
+    let raised = gatehouse_core::lifecycle::Raised { run_at: Some(tomorrow), ..Default::default() };
+    let whose = Whose::User(ada.id);
+    let ask = Ask { operation: Operation::Create, whose, by: by(), reason: None, raised };
+    let app = world.store.app(app.id).await.unwrap().unwrap();
+    let asked = prepare_account_request(world.store.as_ref(), &app, ask, world.clock.now()).await.unwrap();
+    let id = asked.request.record.id;
+    world.commit(asked.into_changes(None)).await;
+    happens(&world, &ada, |user| user.frozen = true).await;
+    assert!(world.get(id).await.awaits_date, "whether she is frozen is looked at then");
+    let moved = happens(&world, &ada, |user| user.profile = Some("guest".to_owned())).await;
+    assert_eq!(moved.len(), 1, "nothing but the withdrawal: {moved:#?}");
+    assert_eq!(world.get(id).await.state, State::Cancelled);
 }
 
 /// A job about a profile that was taken from the app, as the guard holds it; `change` is the app's.

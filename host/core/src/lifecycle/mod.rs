@@ -95,6 +95,8 @@ pub enum Event {
         by: Actor,
         /// The number of the other one.
         with: RequestId,
+        /// Why, if there is more to say.
+        why: Option<String>,
     },
     /// Somebody asks for the sealed plan to be committed.
     CommitPlan {
@@ -360,7 +362,7 @@ pub fn step(request: &Request, event: Event, moment: &Moment) -> Result<Transiti
         Event::DateCame => dates::came(draft),
         Event::Cancel { by, why } => people::cancel(draft, &by, &why),
         Event::Release { by } => held::release(draft, &by),
-        Event::Supersede { by, with } => people::supersede(draft, &by, with),
+        Event::Supersede { by, with, why } => people::supersede(draft, &by, with, why),
         Event::CommitPlan { by } => people::commit_plan(draft, &by),
         Event::Retry { by, user, id } => people::retry(draft, &by, user, id),
         Event::SettleMade(report) => review::made(draft, *report),

@@ -22,8 +22,9 @@ pub(super) fn cancel(draft: Draft, by: &Actor, why: &str) -> Result<Transition, 
 }
 
 /// Cancelled for the sake of another request, and never while it may have changed something.
-pub(super) fn supersede(draft: Draft, by: &Actor, with: RequestId) -> Result<Transition, Refused> {
-    let mut transition = cancel(draft, by, &format!("superseded by {with}"))?;
+pub(super) fn supersede(draft: Draft, by: &Actor, with: RequestId, why: Option<String>) -> Result<Transition, Refused> {
+    let why = why.map(|why| format!("{why}: ")).unwrap_or_default();
+    let mut transition = cancel(draft, by, &format!("{why}superseded by {with}"))?;
     transition.request.record.superseded_by = Some(with);
     Ok(transition)
 }

@@ -251,7 +251,7 @@ pub fn event_of(name: &str, request: &Request) -> Event {
         "Reschedule" => Event::Reschedule { by, run_at: moment(1).now },
         "DateCame" => Event::DateCame,
         "Cancel" => Event::Cancel { by, why: "withdrawn".to_owned() },
-        "Supersede" => Event::Supersede { by, with: RequestId(request.id.0 + 1) },
+        "Supersede" => Event::Supersede { by, with: RequestId(request.id.0 + 1), why: None },
         "CommitPlan" => Event::CommitPlan { by },
         "Retry" => Event::Retry { by, user: None, id: RequestId(request.id.0 + 1) },
         "SettleMade" => settle_made(request),

@@ -105,7 +105,7 @@ impl Services {
         caller: &Caller,
     ) -> Result<Transition, ServiceError> {
         let moment = Moment { now: self.now(), jitter: 0, retry: app.config.retry.clone() };
-        let event = Event::Supersede { by: caller.actor.clone(), with: by };
+        let event = Event::Supersede { by: caller.actor.clone(), with: by, why: None };
         Ok(step(stale, event, &moment)?)
     }
 }
