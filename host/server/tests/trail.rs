@@ -70,6 +70,28 @@ fn of_a_groups_members_the_trail_says_who_came_and_who_left() {
 }
 
 #[test]
+fn a_sign_in_is_recorded_once_for_a_token_and_an_address() {
+    let host = Host::start();
+    host.post("/users", &json!({"username": "ada"}));
+    let made = host.post("/tokens", &json!({"name": "adas", "user": "ada"}));
+    let bearer = format!("Bearer {}", made.body["token"].as_str().unwrap());
+    let signed_in = || items(&host.get("/audit?action=sign_in").body);
+    let of_adas = || signed_in().into_iter().filter(|record| record["actor"] == "adas").collect::<Vec<_>>();
+    assert_eq!(of_adas().len(), 0, "nobody has come with it");
+    for _ in 0..3 {
+        assert_eq!(host.send("GET", "/api/v1/whoami", &[("authorization", &bearer)], b"").status, 200);
+    }
+    let [record] = &of_adas()[..] else { panic!("{:?}", of_adas()) };
+    assert_eq!(
+        (&record["subject"], &record["from"]["address"]),
+        (&json!("token adas"), &json!("127.0.0.1")),
+        "{record}"
+    );
+    assert!(record["request_id"].is_string(), "{record}");
+    assert_eq!(signed_in().len(), 2, "and the first token's");
+}
+
+#[test]
 fn refused_sign_ins_and_denied_calls_are_counted_in_the_store_and_add_up() {
     let host = Host::start().with_app();
     host.post("/users", &json!({"username": "ada"}));

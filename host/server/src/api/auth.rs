@@ -35,7 +35,9 @@ pub(super) async fn authenticate(
     let address =
         request.extensions().get().map(|ConnectInfo(address): &ConnectInfo<SocketAddr>| address.ip().to_string());
     let from = AskedFrom { address, ..caller.from.unwrap_or_default() };
-    request.extensions_mut().insert(Caller { if_match, correlation, from: Some(from), ..caller });
+    let caller = Caller { if_match, correlation, from: Some(from), ..caller };
+    api.services.signed_in(&caller).await;
+    request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
 

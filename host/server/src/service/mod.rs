@@ -29,6 +29,7 @@ mod refused;
 mod requests;
 mod review;
 mod sharing;
+mod sign_ins;
 mod tokens;
 mod trail;
 mod user_attributes;
@@ -104,6 +105,7 @@ pub struct Services {
     /// those may name, or says what is allowed of them.
     people: Arc<tokio::sync::RwLock<()>>,
     refusals: Arc<attempts::Refusals>,
+    sign_ins: Arc<sign_ins::SignIns>,
     /// How many attempts to sign in may fail of one client within a minute; 0: as many as it likes.
     failed_sign_ins: u64,
 }
@@ -129,6 +131,7 @@ impl Services {
             failed_sign_ins: ATTEMPTS_EACH,
             people: Arc::default(),
             refusals: Arc::default(),
+            sign_ins: Arc::default(),
         }
     }
 

@@ -254,6 +254,7 @@ impl Services {
             ..ChangeSet::default()
         };
         self.store.commit(changes).await?;
+        self.sign_ins.forget(name);
         Ok(())
     }
 }
