@@ -83,7 +83,7 @@ fn a_sign_in_is_recorded_once_for_a_token_and_an_address() {
     }
     let [record] = &of_adas()[..] else { panic!("{:?}", of_adas()) };
     assert_eq!(
-        (&record["subject"], &record["from"]["address"]),
+        (&record["subject"], &record["address"]),
         (&json!("token adas"), &json!("127.0.0.1")),
         "{record}"
     );
