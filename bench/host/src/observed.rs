@@ -8,7 +8,7 @@ use gatehouse_core::audit::denials::Window;
 use gatehouse_core::audit::{AuditEntry, AuditHead, AuditQuery, Checkpoint};
 use gatehouse_core::ports::{
     AccountPage, AccountQuery, Admission, AdmissionError, AnalysisItem, CallContext, CallReport, ChangeSet, Claim,
-    ClaimLimits, CommitCommand, Connectors, Credential, CredentialRecord, Fence, Finding, ListPage, Receipt,
+    ClaimLimits, CommitCommand, Connectors, Credential, CredentialRecord, Direction, Fence, Finding, ListPage, Receipt,
     RequestFigures, RequestQuery, RowVerdict, Sequence, StagedRun, Store, StoreError, Token,
 };
 use gatehouse_core::schema::Account as RemoteAccount;
@@ -193,7 +193,7 @@ store! {
     fn oldest_unsettled(app: AppId) -> Option<RequestId>;
     fn review_count() -> u64;
     fn request_figures() -> BTreeMap<AppId, RequestFigures>;
-    fn request_log(id: RequestId, after: Option<&str>, limit: usize) -> ListPage<LogEntry>;
+    fn request_log(id: RequestId, direction: Direction, after: Option<&str>, limit: usize) -> ListPage<LogEntry>;
     fn staging(run: RequestId, from: u64, limit: usize) -> Vec<StagingRow>;
     fn staged_runs(after: Option<RequestId>, limit: usize) -> Vec<StagedRun>;
     fn audit_entries(query: &AuditQuery) -> ListPage<AuditEntry>;

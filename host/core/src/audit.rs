@@ -14,6 +14,7 @@ pub use differences::{Changed, differences};
 pub use head::{AuditHead, AuditKey, BadHead, PublicKey, Signature, Signed};
 pub use verify::{Checkpoint, Verdict, Verifier};
 
+use crate::ports::Direction;
 use crate::{AppId, Correlation, MASK, RequestId, UserId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -151,8 +152,9 @@ impl AuditRecord {
     }
 }
 
-/// Which records of the audit trail. Filters that are none let everything through. Newest first.
-#[derive(Clone, Debug, Default)]
+/// Which records of the audit trail. Filters that are none let everything through. In the order of the trail, the
+/// newest first if nothing else is said.
+#[derive(Clone, Debug)]
 pub struct AuditQuery {
     /// By this actor.
     pub actor: Option<String>,
@@ -168,10 +170,29 @@ pub struct AuditQuery {
     pub since: Option<Timestamp>,
     /// Before this moment.
     pub until: Option<Timestamp>,
+    /// Which way.
+    pub direction: Direction,
     /// From the `next` of an earlier page.
     pub after: Option<String>,
     /// At most so many.
     pub limit: usize,
+}
+
+impl Default for AuditQuery {
+    fn default() -> Self {
+        Self {
+            actor: None,
+            action: None,
+            app: None,
+            request: None,
+            person: None,
+            since: None,
+            until: None,
+            direction: Direction::Descending,
+            after: None,
+            limit: 0,
+        }
+    }
 }
 
 impl AuditQuery {

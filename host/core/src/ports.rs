@@ -11,9 +11,9 @@ pub use connectors::{
     RowVerdict,
 };
 pub use records::{
-    AccountFigures, AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery,
-    ListPage, RememberedAnswer, RequestFigures, RequestQuery, Sequence, StagedRun, Token, TrailChange, UserOrder,
-    UserQuery, Versioned,
+    AccountFigures, AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Direction, Fence,
+    JobQuery, ListPage, RememberedAnswer, RequestFigures, RequestQuery, Sequence, StagedRun, Token, TrailChange,
+    UserOrder, UserQuery, Versioned,
 };
 pub use store::{Store, StoreError};
 

@@ -45,6 +45,9 @@ fn kind(schema: &Json) -> String {
     if let Some(values) = schema["enum"].as_array() {
         let values: Vec<String> = values.iter().map(|value| format!("`{}`", text(value))).collect();
         let _ = write!(told, ": {}", values.join(", "));
+        if let Some(usual) = schema["default"].as_str() {
+            let _ = write!(told, "; `{usual}` if left out");
+        }
     }
     told
 }

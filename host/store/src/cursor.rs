@@ -1,8 +1,9 @@
 //! Cursors of lists: opaque to whoever holds one, checked when it comes back. It never says what a list holds.
 
-use gatehouse_core::ports::{ListPage, StoreError};
+use gatehouse_core::ports::{Direction, ListPage, StoreError};
+use std::ops::RangeInclusive;
 
-/// A list that is handed out in pages. A cursor of one is none of another.
+/// A list that is handed out in pages. A cursor of one is none of another, nor of the same one the other way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum List {
     Users,
@@ -20,8 +21,8 @@ pub(crate) enum List {
 }
 
 impl List {
-    fn prefix(self) -> String {
-        match self {
+    fn prefix(self, direction: Direction) -> String {
+        let list = match self {
             Self::Users => "u".to_owned(),
             Self::FoundUsers => "f".to_owned(),
             Self::ProfileUsers => "p".to_owned(),
@@ -32,28 +33,48 @@ impl List {
             Self::Audit => "t".to_owned(),
             Self::Jobs => "j".to_owned(),
             Self::Delegations => "d".to_owned(),
-        }
+        };
+        list + mark(direction)
     }
 
     /// The cursor behind the item with this number.
-    pub fn cursor(self, number: u64) -> String {
-        format!("{}{number:016x}", self.prefix())
+    fn cursor(self, direction: Direction, number: u64) -> String {
+        format!("{}{number:016x}", self.prefix(direction))
     }
 
     /// The number of the last item that was handed out; none at the start.
-    pub fn position(self, after: Option<&str>) -> Result<Option<u64>, StoreError> {
+    fn position(self, direction: Direction, after: Option<&str>) -> Result<Option<u64>, StoreError> {
         let Some(text) = after else { return Ok(None) };
-        let number = text.strip_prefix(&self.prefix()).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let digits = text.strip_prefix(&self.prefix(direction));
+        let number = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
         // Written again it must be the same text: no sign, no capital letters, no missing zeros.
-        match number.filter(|number| self.cursor(*number) == text) {
+        match number.filter(|number| self.cursor(direction, *number) == text) {
             Some(number) => Ok(Some(number)),
             None => Err(StoreError::BadCursor(text.to_owned())),
         }
     }
 
+    /// The numbers that can follow a cursor; none if nothing does.
+    pub fn following(
+        self,
+        direction: Direction,
+        after: Option<&str>,
+    ) -> Result<Option<RangeInclusive<u64>>, StoreError> {
+        let Some(last) = self.position(direction, after)? else { return Ok(Some(0..=u64::MAX)) };
+        Ok(match direction {
+            Direction::Ascending => last.checked_add(1).map(|first| first..=u64::MAX),
+            Direction::Descending => last.checked_sub(1).map(|first| 0..=first),
+        })
+    }
+
     /// A page of at most `limit` items (at least one), made of the numbered items that follow its start.
-    pub fn page<T, E>(self, items: impl Iterator<Item = Result<(u64, T), E>>, limit: usize) -> Result<ListPage<T>, E> {
-        page_by(items, limit, |number| self.cursor(*number))
+    pub fn page<T, E>(
+        self,
+        direction: Direction,
+        items: impl Iterator<Item = Result<(u64, T), E>>,
+        limit: usize,
+    ) -> Result<ListPage<T>, E> {
+        page_by(items, limit, |number| self.cursor(direction, *number))
     }
 }
 
@@ -77,18 +98,27 @@ pub(crate) fn page_by<K, T, E>(
     Ok(ListPage { items: page, next: None })
 }
 
+/// What cursors of a list are told apart by from those of the same list the other way.
+fn mark(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Ascending => "",
+        Direction::Descending => "-",
+    }
+}
+
 /// The cursor behind the user whose name is kept so, in the list by username.
-pub(crate) fn name_cursor(name: &str) -> String {
-    name.bytes().fold("n".to_owned(), |text, byte| format!("{text}{byte:02x}"))
+pub(crate) fn name_cursor(direction: Direction, name: &str) -> String {
+    name.bytes().fold(format!("n{}", mark(direction)), |text, byte| format!("{text}{byte:02x}"))
 }
 
 /// The name that a cursor of the list by username stands behind; none at the start.
-pub(crate) fn name_after(after: Option<&str>) -> Result<Option<String>, StoreError> {
+pub(crate) fn name_after(direction: Direction, after: Option<&str>) -> Result<Option<String>, StoreError> {
     let Some(text) = after else { return Ok(None) };
-    let digits = text.strip_prefix('n').unwrap_or_default().as_bytes();
+    let digits = text.strip_prefix('n').and_then(|text| text.strip_prefix(mark(direction)));
+    let digits = digits.unwrap_or_default().as_bytes();
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
     let name = digits.chunks(2).map(byte).collect::<Option<Vec<u8>>>().and_then(|name| String::from_utf8(name).ok());
-    match name.filter(|name| !name.is_empty() && name_cursor(name) == text) {
+    match name.filter(|name| !name.is_empty() && name_cursor(direction, name) == text) {
         Some(name) => Ok(Some(name)),
         None => Err(StoreError::BadCursor(text.to_owned())),
     }
@@ -98,6 +128,8 @@ pub(crate) fn name_after(after: Option<&str>) -> Result<Option<String>, StoreErr
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    const BOTH: [Direction; 2] = [Direction::Ascending, Direction::Descending];
 
     #[test]
     fn a_cursor_comes_back_as_its_number() {
@@ -110,23 +142,47 @@ mod tests {
             List::Jobs,
             List::Delegations,
         ]) {
-            assert_eq!(list.position(Some(&list.cursor(0x2a))).unwrap(), Some(0x2a), "{list:?}");
+            for way in BOTH {
+                assert_eq!(list.position(way, Some(&list.cursor(way, 0x2a))).unwrap(), Some(0x2a), "{list:?} {way:?}");
+            }
         }
-        assert_eq!(List::Users.position(None).unwrap(), None);
-        assert_eq!(name_after(Some(&name_cursor("zoë"))).unwrap().as_deref(), Some("zoë"));
-        assert_eq!(name_after(None).unwrap(), None);
+        for way in BOTH {
+            assert_eq!(List::Users.position(way, None).unwrap(), None);
+            assert_eq!(name_after(way, Some(&name_cursor(way, "zoë"))).unwrap().as_deref(), Some("zoë"));
+            assert_eq!(name_after(way, None).unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn what_follows_a_cursor_ends_where_numbers_do() {
+        let after = |way, number| List::Jobs.following(way, Some(&List::Jobs.cursor(way, number))).unwrap();
+        assert_eq!(after(Direction::Ascending, 7), Some(8..=u64::MAX));
+        assert_eq!(after(Direction::Ascending, u64::MAX), None);
+        assert_eq!(after(Direction::Descending, 7), Some(0..=6));
+        assert_eq!(after(Direction::Descending, 0), None);
     }
 
     #[test]
     fn what_no_list_gave_is_no_cursor() {
-        let of_another = List::Accounts.cursor(1);
-        let of_another_log = List::Log(8).cursor(1);
-        for text in ["", "u", "u1", "u+00000000000000a", "u00000000000000A1", "17", &of_another, &of_another_log] {
-            assert!(matches!(List::Users.position(Some(text)), Err(StoreError::BadCursor(_))), "{text}");
+        use Direction::{Ascending, Descending};
+        let of_another = List::Accounts.cursor(Ascending, 1);
+        let of_another_log = List::Log(8).cursor(Ascending, 1);
+        let other_way = List::Users.cursor(Descending, 1);
+        for text in
+            ["", "u", "u1", "u+00000000000000a", "u00000000000000A1", "17", &of_another, &of_another_log, &other_way]
+        {
+            assert!(matches!(List::Users.position(Ascending, Some(text)), Err(StoreError::BadCursor(_))), "{text}");
         }
-        for text in ["", "n", "n6", "n6A", "n+1", "nff", "zoë", "n6é", &List::Users.cursor(1)] {
-            assert!(matches!(name_after(Some(text)), Err(StoreError::BadCursor(_))), "{text}");
+        let names_other_way = name_cursor(Descending, "ann");
+        for text in
+            ["", "n", "n6", "n6A", "n+1", "nff", "zoë", "n6é", &List::Users.cursor(Ascending, 1), &names_other_way]
+        {
+            assert!(matches!(name_after(Ascending, Some(text)), Err(StoreError::BadCursor(_))), "{text}");
         }
-        assert!(matches!(List::Log(7).position(Some(&of_another_log)), Err(StoreError::BadCursor(_))));
+        for text in [List::Users.cursor(Ascending, 1), name_cursor(Ascending, "ann")] {
+            assert!(matches!(List::Users.position(Descending, Some(&text)), Err(StoreError::BadCursor(_))), "{text}");
+            assert!(matches!(name_after(Descending, Some(&text)), Err(StoreError::BadCursor(_))), "{text}");
+        }
+        assert!(matches!(List::Log(7).position(Ascending, Some(&of_another_log)), Err(StoreError::BadCursor(_))));
     }
 }

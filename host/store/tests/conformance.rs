@@ -31,6 +31,8 @@ mod commits;
 mod lanes;
 #[path = "conformance/lists.rs"]
 mod lists;
+#[path = "conformance/order.rs"]
+mod order;
 #[path = "conformance/removals.rs"]
 mod removals;
 #[path = "conformance/sharing.rs"]

@@ -6,7 +6,9 @@
 mod common;
 
 use common::*;
-use gatehouse_core::ports::{AccountQuery, ChangeSet, RequestQuery, Sequence, Store, StoreError, UserQuery, Versioned};
+use gatehouse_core::ports::{
+    AccountQuery, ChangeSet, Direction, RequestQuery, Sequence, Store, StoreError, UserQuery, Versioned,
+};
 use gatehouse_core::{AppId, Digest, Request, RequestId, Situation, State, User, UserId};
 use gatehouse_store::{MasterKey, OpenOptions, RedbStore};
 use redb::{Database, TableDefinition};
@@ -57,7 +59,10 @@ async fn assert_filled(store: &dyn Store) {
     let of_app = RequestQuery { app: Some(AppId(1)), limit: 9, ..RequestQuery::default() };
     assert_eq!(store.requests(&of_app).await.unwrap().items.len(), 2);
     assert_eq!(store.staging(RequestId(3), 0, 9).await.unwrap(), [row(0), row(1)]);
-    assert_eq!(store.request_log(RequestId(3), None, 9).await.unwrap().items, [line("a"), line("b")]);
+    assert_eq!(
+        store.request_log(RequestId(3), Direction::Ascending, None, 9).await.unwrap().items,
+        [line("a"), line("b")]
+    );
     assert_eq!(store.audit(None, 9).await.unwrap().items, [audit("b"), audit("a")]);
     assert!(store.idempotent("key").await.unwrap().is_some());
     assert_eq!(store.directory_epoch().await.unwrap(), 1);
@@ -73,7 +78,11 @@ async fn everything_survives_closing_and_opening() {
     assert_eq!(store.allocate(Sequence::Request, 1), 4);
     let more = ChangeSet { log: vec![(RequestId(3), line("c"))], audit: vec![audit("c")], ..ChangeSet::default() };
     store.commit(more).await.unwrap();
-    assert_eq!(store.request_log(RequestId(3), None, 9).await.unwrap().items.len(), 3, "appended, not overwritten");
+    assert_eq!(
+        store.request_log(RequestId(3), Direction::Ascending, None, 9).await.unwrap().items.len(),
+        3,
+        "appended, not overwritten"
+    );
     assert_eq!(store.audit(None, 9).await.unwrap().items.len(), 3);
 }
 

@@ -8,8 +8,8 @@ use common::*;
 use gatehouse_core::audit::denials::DenialKey;
 use gatehouse_core::audit::{AuditEntry, AuditQuery, Denials};
 use gatehouse_core::ports::{
-    AccountQuery, ChangeSet, Claim, ClaimLimits, Fence, JobQuery, RequestFigures, RequestQuery, Sequence, Store,
-    StoreError, UserOrder, UserQuery, Versioned,
+    AccountQuery, ChangeSet, Claim, ClaimLimits, Direction, Fence, JobQuery, RequestFigures, RequestQuery, Sequence,
+    Store, StoreError, UserOrder, UserQuery, Versioned,
 };
 use gatehouse_core::schema::Status;
 use gatehouse_core::sharing::{Reach, Visible};
@@ -352,6 +352,10 @@ async fn everything(store: &dyn Store) -> Vec<String> {
         store.jobs(&JobQuery { state: Some(JobState::Running), limit: 2, ..JobQuery::default() }),
         trail(store, AuditQuery { limit: 99, ..AuditQuery::default() }),
         trail(store, AuditQuery { person: Some(UserId(1)), limit: 3, ..AuditQuery::default() }),
+        trail(
+            store,
+            AuditQuery { direction: Direction::Ascending, until: Some(at(120)), limit: 3, ..AuditQuery::default() }
+        ),
         trail(store, AuditQuery { since: Some(at(50)), until: Some(at(120)), limit: 9, ..AuditQuery::default() }),
         store.audit_before(at(100), 9),
         store.denial_windows(),
@@ -379,7 +383,8 @@ async fn everything(store: &dyn Store) -> Vec<String> {
         see!(store.account_by_external_id(AppId(n), "x1"));
     }
     for n in 1..12 {
-        see!(store.request_log(RequestId(n), None, 99), store.staging(RequestId(n), 1, 99));
+        see!(store.request_log(RequestId(n), Direction::Ascending, None, 99));
+        see!(store.request_log(RequestId(n), Direction::Descending, None, 2), store.staging(RequestId(n), 1, 99));
     }
     let figures = store.request_figures().await.unwrap().into_iter();
     let counted = figures.map(|(app, figures)| (app, RequestFigures { first_due: None, ..figures }));
@@ -401,7 +406,10 @@ async fn people(store: &dyn Store, seen: &mut Vec<String>) {
         UserQuery { frozen: Some(true), permission_set: Some("vpn".to_owned()), ..all.clone() },
         UserQuery { active: Some(false), username_prefix: Some("a".to_owned()), ..all.clone() },
     ] {
-        seen.push(format!("{query:?} = {:?}", store.find_users(&query).await.unwrap()));
+        for direction in [Direction::Ascending, Direction::Descending] {
+            let query = UserQuery { direction, ..query.clone() };
+            seen.push(format!("{query:?} = {:?}", store.find_users(&query).await.unwrap()));
+        }
     }
 }
 
@@ -418,8 +426,10 @@ async fn accounts_and_requests(store: &dyn Store, seen: &mut Vec<String>) {
             (None, Some(Situation::Unassigned), None),
             (None, None, Some(UserId(1))),
         ] {
-            let query = AccountQuery { app, link_state, situation, user, after: None, limit: 3 };
-            seen.push(format!("{query:?} = {:?}", store.accounts(&query).await.unwrap()));
+            for direction in [Direction::Ascending, Direction::Descending] {
+                let query = AccountQuery { app, link_state, situation, user, direction, after: None, limit: 3 };
+                seen.push(format!("{query:?} = {:?}", store.accounts(&query).await.unwrap()));
+            }
         }
         for (state, operation, subject, raised_by, needs_review) in [
             (None, None, None, None, false),
@@ -451,11 +461,12 @@ async fn accounts_and_requests(store: &dyn Store, seen: &mut Vec<String>) {
                     raised_by,
                     needs_review,
                     visible,
-                    after: None,
                     limit: 5,
                     ..RequestQuery::default()
                 };
+                let other_way = RequestQuery { direction: Direction::Ascending, ..query.clone() };
                 seen.push(format!("{query:?} = {:?}", store.requests(&query).await.unwrap()));
+                seen.push(format!("{other_way:?} = {:?}", store.requests(&other_way).await.unwrap()));
             }
         }
     }

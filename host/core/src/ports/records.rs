@@ -292,6 +292,16 @@ pub enum Sequence {
     Delegation,
 }
 
+/// Which way a list goes. A cursor goes on in the direction in which its page was read, and in no other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the lowest to the highest: what has a number comes as it was made.
+    #[default]
+    Ascending,
+    /// From the highest to the lowest: the newest first.
+    Descending,
+}
+
 /// Part of a list, and how to go on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ListPage<T> {
@@ -299,6 +309,13 @@ pub struct ListPage<T> {
     pub items: Vec<T>,
     /// Hand this in to get the following ones; none at the end.
     pub next: Option<String>,
+}
+
+impl<T> Default for ListPage<T> {
+    /// What is behind the end of a list.
+    fn default() -> Self {
+        Self { items: Vec::new(), next: None }
+    }
 }
 
 /// A run that has staging rows.
@@ -327,6 +344,8 @@ pub struct UserQuery {
     pub username_prefix: Option<String>,
     /// In which order.
     pub order: UserOrder,
+    /// Which way.
+    pub direction: Direction,
     /// From the `next` of an earlier page.
     pub after: Option<String>,
     /// At most so many.
@@ -343,7 +362,7 @@ pub enum UserOrder {
     Username,
 }
 
-/// Which accounts. Filters that are none let everything through. Ordered by number.
+/// Which accounts. Filters that are none let everything through. By number.
 #[derive(Clone, Debug, Default)]
 pub struct AccountQuery {
     /// Of this app.
@@ -354,27 +373,37 @@ pub struct AccountQuery {
     pub situation: Option<Situation>,
     /// Of this user.
     pub user: Option<UserId>,
+    /// Which way.
+    pub direction: Direction,
     /// From the `next` of an earlier page.
     pub after: Option<String>,
     /// At most so many.
     pub limit: usize,
 }
 
-/// Which jobs. Filters that are none let everything through. Newest first.
-#[derive(Clone, Debug, Default)]
+/// Which jobs. Filters that are none let everything through. By number, the newest first if nothing else is said.
+#[derive(Clone, Debug)]
 pub struct JobQuery {
     /// Of this app.
     pub app: Option<AppId>,
     /// In this state.
     pub state: Option<JobState>,
+    /// Which way.
+    pub direction: Direction,
     /// From the `next` of an earlier page.
     pub after: Option<String>,
     /// At most so many.
     pub limit: usize,
 }
 
-/// Which requests. Filters that are none let everything through. Newest first.
-#[derive(Clone, Debug, Default)]
+impl Default for JobQuery {
+    fn default() -> Self {
+        Self { app: None, state: None, direction: Direction::Descending, after: None, limit: 0 }
+    }
+}
+
+/// Which requests. Filters that are none let everything through. By number, the newest first if nothing else is said.
+#[derive(Clone, Debug)]
 pub struct RequestQuery {
     /// Of this app.
     pub app: Option<AppId>,
@@ -392,10 +421,30 @@ pub struct RequestQuery {
     pub awaiting: Vec<UserId>,
     /// Only those that somebody may see; none: all of them.
     pub visible: Option<Visible>,
+    /// Which way.
+    pub direction: Direction,
     /// From the `next` of an earlier page.
     pub after: Option<String>,
     /// At most so many.
     pub limit: usize,
+}
+
+impl Default for RequestQuery {
+    fn default() -> Self {
+        Self {
+            app: None,
+            state: None,
+            operation: None,
+            subject: None,
+            raised_by: None,
+            needs_review: false,
+            awaiting: Vec::new(),
+            visible: None,
+            direction: Direction::Descending,
+            after: None,
+            limit: 0,
+        }
+    }
 }
 
 /// How many requests an app has, and when the first one is due.

@@ -4,8 +4,8 @@
 //! (invariant 2), and every expected version is checked before anything is written.
 
 use super::records::{
-    AccountFigures, AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery,
-    ListPage, RequestFigures, RequestQuery, Sequence, StagedRun, Token, UserQuery,
+    AccountFigures, AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Direction, Fence,
+    JobQuery, ListPage, RequestFigures, RequestQuery, Sequence, StagedRun, Token, UserQuery,
 };
 use crate::approval::{Delegation, Notice};
 use crate::audit::denials::Window;
@@ -166,7 +166,12 @@ pub trait Store: Send + Sync {
     /// One delegation.
     async fn delegation(&self, id: DelegationId) -> Result<Option<Delegation>, StoreError>;
     /// All delegations, by number.
-    async fn delegations(&self, after: Option<&str>, limit: usize) -> Result<ListPage<Delegation>, StoreError>;
+    async fn delegations(
+        &self,
+        direction: Direction,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<ListPage<Delegation>, StoreError>;
     /// The delegations to a user, by number, whether they hold at present or not.
     async fn delegations_to(&self, delegate: UserId) -> Result<Vec<Delegation>, StoreError>;
 
@@ -240,10 +245,11 @@ pub trait Store: Send + Sync {
     async fn review_count(&self) -> Result<u64, StoreError>;
     /// How many requests each app has, without looking at any of them.
     async fn request_figures(&self) -> Result<BTreeMap<AppId, RequestFigures>, StoreError>;
-    /// A request's log, in order.
+    /// A request's log, in the order in which it was written or in the opposite one.
     async fn request_log(
         &self,
         id: RequestId,
+        direction: Direction,
         after: Option<&str>,
         limit: usize,
     ) -> Result<ListPage<LogEntry>, StoreError>;
@@ -263,7 +269,7 @@ pub trait Store: Send + Sync {
         let ListPage { items, next } = self.audit_entries(&query).await?;
         Ok(ListPage { items: items.iter().filter_map(AuditEntry::record).collect(), next })
     }
-    /// Entries of the audit trail, newest first.
+    /// Entries of the audit trail.
     async fn audit_entries(&self, query: &AuditQuery) -> Result<ListPage<AuditEntry>, StoreError>;
     /// Entries from this number on, oldest first, as they are found: one that cannot be read is unreadable, not an error.
     async fn audit_from(&self, sequence: u64, limit: usize) -> Result<Vec<AuditEntry>, StoreError>;

@@ -7,7 +7,7 @@ pub mod target;
 use gatehouse_core::approval::{Chain, Round, Step, Voter};
 use gatehouse_core::lifecycle::{Event, Moment, NewRequest, open, open_supplied, step};
 use gatehouse_core::ports::{
-    AccountQuery, ChangeSet, Clock, CredentialRecord, RequestQuery, Sequence, Store, Versioned,
+    AccountQuery, ChangeSet, Clock, CredentialRecord, Direction, RequestQuery, Sequence, Store, Versioned,
 };
 use gatehouse_core::schema::{Account as RemoteAccount, AttributeDefinition};
 use gatehouse_core::{
@@ -439,7 +439,7 @@ impl World {
     }
 
     pub async fn log(&self, id: RequestId) -> Vec<String> {
-        let page = self.store.request_log(id, None, 1000).await.unwrap();
+        let page = self.store.request_log(id, Direction::Ascending, None, 1000).await.unwrap();
         page.items.into_iter().map(|line| format!("{}: {} {:?}", line.source, line.message, line.fields)).collect()
     }
 

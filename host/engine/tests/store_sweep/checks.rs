@@ -1,7 +1,7 @@
 //! Whether what a store holds agrees with itself: requests with their audit trail, their queue, their indexes and
 //! rows; accounts with their links and counts. It reads the store as anybody would, and knows nothing of the file.
 
-use gatehouse_core::ports::{AccountQuery, RequestQuery, Store};
+use gatehouse_core::ports::{AccountQuery, Direction, RequestQuery, Store};
 use gatehouse_core::retention::is_superseded;
 use gatehouse_core::{Account, AuditRecord, Operation, Request, RequestId, State, Subject};
 use std::collections::{BTreeMap, BTreeSet};
@@ -68,7 +68,7 @@ async fn its_rows_are_there(store: &dyn Store, request: &Request, story: &str) {
     let children = requests(store, RequestQuery { raised_by: Some(request.id), ..RequestQuery::default() }).await;
     assert_eq!(children.len() as u64, run.raised, "{story}: children of {}", request.id);
     assert!(run.committed <= run.analyzed && run.analyzed <= run.rows, "{story}: {run:?}");
-    let log = store.request_log(request.id, None, ALL).await.unwrap().items;
+    let log = store.request_log(request.id, Direction::Ascending, None, ALL).await.unwrap().items;
     assert!(!log.is_empty(), "{story}: {} has no log", request.id);
 }
 

@@ -5,7 +5,8 @@ use super::problem::Failures;
 use super::{Api, Problem};
 use crate::service::{AccountFilter, Answer, Caller, LinkAsk, Paging, ServiceError};
 use crate::wire::{
-    AccountSummary, AccountView, CancelBody, LinkBody, LinkStateSpelling, Page, RequestView, SituationSpelling, parse,
+    AccountSummary, AccountView, AskedSort, ById, CancelBody, LinkBody, LinkStateSpelling, Page, RequestView,
+    SituationSpelling, parse,
 };
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -28,6 +29,9 @@ pub(super) struct AccountParams {
     situation: Option<String>,
     /// Of this user: username or number.
     user: Option<String>,
+    /// In which order; with `-` in front, the other way.
+    #[param(inline, required = false, value_type = ById)]
+    sort: Option<AskedSort<ById>>,
     /// The `next` of an earlier page.
     after: Option<String>,
     /// At most so many items: 1 to 1000, 100 if left out.
@@ -63,7 +67,7 @@ pub(super) async fn list(
         situation: situation.map_err(|why| ServiceError::invalid("situation", why))?,
         user: query.user,
     };
-    let paging = Paging { after: query.after, limit: query.limit };
+    let paging = Paging::asked(query.after, query.limit, query.sort)?;
     Ok(Json(api.services.list_accounts(&caller, filter, &paging).await?))
 }
 

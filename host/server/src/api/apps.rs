@@ -4,19 +4,19 @@ use super::body::{Body, OptionalBody, Params, Path};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::{Answer, Caller};
-use crate::wire::{AppChange, AppView, NewApp, Page, ProbeReport, ReconcileBody, RequestView};
+use crate::wire::{AppChange, AppView, ByNameOrCreation, NewApp, Page, ProbeReport, ReconcileBody, RequestView};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 
 /// Lists apps, by name.
-#[utoipa::path(get, path = "/api/v1/apps", tag = "apps", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/apps", tag = "apps", params(PageQuery<ByNameOrCreation>),
     responses((status = 200, body = Page<AppView>), Failures))]
 pub(super) async fn list(
     State(api): State<Api>,
-    Params(page): Params<PageQuery>,
+    Params(page): Params<PageQuery<ByNameOrCreation>>,
 ) -> Result<Json<Page<AppView>>, Problem> {
-    Ok(Json(api.services.list_apps(&page.into()).await?))
+    Ok(Json(api.services.list_apps(&page.try_into()?).await?))
 }
 
 /// Makes an app.

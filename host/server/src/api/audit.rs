@@ -4,7 +4,7 @@ use super::body::{OptionalBody, Params};
 use super::problem::Failures;
 use super::{Api, Problem};
 use crate::service::{AuditFilter, Caller, Paging};
-use crate::wire::{AuditHeadView, AuditView, Page, TrailVerdictView, VerifyBody};
+use crate::wire::{AskedSort, AuditHeadView, AuditView, BySequence, Page, TrailVerdictView, VerifyBody};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
@@ -35,6 +35,9 @@ pub(super) struct AuditParams {
     since: Option<Timestamp>,
     /// Before this moment.
     until: Option<Timestamp>,
+    /// In which order; with `-` in front, the other way.
+    #[param(inline, required = false, value_type = BySequence)]
+    sort: Option<AskedSort<BySequence>>,
     /// The `next` of an earlier page.
     after: Option<String>,
     /// At most so many items: 1 to 1000, 100 if left out.
@@ -59,12 +62,12 @@ pub(super) async fn list(
     State(api): State<Api>,
     Params(query): Params<AuditParams>,
 ) -> Result<Json<Page<AuditView>>, Problem> {
-    let AuditParams { actor, action, app, request, user, since, until, after, limit } = query;
+    let AuditParams { actor, action, app, request, user, since, until, sort, after, limit } = query;
     let request = request.map(|text| text.parse()).transpose().map_err(|error: gatehouse_core::BadId| {
         Problem::new(StatusCode::BAD_REQUEST, "bad-parameter", "A query parameter is wrong", error.to_string())
     })?;
     let filter = AuditFilter { actor, action, app, request, user, since, until };
-    Ok(Json(api.services.list_audit(filter, &Paging { after, limit }).await?))
+    Ok(Json(api.services.list_audit(filter, &Paging::asked(after, limit, sort)?).await?))
 }
 
 /// Signs the end of the audit trail. Keep it elsewhere: with it, a trail whose end was cut off is found out.

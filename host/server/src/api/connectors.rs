@@ -4,7 +4,7 @@ use super::body::{Params, Path, whole};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::{Answer, Caller};
-use crate::wire::{CheckReport, ConnectorView, Page};
+use crate::wire::{ByNameOrInstallation, CheckReport, ConnectorView, Page};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
@@ -24,13 +24,13 @@ pub(super) struct Install {
 }
 
 /// Lists installed connectors, by name and version.
-#[utoipa::path(get, path = "/api/v1/connectors", tag = "connectors", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/connectors", tag = "connectors", params(PageQuery<ByNameOrInstallation>),
     responses((status = 200, body = Page<ConnectorView>), Failures))]
 pub(super) async fn list(
     State(api): State<Api>,
-    Params(page): Params<PageQuery>,
+    Params(page): Params<PageQuery<ByNameOrInstallation>>,
 ) -> Result<Json<Page<ConnectorView>>, Problem> {
-    Ok(Json(api.services.list_connectors(&page.into()).await?))
+    Ok(Json(api.services.list_connectors(&page.try_into()?).await?))
 }
 
 /// Installs a connector. Unsigned ones need a consent.

@@ -3,18 +3,18 @@
 use super::body::{Params, Path};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
-use crate::wire::{CountersView, Page};
+use crate::wire::{ByApp, CountersView, Page};
 use axum::Json;
 use axum::extract::State;
 
 /// Counts the requests and accounts of every app, by the app's name.
-#[utoipa::path(get, path = "/api/v1/counters", tag = "apps", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/counters", tag = "apps", params(PageQuery<ByApp>),
     responses((status = 200, body = Page<CountersView>), Failures))]
 pub(super) async fn list(
     State(api): State<Api>,
-    Params(page): Params<PageQuery>,
+    Params(page): Params<PageQuery<ByApp>>,
 ) -> Result<Json<Page<CountersView>>, Problem> {
-    Ok(Json(api.services.list_counters(&page.into()).await?))
+    Ok(Json(api.services.list_counters(&page.try_into()?).await?))
 }
 
 /// Counts an app's requests and accounts.

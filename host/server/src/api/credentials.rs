@@ -4,19 +4,19 @@ use super::body::{Body, Params, Path};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::Caller;
-use crate::wire::{CredentialBody, CredentialView, Page};
+use crate::wire::{ByNameOrUpdate, CredentialBody, CredentialView, Page};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 
 /// Lists credentials, by name, without their secrets.
-#[utoipa::path(get, path = "/api/v1/credentials", tag = "credentials", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/credentials", tag = "credentials", params(PageQuery<ByNameOrUpdate>),
     responses((status = 200, body = Page<CredentialView>), Failures))]
 pub(super) async fn list(
     State(api): State<Api>,
-    Params(page): Params<PageQuery>,
+    Params(page): Params<PageQuery<ByNameOrUpdate>>,
 ) -> Result<Json<Page<CredentialView>>, Problem> {
-    Ok(Json(api.services.list_credentials(&page.into()).await?))
+    Ok(Json(api.services.list_credentials(&page.try_into()?).await?))
 }
 
 /// Makes a credential, or gives one another secret.

@@ -4,7 +4,7 @@ use super::body::{Body, Params, Path};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::{Answer, Caller, ServiceError};
-use crate::wire::{DelegationChange, DelegationView, NewDelegation, Page};
+use crate::wire::{ById, DelegationChange, DelegationView, NewDelegation, Page};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
@@ -15,14 +15,14 @@ fn number(text: &str) -> Result<DelegationId, ServiceError> {
 }
 
 /// Lists delegations, by number, those that are over included.
-#[utoipa::path(get, path = "/api/v1/delegations", tag = "delegations", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/delegations", tag = "delegations", params(PageQuery<ById>),
     responses((status = 200, body = Page<DelegationView>), Failures))]
 pub(super) async fn list(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Params(page): Params<PageQuery>,
+    Params(page): Params<PageQuery<ById>>,
 ) -> Result<Json<Page<DelegationView>>, Problem> {
-    Ok(Json(api.services.list_delegations(&caller, &page.into()).await?))
+    Ok(Json(api.services.list_delegations(&caller, &page.try_into()?).await?))
 }
 
 /// Has somebody approve and deny in another's place for a time.

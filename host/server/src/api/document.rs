@@ -18,7 +18,9 @@ const TOKEN: &str = "token";
     info(
         title = "Gatehouse",
         description = "Manages user accounts in third-party applications. Send the token as `Authorization: Bearer`. \
-            Lists come in pages of at most `limit` items: hand `next` in as `after`, with the same filters, until it is null. Errors are problem+json (RFC 9457). \
+            Lists come in pages of at most `limit` items: hand `next` in as `after`, with \
+            the same filters and the same `sort`, until it is null. `sort=name` has the lowest first, `sort=-name` the \
+            highest; each list says what it can be sorted by. Errors are problem+json (RFC 9457). \
             Records carry their version as ETag; send it back as If-Match, and a change of something else is refused \
             with 412. A POST with an Idempotency-Key is done once, however often it is sent. \
             A token may make so many calls a minute (60000, unless `calls_per_minute` of the host's configuration says \

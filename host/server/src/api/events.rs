@@ -91,7 +91,7 @@ impl Follow {
     /// Log lines since the last look. A cursor past the end of a list is none, so the log is read from its beginning;
     /// logs are short, and read only when the request has changed.
     async fn lines(&mut self) -> Result<(), ServiceError> {
-        let mut paging = Paging { after: None, limit: Some(LINES) };
+        let mut paging = Paging { after: None, limit: Some(LINES), sort: None };
         let mut seen = 0;
         loop {
             let page = self.api.services.request_log(&self.caller, self.id, &paging).await?;

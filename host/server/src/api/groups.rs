@@ -4,19 +4,19 @@ use super::body::{Body, Params, Path};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::{Answer, Caller};
-use crate::wire::{GroupChange, GroupView, MemberView, MembersBody, NewGroup, Page};
+use crate::wire::{ById, ByName, GroupChange, GroupView, MemberView, MembersBody, NewGroup, Page};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 
 /// Lists groups, by name.
-#[utoipa::path(get, path = "/api/v1/groups", tag = "users", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/groups", tag = "users", params(PageQuery<ByName>),
     responses((status = 200, body = Page<GroupView>), Failures))]
 pub(super) async fn list(
     State(api): State<Api>,
-    Params(page): Params<PageQuery>,
+    Params(page): Params<PageQuery<ByName>>,
 ) -> Result<Json<Page<GroupView>>, Problem> {
-    Ok(Json(api.services.list_groups(&page.into()).await?))
+    Ok(Json(api.services.list_groups(&page.try_into()?).await?))
 }
 
 /// Makes a group.
@@ -67,14 +67,14 @@ pub(super) async fn delete(
 
 /// Lists who belongs to a group, by number.
 #[utoipa::path(get, path = "/api/v1/groups/{name}/members", tag = "users",
-    params(("name" = String, Path, description = "The group's name."), PageQuery),
+    params(("name" = String, Path, description = "The group's name."), PageQuery<ById>),
     responses((status = 200, body = Page<MemberView>), Failures))]
 pub(super) async fn members(
     State(api): State<Api>,
     Path(name): Path<String>,
-    Params(page): Params<PageQuery>,
+    Params(page): Params<PageQuery<ById>>,
 ) -> Result<Json<Page<MemberView>>, Problem> {
-    Ok(Json(api.services.list_members(&name, &page.into()).await?))
+    Ok(Json(api.services.list_members(&name, &page.try_into()?).await?))
 }
 
 /// Changes who belongs to a group, many at once: all that is asked, or nothing.

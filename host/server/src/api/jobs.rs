@@ -4,7 +4,7 @@ use super::body::{Body, Params, Path};
 use super::problem::Failures;
 use super::{Api, Problem};
 use crate::service::{Answer, Caller, Consent, JobFilter, Paging, ServiceError};
-use crate::wire::{ConsentBody, JobStateSpelling, JobView, Page, RefusalBody, parse};
+use crate::wire::{AskedSort, ByIdNewestFirst, ConsentBody, JobStateSpelling, JobView, Page, RefusalBody, parse};
 use axum::extract::State;
 use axum::{Extension, Json};
 use gatehouse_core::{BadId, JobId, JobState};
@@ -21,6 +21,9 @@ pub(super) struct JobQueryParams {
     /// In this state.
     #[param(value_type = Option<JobStateSpelling>)]
     state: Option<String>,
+    /// In which order; with `-` in front, the other way.
+    #[param(inline, required = false, value_type = ByIdNewestFirst)]
+    sort: Option<AskedSort<ByIdNewestFirst>>,
     /// The `next` of an earlier page.
     after: Option<String>,
     /// At most so many items: 1 to 1000, 100 if left out.
@@ -40,7 +43,7 @@ pub(super) async fn list(
 ) -> Result<Json<Page<JobView>>, Problem> {
     let state = query.state.map(|text| parse(&text, &JobState::ALL, "state")).transpose();
     let filter = JobFilter { app: query.app, state: state.map_err(|why| ServiceError::invalid("state", why))? };
-    let paging = Paging { after: query.after, limit: query.limit };
+    let paging = Paging::asked(query.after, query.limit, query.sort)?;
     Ok(Json(api.services.list_jobs(filter, &paging).await?))
 }
 

@@ -37,7 +37,8 @@ pub use document::openapi;
 pub use guard::Rules;
 pub use problem::{FieldProblem, Problem};
 
-use crate::service::{Answer, Paging, Services};
+use crate::service::{Answer, Paging, ServiceError, Services};
+use crate::wire::{AskedSort, SortKey};
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware;
@@ -87,20 +88,25 @@ impl Api {
     }
 }
 
-/// Which part of a list.
-#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
+/// Which part of a list, and in which order.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields, bound = "")]
 #[into_params(parameter_in = Query)]
-pub struct PageQuery {
+pub struct PageQuery<K: SortKey> {
+    /// In which order; with `-` in front, the other way.
+    #[param(inline, required = false, value_type = K)]
+    sort: Option<AskedSort<K>>,
     /// The `next` of an earlier page.
     after: Option<String>,
     /// At most so many items: 1 to 1000, 100 if left out.
     limit: Option<usize>,
 }
 
-impl From<PageQuery> for Paging {
-    fn from(query: PageQuery) -> Self {
-        Self { after: query.after, limit: query.limit }
+impl<K: SortKey> TryFrom<PageQuery<K>> for Paging<K> {
+    type Error = ServiceError;
+
+    fn try_from(query: PageQuery<K>) -> Result<Self, ServiceError> {
+        Self::asked(query.after, query.limit, query.sort)
     }
 }
 

@@ -4,19 +4,19 @@ use super::body::{Body, Params, Path};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::{Answer, Caller};
-use crate::wire::{NewPermissionSet, Page, PermissionSetChange, PermissionSetView};
+use crate::wire::{ByName, NewPermissionSet, Page, PermissionSetChange, PermissionSetView};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 
 /// Lists permission sets, by name.
-#[utoipa::path(get, path = "/api/v1/permission-sets", tag = "users", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/permission-sets", tag = "users", params(PageQuery<ByName>),
     responses((status = 200, body = Page<PermissionSetView>), Failures))]
 pub(super) async fn list(
     State(api): State<Api>,
-    Params(page): Params<PageQuery>,
+    Params(page): Params<PageQuery<ByName>>,
 ) -> Result<Json<Page<PermissionSetView>>, Problem> {
-    Ok(Json(api.services.list_permission_sets(&page.into()).await?))
+    Ok(Json(api.services.list_permission_sets(&page.try_into()?).await?))
 }
 
 /// Makes a permission set.

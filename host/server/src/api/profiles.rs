@@ -4,19 +4,19 @@ use super::body::{Body, Params, Path};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::{Answer, Caller};
-use crate::wire::{NewProfile, Page, ProfileChange, ProfileView};
+use crate::wire::{ByName, NewProfile, Page, ProfileChange, ProfileView};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 
 /// Lists profiles, by name.
-#[utoipa::path(get, path = "/api/v1/profiles", tag = "users", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/profiles", tag = "users", params(PageQuery<ByName>),
     responses((status = 200, body = Page<ProfileView>), Failures))]
 pub(super) async fn list(
     State(api): State<Api>,
-    Params(page): Params<PageQuery>,
+    Params(page): Params<PageQuery<ByName>>,
 ) -> Result<Json<Page<ProfileView>>, Problem> {
-    Ok(Json(api.services.list_profiles(&page.into()).await?))
+    Ok(Json(api.services.list_profiles(&page.try_into()?).await?))
 }
 
 /// Makes a profile.

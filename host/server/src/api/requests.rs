@@ -5,8 +5,9 @@ use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::{Answer, Caller, Decision, Paging, RequestFilter, ServiceError};
 use crate::wire::{
-    ApproveBody, CancelBody, CompleteBody, DenyBody, LogEntryView, NewRequestBody, OperationSpelling, Page,
-    RequestChange, RequestView, SettleBody, StagingRowView, StateSpelling, parse,
+    ApproveBody, AskedSort, ByIdNewestFirst, ByRow, ByTime, CancelBody, CompleteBody, DenyBody, LogEntryView,
+    NewRequestBody, OperationSpelling, Page, RequestChange, RequestView, SettleBody, StagingRowView, StateSpelling,
+    parse,
 };
 use axum::extract::State;
 use axum::{Extension, Json};
@@ -36,6 +37,9 @@ pub(super) struct RequestParams {
     /// Only those that wait for this person's approval: `me`, a username or a number. Whom they stand in for is
     /// included. A page can be shorter than its limit.
     awaiting: Option<String>,
+    /// In which order; with `-` in front, the other way.
+    #[param(inline, required = false, value_type = ByIdNewestFirst)]
+    sort: Option<AskedSort<ByIdNewestFirst>>,
     /// The `next` of an earlier page.
     after: Option<String>,
     /// At most so many items: 1 to 1000, 100 if left out.
@@ -65,7 +69,7 @@ pub(super) async fn list(
         needs_review: query.needs_review.unwrap_or(false),
         awaiting: query.awaiting,
     };
-    let paging = Paging { after: query.after, limit: query.limit };
+    let paging = Paging::asked(query.after, query.limit, query.sort)?;
     Ok(Json(api.services.list_requests(&caller, filter, &paging).await?))
 }
 
@@ -108,29 +112,29 @@ pub(super) async fn change(
 
 /// Shows what happened to a request, in order.
 #[utoipa::path(get, path = "/api/v1/requests/{id}/log", tag = "requests",
-    params(("id" = String, Path, description = "The request's number.", example = "UPR-000001"), PageQuery),
+    params(("id" = String, Path, description = "The request's number.", example = "UPR-000001"), PageQuery<ByTime>),
     responses((status = 200, body = Page<LogEntryView>), Failures))]
 pub(super) async fn log(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-    Params(page): Params<PageQuery>,
+    Params(page): Params<PageQuery<ByTime>>,
 ) -> Result<Json<Page<LogEntryView>>, Problem> {
-    Ok(Json(api.services.request_log(&caller, number(&id)?, &page.into()).await?))
+    Ok(Json(api.services.request_log(&caller, number(&id)?, &page.try_into()?).await?))
 }
 
 /// Shows what a reconciliation has collected, and what it plans. The list is empty once a later one of the app has
 /// completed; the counts stay.
 #[utoipa::path(get, path = "/api/v1/requests/{id}/staging", tag = "requests",
-    params(("id" = String, Path, description = "The request's number.", example = "UPR-000001"), PageQuery),
+    params(("id" = String, Path, description = "The request's number.", example = "UPR-000001"), PageQuery<ByRow>),
     responses((status = 200, body = Page<StagingRowView>), Failures))]
 pub(super) async fn staging(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-    Params(page): Params<PageQuery>,
+    Params(page): Params<PageQuery<ByRow>>,
 ) -> Result<Json<Page<StagingRowView>>, Problem> {
-    Ok(Json(api.services.staging(&caller, number(&id)?, &page.into()).await?))
+    Ok(Json(api.services.staging(&caller, number(&id)?, &page.try_into()?).await?))
 }
 
 /// Has an analysed reconciliation's plan committed: links are made, child requests raised.

@@ -4,19 +4,19 @@ use super::body::{Body, Params, Path};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::{Answer, Caller};
-use crate::wire::{NewSharingRule, Page, SharingRuleView};
+use crate::wire::{ByNameOrCreation, NewSharingRule, Page, SharingRuleView};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 
 /// Lists sharing rules, by name.
-#[utoipa::path(get, path = "/api/v1/sharing-rules", tag = "requests", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/sharing-rules", tag = "requests", params(PageQuery<ByNameOrCreation>),
     responses((status = 200, body = Page<SharingRuleView>), Failures))]
 pub(super) async fn list(
     State(api): State<Api>,
-    Params(page): Params<PageQuery>,
+    Params(page): Params<PageQuery<ByNameOrCreation>>,
 ) -> Result<Json<Page<SharingRuleView>>, Problem> {
-    Ok(Json(api.services.list_sharing_rules(&page.into()).await?))
+    Ok(Json(api.services.list_sharing_rules(&page.try_into()?).await?))
 }
 
 /// Makes a rule by which others see requests, or decide about them.

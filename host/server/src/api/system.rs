@@ -4,20 +4,20 @@ use super::body::{Body, Params, Path};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::Caller;
-use crate::wire::{NewToken, NewTokenView, Page, TokenView, WhoAmIView};
+use crate::wire::{ByNameOrCreation, NewToken, NewTokenView, Page, TokenView, WhoAmIView};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 
 /// Lists tokens, by name, revoked ones included: all, or the caller's own. None is shown.
-#[utoipa::path(get, path = "/api/v1/tokens", tag = "system", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/tokens", tag = "system", params(PageQuery<ByNameOrCreation>),
     responses((status = 200, body = Page<TokenView>), Failures))]
 pub(super) async fn tokens(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
-    Params(page): Params<PageQuery>,
+    Params(page): Params<PageQuery<ByNameOrCreation>>,
 ) -> Result<Json<Page<TokenView>>, Problem> {
-    Ok(Json(api.services.list_tokens(&caller, &page.into()).await?))
+    Ok(Json(api.services.list_tokens(&caller, &page.try_into()?).await?))
 }
 
 /// Makes a token. It is shown in this answer, and never again: also not to a repetition of the call, which is

@@ -4,19 +4,19 @@ use super::body::{Body, Params, Path};
 use super::problem::Failures;
 use super::{Api, PageQuery, Problem};
 use crate::service::{Answer, Caller};
-use crate::wire::{NewUserAttribute, Page, UserAttributeChange, UserAttributeView};
+use crate::wire::{ByName, NewUserAttribute, Page, UserAttributeChange, UserAttributeView};
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::{Extension, Json};
 
 /// Lists the definitions of users' attributes, by name.
-#[utoipa::path(get, path = "/api/v1/user-attributes", tag = "users", params(PageQuery),
+#[utoipa::path(get, path = "/api/v1/user-attributes", tag = "users", params(PageQuery<ByName>),
     responses((status = 200, body = Page<UserAttributeView>), Failures))]
 pub(super) async fn list(
     State(api): State<Api>,
-    Params(page): Params<PageQuery>,
+    Params(page): Params<PageQuery<ByName>>,
 ) -> Result<Json<Page<UserAttributeView>>, Problem> {
-    Ok(Json(api.services.list_user_attributes(&page.into()).await?))
+    Ok(Json(api.services.list_user_attributes(&page.try_into()?).await?))
 }
 
 /// Defines an attribute of users. What they have of it already must fit.

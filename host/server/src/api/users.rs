@@ -4,7 +4,7 @@ use super::body::{Body, Params, Path, whole};
 use super::problem::Failures;
 use super::{Api, Problem};
 use crate::service::{Answer, Caller, Flag, Format, ImportMode, ImportOptions, Paging, UserFilter};
-use crate::wire::{ImportReport, NewUser, Page, UserChange, UserView};
+use crate::wire::{AskedSort, ByIdOrUsername, ImportReport, NewUser, Page, UserChange, UserView};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
@@ -30,9 +30,10 @@ pub(super) struct UserQuery {
     frozen: Option<bool>,
     /// Whose username begins so, ignoring case.
     username_prefix: Option<String>,
-    /// In the order of `id` or `username`. With `username_prefix` it is `username`, with other filters alone `id`;
-    /// `id` if left out.
-    sort: Option<String>,
+    /// In which order; with `-` in front, the other way: by `username` with `username_prefix`, by `id` with
+    /// other filters alone, and by `id` if left out without any.
+    #[param(inline, required = false, value_type = ByIdOrUsername)]
+    sort: Option<AskedSort<ByIdOrUsername>>,
     /// The `next` of an earlier page.
     after: Option<String>,
     /// At most so many items: 1 to 1000, 100 if left out.
@@ -62,7 +63,7 @@ pub(super) async fn list(
     Extension(caller): Extension<Caller>,
     Params(query): Params<UserQuery>,
 ) -> Result<Json<Page<UserView>>, Problem> {
-    let paging = Paging { after: query.after, limit: query.limit };
+    let paging = Paging::asked(query.after, query.limit, query.sort)?;
     let filter = UserFilter {
         profile: query.profile,
         permission_set: query.permission_set,
@@ -70,7 +71,6 @@ pub(super) async fn list(
         active: query.active,
         frozen: query.frozen,
         username_prefix: query.username_prefix,
-        sort: query.sort,
     };
     Ok(Json(api.services.list_users(&caller, &filter, &paging).await?))
 }

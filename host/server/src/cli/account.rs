@@ -1,8 +1,9 @@
 //! `gatehouse account`.
 
-use super::client::{escape, query};
+use super::client::escape;
 use super::render::{facts, line, table, text, time};
 use super::{Outcome, Session, values, wait};
+use crate::wire;
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Value as Json, json};
@@ -23,9 +24,9 @@ pub(super) enum Verb {
         #[arg(long)]
         user: Option<String>,
         #[command(flatten)]
-        limit: values::Limit,
+        listing: values::Listing<wire::ById>,
         /// Only count them, by link state and situation
-        #[arg(long, conflicts_with_all = ["link_state", "situation", "user"])]
+        #[arg(long, conflicts_with_all = ["link_state", "situation", "user", "sort"])]
         summary: bool,
     },
     /// Shows an account
@@ -62,9 +63,9 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
     };
     match verb {
         Verb::List { app, summary: true, .. } => summary(session, &app)?,
-        Verb::List { app, link_state, situation, user, limit, .. } => {
+        Verb::List { app, link_state, situation, user, listing, .. } => {
             let filter = [("app", Some(app)), ("link_state", link_state), ("situation", situation), ("user", user)];
-            let list = session.client.list(&format!("/api/v1/accounts{}", query(&filter)), limit.most())?;
+            let list = listing.of(&session.client, "/api/v1/accounts", &filter)?;
             let headers = ["ID", "USERNAME", "USER", "STATUS", "LINK STATE", "SITUATION", "WHY"];
             session.out.list(&list, &headers, row);
         }

@@ -3,6 +3,7 @@
 use super::client::escape;
 use super::render::{facts, line, table, text, time};
 use super::{Outcome, Session, counters, job, plan, values, wait};
+use crate::wire;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use gatehouse_core::Origin;
@@ -15,7 +16,7 @@ pub(super) enum Verb {
     /// Connects an app: a connector, its settings and credentials
     Create(Box<Create>),
     /// Lists apps
-    List(values::Limit),
+    List(values::Listing<wire::ByNameOrCreation>),
     /// Shows an app (its configuration: --output json, member `config`)
     Show {
         /// The app
@@ -156,8 +157,8 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
     let out = session.out;
     match verb {
         Verb::Create(create) => self::create(session, *create)?,
-        Verb::List(limit) => {
-            let list = session.client.list("/api/v1/apps", limit.most())?;
+        Verb::List(listing) => {
+            let list = listing.of(&session.client, "/api/v1/apps", &[])?;
             out.list(&list, &["NAME", "CONNECTOR", "REACHES", "PROFILES", "PAUSED"], row);
         }
         Verb::Show { name } => {

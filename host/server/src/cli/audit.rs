@@ -4,7 +4,7 @@ use super::client::query;
 use super::render::{facts, line, note, text, time};
 use super::{Outcome, Output, Session, values};
 use crate::config::key_file;
-use crate::wire::TrailVerdictView;
+use crate::wire::{self, TrailVerdictView};
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use gatehouse_core::AuditHead;
@@ -22,6 +22,8 @@ pub(super) enum Verb {
     List {
         #[command(flatten)]
         filter: Filter,
+        #[command(flatten)]
+        order: values::Order<wire::BySequence>,
         /// At most so many records
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = values::count)]
         limit: usize,
@@ -89,14 +91,14 @@ pub(super) struct VerifyArgs {
 
 pub(super) fn run(verb: Verb, out: Output, session: impl Fn() -> Result<Session>) -> Result<Outcome> {
     match verb {
-        Verb::List { filter, limit } => list(filter, limit, &session()?),
+        Verb::List { filter, order, limit } => list(filter, &order, limit, &session()?),
         Verb::Head { file } => head(file.as_deref(), &session()?),
         Verb::Verify(args) => verify(&args, out, session),
         Verb::Export { file, since, until } => export(file.as_deref(), since, until, &session()?),
     }
 }
 
-fn list(filter: Filter, limit: usize, session: &Session) -> Result<Outcome> {
+fn list(filter: Filter, order: &values::Order<wire::BySequence>, limit: usize, session: &Session) -> Result<Outcome> {
     let Filter { actor, action, app, request, user, since, until } = filter;
     let filter = query(&[
         ("actor", actor),
@@ -106,6 +108,7 @@ fn list(filter: Filter, limit: usize, session: &Session) -> Result<Outcome> {
         ("user", user),
         ("since", since),
         ("until", until),
+        order.asked(),
     ]);
     let list = session.client.list(&format!("/api/v1/audit{filter}"), limit)?;
     session.out.list(&list, &["NO", "WHEN", "WHO", "WHAT", "TO WHAT", "FACTS"], row);

@@ -4,6 +4,7 @@ use super::client::escape;
 use super::render::{Output, facts, line, note, table, text, time};
 use super::{Outcome, Session, skeleton, values};
 use crate::serve::sandbox_for_checks;
+use crate::wire;
 use anyhow::{Context, Result, anyhow};
 use clap::Subcommand;
 use gatehouse_core::ports::Connectors as _;
@@ -34,7 +35,7 @@ pub(super) enum Verb {
         allow_unsigned: bool,
     },
     /// Lists installed connectors
-    List(values::Limit),
+    List(values::Listing<wire::ByNameOrInstallation>),
     /// Shows an installed connector: its operations, settings, credentials and attributes
     Show {
         /// NAME, NAME@VERSION or digest
@@ -52,8 +53,8 @@ pub(super) fn run(verb: Verb, out: Output, session: impl FnOnce() -> Result<Sess
         Verb::New { name, path } => skeleton::write(&name, path, out)?,
         Verb::Check { file } => check(&file, out)?,
         Verb::Install { file, allow_unsigned } => install(&session()?, &file, allow_unsigned)?,
-        Verb::List(limit) => {
-            let list = session()?.client.list("/api/v1/connectors", limit.most())?;
+        Verb::List(listing) => {
+            let list = listing.of(&session()?.client, "/api/v1/connectors", &[])?;
             out.list(&list, &["NAME", "VERSION", "DIGEST", "SUMMARY"], row);
         }
         Verb::Show { connector } => {

@@ -2,11 +2,12 @@
 
 use super::render::{facts, text, time};
 use super::{Outcome, Session, values};
+use crate::wire;
 use anyhow::Result;
 use serde_json::Value as Json;
 
-pub(super) fn run(limit: values::Limit, session: &Session) -> Result<Outcome> {
-    let list = session.client.list("/api/v1/counters", limit.most())?;
+pub(super) fn run(listing: values::Listing<wire::ByApp>, session: &Session) -> Result<Outcome> {
+    let list = listing.of(&session.client, "/api/v1/counters", &[])?;
     let headers =
         ["APP", "LINKED", "DUPLICATE", "ORPHANED", "IGNORED", "MISSING", "OPEN", "FAILED", "APPROVALS", "REVIEW"];
     session.out.list(&list, &headers, row);

@@ -3,6 +3,7 @@
 use super::client::escape;
 use super::render::{text, time};
 use super::{Outcome, Session, values};
+use crate::wire;
 use anyhow::Result;
 use clap::{ArgGroup, Subcommand, ValueEnum};
 use serde_json::{Value as Json, json};
@@ -39,7 +40,7 @@ pub(super) enum Verb {
         secret_stdin: bool,
     },
     /// Lists credentials, without their secrets
-    List(values::Limit),
+    List(values::Listing<wire::ByNameOrUpdate>),
     /// Deletes a credential that no app uses
     Delete {
         /// What it is called
@@ -61,8 +62,8 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             let set = session.client.put(&format!("/api/v1/credentials/{}", escape(&name)), body)?;
             out.say(&set, &format!("Credential {name} is set, for {} alone.", text(&set["origin"])));
         }
-        Verb::List(limit) => {
-            let list = session.client.list("/api/v1/credentials", limit.most())?;
+        Verb::List(listing) => {
+            let list = listing.of(&session.client, "/api/v1/credentials", &[])?;
             let row = |c: &Json| {
                 vec![
                     text(&c["name"]),

@@ -3,6 +3,7 @@
 use super::client::escape;
 use super::render::{facts, text, time};
 use super::{Outcome, Session, values};
+use crate::wire;
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Value as Json, json};
@@ -28,7 +29,7 @@ pub(super) enum Verb {
         reason: Option<String>,
     },
     /// Lists delegations, those that are over included
-    List(values::Limit),
+    List(values::Listing<wire::ById>),
     /// Ends a delegation at once
     Delete {
         /// Its number, such as DLG-000001
@@ -47,8 +48,8 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             let made = session.client.post("/api/v1/delegations", body)?;
             out.show(&made, tell);
         }
-        Verb::List(limit) => {
-            let list = session.client.list("/api/v1/delegations", limit.most())?;
+        Verb::List(listing) => {
+            let list = listing.of(&session.client, "/api/v1/delegations", &[])?;
             let row = |d: &Json| {
                 let holds = if d["holds"] == true { "yes" } else { "no" };
                 let (from, until) = (time(&d["from"]), time(&d["until"]));

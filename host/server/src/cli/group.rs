@@ -3,6 +3,7 @@
 use super::client::escape;
 use super::render::{facts, text};
 use super::{Outcome, Session, values};
+use crate::wire;
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Value as Json, json};
@@ -21,7 +22,7 @@ pub(super) enum Verb {
         member: Vec<String>,
     },
     /// Lists groups
-    List(values::Limit),
+    List(values::Listing<wire::ByName>),
     /// Shows a group
     Show {
         /// What it is called
@@ -40,7 +41,7 @@ pub(super) enum Verb {
         /// What it is called
         name: String,
         #[command(flatten)]
-        limit: values::Limit,
+        listing: values::Listing<wire::ById>,
     },
     /// Adds users to a group: all of them, or none if one is nobody
     Add {
@@ -78,8 +79,8 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             let made = session.client.post("/api/v1/groups", body)?;
             out.say(&made, &format!("Made group {name}."));
         }
-        Verb::List(limit) => {
-            let list = session.client.list("/api/v1/groups", limit.most())?;
+        Verb::List(listing) => {
+            let list = listing.of(&session.client, "/api/v1/groups", &[])?;
             let row = |of: &Json| vec![text(&of["name"]), text(&of["members"]), text(&of["description"])];
             out.list(&list, &["NAME", "MEMBERS", "DESCRIPTION"], row);
         }
@@ -88,8 +89,8 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             let body = json!({"description": description});
             out.show(&session.client.patch(&path(&name), body, None)?, show);
         }
-        Verb::Members { name, limit } => {
-            let list = session.client.list(&format!("{}/members", path(&name)), limit.most())?;
+        Verb::Members { name, listing } => {
+            let list = listing.of(&session.client, &format!("{}/members", path(&name)), &[])?;
             out.list(&list, &["ID", "USERNAME"], |of| vec![text(&of["id"]), text(&of["username"])]);
         }
         Verb::Add { name, user } => members(&name, json!({"add": user}))?,

@@ -3,6 +3,7 @@
 use super::client::{escape, query};
 use super::render::{facts, note, text, time};
 use super::{Outcome, Session, values, wait};
+use crate::wire;
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Value as Json, json};
@@ -18,7 +19,7 @@ pub(super) enum Verb {
         #[arg(long)]
         state: Option<String>,
         #[command(flatten)]
-        limit: values::Limit,
+        listing: values::Listing<wire::ByIdNewestFirst>,
     },
     /// Shows a job
     Show {
@@ -54,9 +55,8 @@ pub(super) enum Verb {
 pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
     let path = |id: &str| format!("/api/v1/jobs/{}", escape(id));
     match verb {
-        Verb::List { app, state, limit } => {
-            let path = format!("/api/v1/jobs{}", query(&[("app", app), ("state", state)]));
-            let list = session.client.list(&path, limit.most())?;
+        Verb::List { app, state, listing } => {
+            let list = listing.of(&session.client, "/api/v1/jobs", &[("app", app), ("state", state)])?;
             session.out.list(&list, &["ID", "APP", "TASK", "STATE", "DONE", "REQUESTS", "WHY"], row);
             Ok(Outcome::Done)
         }

@@ -32,6 +32,7 @@ mod wait;
 mod whoami;
 
 use crate::config::ServeArgs;
+use crate::wire;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
@@ -135,7 +136,7 @@ enum Noun {
     #[command(subcommand)]
     Delegation(delegation::Verb),
     /// Counts every app's accounts and requests
-    Counters(values::Limit),
+    Counters(values::Listing<wire::ByApp>),
     /// Sharing rules: who sees requests or approves them, besides those who manage them all
     #[command(subcommand)]
     Sharing(sharing::Verb),
@@ -232,7 +233,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Outcome> {
         Noun::Request(verb) => request::run(verb, &session()?),
         Noun::Job(verb) => job::run(verb, &session()?),
         Noun::Delegation(verb) => delegation::run(verb, &session()?),
-        Noun::Counters(limit) => counters::run(limit, &session()?),
+        Noun::Counters(listing) => counters::run(listing, &session()?),
         Noun::Sharing(verb) => sharing::run(verb, &session()?),
         Noun::Whoami => whoami::run(&session()?),
         Noun::Token(verb) => token::run(verb, &session()?),

@@ -3,6 +3,7 @@
 use super::client::escape;
 use super::render::{facts, text};
 use super::{Outcome, Session, values};
+use crate::wire;
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Map, Value as Json, json};
@@ -22,7 +23,7 @@ pub(super) enum Verb {
         permission: Vec<String>,
     },
     /// Lists permission sets
-    List(values::Limit),
+    List(values::Listing<wire::ByName>),
     /// Shows a permission set
     Show {
         /// What it is called
@@ -74,8 +75,8 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             let made = session.client.post("/api/v1/permission-sets", body)?;
             out.say(&made, &format!("Made permission set {name}."));
         }
-        Verb::List(limit) => {
-            let list = session.client.list("/api/v1/permission-sets", limit.most())?;
+        Verb::List(listing) => {
+            let list = listing.of(&session.client, "/api/v1/permission-sets", &[])?;
             let row = |of: &Json| vec![text(&of["name"]), text(&of["permissions"]), text(&of["description"])];
             out.list(&list, &["NAME", "PERMISSIONS", "DESCRIPTION"], row);
         }

@@ -3,6 +3,7 @@
 use super::client::escape;
 use super::render::{facts, text};
 use super::{Outcome, Session, values};
+use crate::wire;
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Map, Value as Json, json};
@@ -22,7 +23,7 @@ pub(super) enum Verb {
         permission: Vec<String>,
     },
     /// Lists profiles
-    List(values::Limit),
+    List(values::Listing<wire::ByName>),
     /// Shows a profile
     Show {
         /// What it is called
@@ -58,8 +59,8 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             let made = session.client.post("/api/v1/profiles", body)?;
             out.say(&made, &format!("Made profile {name}."));
         }
-        Verb::List(limit) => {
-            let list = session.client.list("/api/v1/profiles", limit.most())?;
+        Verb::List(listing) => {
+            let list = listing.of(&session.client, "/api/v1/profiles", &[])?;
             let row = |of: &Json| vec![text(&of["name"]), text(&of["permissions"]), text(&of["description"])];
             out.list(&list, &["NAME", "PERMISSIONS", "DESCRIPTION"], row);
         }

@@ -3,6 +3,7 @@
 use super::client::{escape, query};
 use super::render::{facts, line, note, rows, table, text, time};
 use super::{Outcome, Session, approvals, plan, review, values, wait};
+use crate::wire;
 use anyhow::{Result, bail};
 use clap::{ArgGroup, Subcommand};
 use serde_json::{Value as Json, json};
@@ -55,6 +56,8 @@ pub(super) enum Verb {
         /// Only those that you can approve or deny now
         #[arg(long)]
         waiting_for_me: bool,
+        #[command(flatten)]
+        order: values::Order<wire::ByIdNewestFirst>,
         /// At most so many
         #[arg(long, value_name = "N", default_value_t = 1000, value_parser = values::count)]
         limit: usize,
@@ -72,7 +75,7 @@ pub(super) enum Verb {
         /// Its number
         id: String,
         #[command(flatten)]
-        limit: values::Limit,
+        listing: values::Listing<wire::ByRow>,
     },
     /// Commits a reconciliation's plan: makes its links, raises its requests, and waits for them
     Commit {
@@ -163,7 +166,7 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             let asked = session.client.post("/api/v1/requests", body)?;
             finish(session, &asked, no_wait)
         }
-        Verb::List { app, state, operation, user, raised_by, needs_review, waiting_for_me, limit } => {
+        Verb::List { app, state, operation, user, raised_by, needs_review, waiting_for_me, order, limit } => {
             let needs_review = needs_review.then(|| "true".to_owned());
             let filter = [
                 ("app", app),
@@ -173,14 +176,15 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
                 ("raised_by", raised_by),
                 ("needs_review", needs_review),
                 ("awaiting", waiting_for_me.then(|| "me".to_owned())),
+                order.asked(),
             ];
             let list = session.client.list(&format!("/api/v1/requests{}", query(&filter)), limit)?;
             session.out.list(&list, &LISTED, listed);
             Ok(Outcome::Done)
         }
         Verb::Show { id, log } => show(session, &id, log),
-        Verb::Staged { id, limit } => {
-            let list = session.client.list(&path(&id, "staging"), limit.most())?;
+        Verb::Staged { id, listing } => {
+            let list = listing.of(&session.client, &path(&id, "staging"), &[])?;
             session.out.list(&list, &plan::STAGED, plan::staged);
             Ok(Outcome::Done)
         }

@@ -3,7 +3,7 @@
 use super::client::escape;
 use super::render::{facts, text, time};
 use super::{Outcome, Session, values};
-use crate::wire::parse;
+use crate::wire::{self, parse};
 use anyhow::{Result, anyhow};
 use clap::{ArgGroup, Subcommand};
 use gatehouse_core::Operation;
@@ -45,7 +45,7 @@ pub(super) enum Verb {
         description: String,
     },
     /// Lists sharing rules
-    List(values::Limit),
+    List(values::Listing<wire::ByNameOrCreation>),
     /// Shows a sharing rule
     Show {
         /// What it is called
@@ -83,8 +83,8 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             let made = session.client.post("/api/v1/sharing-rules", body)?;
             out.say(&made, &format!("Made sharing rule {name}: {}.", sentence(&made)));
         }
-        Verb::List(limit) => {
-            let list = session.client.list("/api/v1/sharing-rules", limit.most())?;
+        Verb::List(listing) => {
+            let list = listing.of(&session.client, "/api/v1/sharing-rules", &[])?;
             out.list(&list, &["NAME", "WHAT"], |rule| vec![text(&rule["name"]), sentence(rule)]);
         }
         Verb::Show { name } => {

@@ -3,6 +3,7 @@
 use super::client::escape;
 use super::render::{line, note, text, time};
 use super::{Outcome, Session, values};
+use crate::wire;
 use anyhow::Result;
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -26,7 +27,7 @@ pub(super) enum Verb {
         expires: Option<Timestamp>,
     },
     /// Lists tokens, without themselves
-    List(values::Limit),
+    List(values::Listing<wire::ByNameOrCreation>),
     /// Makes a token worthless, at once
     Revoke {
         /// What it is called
@@ -45,8 +46,8 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
                 line(&text(&made["token"]));
             });
         }
-        Verb::List(limit) => {
-            let list = session.client.list("/api/v1/tokens", limit.most())?;
+        Verb::List(listing) => {
+            let list = listing.of(&session.client, "/api/v1/tokens", &[])?;
             let row = |t: &Json| {
                 let scopes = if t["scopes"] == json!([]) { "all".to_owned() } else { text(&t["scopes"]) };
                 let owner = t["user"].as_str().unwrap_or("(installation)").to_owned();

@@ -1,8 +1,9 @@
 //! `gatehouse user`.
 
-use super::client::{escape, query};
+use super::client::escape;
 use super::render::{facts, text, time};
 use super::{Outcome, Session, import, values};
+use crate::wire;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value as Json, json};
@@ -57,11 +58,8 @@ pub(super) enum Verb {
         /// Whose username begins so
         #[arg(long, value_name = "TEXT")]
         prefix: Option<String>,
-        /// In the order of `id` or `username`
-        #[arg(long, value_name = "FIELD")]
-        sort: Option<String>,
         #[command(flatten)]
-        limit: values::Limit,
+        listing: values::Listing<wire::ByIdOrUsername>,
     },
     /// Marks a user as frozen (accounts follow by requests)
     Freeze {
@@ -187,17 +185,16 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             session.out.show(&session.client.patch(&path(&user), body, None)?, show);
         }
         Verb::Show { user } => session.out.show(&session.client.get(&path(&user))?, show),
-        Verb::List { profile, permission_set, manager, active, frozen, prefix, sort, limit } => {
-            let filter = query(&[
+        Verb::List { profile, permission_set, manager, active, frozen, prefix, listing } => {
+            let filter = [
                 ("profile", profile),
                 ("permission_set", permission_set),
                 ("manager", manager),
                 ("active", active.map(|active| active.to_string())),
                 ("frozen", frozen.map(|frozen| frozen.to_string())),
                 ("username_prefix", prefix),
-                ("sort", sort),
-            ]);
-            let list = session.client.list(&format!("/api/v1/users{filter}"), limit.most())?;
+            ];
+            let list = listing.of(&session.client, "/api/v1/users", &filter)?;
             let headers = ["ID", "USERNAME", "NAME", "EMAIL", "PROFILE", "ACTIVE", "FROZEN"];
             session.out.list(&list, &headers, row);
         }

@@ -3,6 +3,7 @@
 use super::client::escape;
 use super::render::{facts, text};
 use super::{Outcome, Session, values};
+use crate::wire;
 use anyhow::Result;
 use clap::Subcommand;
 use serde_json::{Map, Value as Json, json};
@@ -30,7 +31,7 @@ pub(super) enum Verb {
         sensitive: bool,
     },
     /// Lists the attributes that are defined
-    List(values::Limit),
+    List(values::Listing<wire::ByName>),
     /// Shows the definition of an attribute
     Show {
         /// What it is called
@@ -76,8 +77,8 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             let made = session.client.post("/api/v1/user-attributes", body)?;
             out.say(&made, &format!("Defined attribute {name}."));
         }
-        Verb::List(limit) => {
-            let list = session.client.list("/api/v1/user-attributes", limit.most())?;
+        Verb::List(listing) => {
+            let list = listing.of(&session.client, "/api/v1/user-attributes", &[])?;
             let names = ["name", "type", "multi_valued", "required", "sensitive", "description"];
             let row = |of: &Json| names.iter().map(|name| text(&of[*name])).collect();
             out.list(&list, &["NAME", "TYPE", "MULTI-VALUED", "REQUIRED", "SENSITIVE", "DESCRIPTION"], row);

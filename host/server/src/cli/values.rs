@@ -1,11 +1,16 @@
 //! What people type: `name=value` pairs, files, secrets.
 
+use super::client::{Client, query};
+use crate::wire::{Sort, SortKey};
 use anyhow::{Context, Result, bail};
+use clap::builder::PossibleValuesParser;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
+use serde_json::Value as Json;
 use std::io::Read as _;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 /// A token, which from here on is in no text.
@@ -48,6 +53,44 @@ pub(super) struct Limit {
 impl Limit {
     pub(super) fn most(self) -> usize {
         self.limit.unwrap_or(usize::MAX)
+    }
+}
+
+/// In which order, by the keys that the list has.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Order<K: SortKey> {
+    /// In which order; with - in front, the other way
+    #[arg(long, value_name = "KEY", allow_hyphen_values = true, value_parser = orders::<K>())]
+    sort: Option<String>,
+    #[arg(skip)]
+    keys: PhantomData<K>,
+}
+
+impl<K: SortKey> Order<K> {
+    /// The parameter that asks for it.
+    pub(super) fn asked(&self) -> (&'static str, Option<String>) {
+        ("sort", self.sort.clone())
+    }
+}
+
+fn orders<K: SortKey>() -> PossibleValuesParser {
+    Sort::<K>::words().collect::<Vec<_>>().into()
+}
+
+/// How much of a list, and in which order.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct Listing<K: SortKey> {
+    #[command(flatten)]
+    order: Order<K>,
+    #[command(flatten)]
+    limit: Limit,
+}
+
+impl<K: SortKey> Listing<K> {
+    /// That much of the list that is at this path, of what these filters let through.
+    pub(super) fn of(&self, client: &Client, path: &str, filters: &[(&str, Option<String>)]) -> Result<Json> {
+        let parameters = [filters, &[self.order.asked()]].concat();
+        client.list(&format!("{path}{}", query(&parameters)), self.limit.most())
     }
 }
 

@@ -1,7 +1,7 @@
 //! Accounts: looked at, and tied to users by hand. Every link, unlink and ignore is a Linking request.
 
 use super::{Answer, Caller, Paging, ServiceError, Services};
-use crate::wire::{AccountSummary, AccountView, Page, spelled};
+use crate::wire::{AccountSummary, AccountView, ById, Page, spelled};
 use gatehouse_core::access::Action;
 use gatehouse_core::lifecycle::{NewRequest, Raised, open};
 use gatehouse_core::ports::{AccountQuery, Sequence};
@@ -44,7 +44,7 @@ impl Services {
         &self,
         caller: &Caller,
         filter: AccountFilter,
-        paging: &Paging,
+        paging: &Paging<ById>,
     ) -> Result<Page<AccountView>, ServiceError> {
         let only = caller.principal.user().filter(|_| !caller.may(Action::ReadAccount, &Resource::Any));
         let nothing = || Page { items: Vec::new(), next: None };
@@ -71,6 +71,7 @@ impl Services {
             user,
             link_state: filter.link_state,
             situation: filter.situation,
+            direction: paging.direction(),
             after: paging.after.clone(),
             limit: paging.size()?,
         };

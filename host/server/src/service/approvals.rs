@@ -3,7 +3,7 @@
 use super::views::Views;
 use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{
-    ApprovalStepView, DelegationChange, DelegationView, NewDelegation, Page, PersonView, VoteView, step_state,
+    ApprovalStepView, ById, DelegationChange, DelegationView, NewDelegation, Page, PersonView, VoteView, step_state,
 };
 use gatehouse_core::access::Action;
 use gatehouse_core::approval::{Chain, Delegation, OnDeadline, Step, Vote, Voter, awaited};
@@ -57,9 +57,9 @@ impl Services {
     pub async fn list_delegations(
         &self,
         caller: &Caller,
-        paging: &Paging,
+        paging: &Paging<ById>,
     ) -> Result<Page<DelegationView>, ServiceError> {
-        let page = self.store.delegations(paging.after.as_deref(), paging.size()?).await?;
+        let page = self.store.delegations(paging.direction(), paging.after.as_deref(), paging.size()?).await?;
         let mut views = self.views();
         let mut items = Vec::with_capacity(page.items.len());
         for delegation in page.items.into_iter().filter(|of| caller.may(Action::ReadDelegation, &of_delegation(of))) {

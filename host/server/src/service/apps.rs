@@ -1,7 +1,9 @@
 //! Connected apps: made, configured, paused, probed, deleted. Deleting never touches the target.
 
-use super::{Answer, Caller, Paging, ServiceError, Services};
-use crate::wire::{AppChange, AppView, ConnectorRefView, FindingView, NewApp, Page, ProbeReport, ReconcileMarkView};
+use super::{Answer, Caller, Paging, ServiceError, Services, lists::Place};
+use crate::wire::{
+    AppChange, AppView, ByNameOrCreation, ConnectorRefView, FindingView, NewApp, Page, ProbeReport, ReconcileMarkView,
+};
 use gatehouse_core::access::Action;
 use gatehouse_core::job::access_job;
 use gatehouse_core::ports::{ChangeSet, Sequence, Versioned};
@@ -51,8 +53,11 @@ impl Services {
     ///
     /// # Errors
     /// The store is unavailable.
-    pub async fn list_apps(&self, paging: &Paging) -> Result<Page<AppView>, ServiceError> {
-        let page = paging.cut(self.store.apps().await?, |app: &App| app.name.clone())?;
+    pub async fn list_apps(&self, paging: &Paging<ByNameOrCreation>) -> Result<Page<AppView>, ServiceError> {
+        let page = paging.cut(self.store.apps().await?, |app: &App, key| match key {
+            ByNameOrCreation::Name => Place::named(&app.name),
+            ByNameOrCreation::CreatedAt => Place::dated(app.created_at, &app.name),
+        })?;
         let mut items = Vec::with_capacity(page.items.len());
         for app in &page.items {
             items.push(self.app_view(app).await?);

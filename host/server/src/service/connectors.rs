@@ -1,7 +1,7 @@
 //! Installed connectors. Nothing unsigned runs before somebody has consented to that very digest.
 
-use super::{Answer, Caller, Paging, ServiceError, Services};
-use crate::wire::{CheckReport, ConnectorView, Page};
+use super::{Answer, Caller, Paging, ServiceError, Services, lists::Place};
+use crate::wire::{ByNameOrInstallation, CheckReport, ConnectorView, Page};
 use gatehouse_core::ports::ChangeSet;
 use gatehouse_core::{Connector, Digest, nearest};
 
@@ -47,9 +47,18 @@ impl Services {
     ///
     /// # Errors
     /// The store is unavailable.
-    pub async fn list_connectors(&self, paging: &Paging) -> Result<Page<ConnectorView>, ServiceError> {
+    pub async fn list_connectors(
+        &self,
+        paging: &Paging<ByNameOrInstallation>,
+    ) -> Result<Page<ConnectorView>, ServiceError> {
         let all = self.store.connectors().await?.iter().map(ConnectorView::from).collect();
-        paging.cut(all, |c: &ConnectorView| format!("{}@{}", c.description.name, c.description.version))
+        paging.cut(all, |connector: &ConnectorView, key| {
+            let name = format!("{}@{}", connector.description.name, connector.description.version);
+            match key {
+                ByNameOrInstallation::Name => Place::named(&name),
+                ByNameOrInstallation::InstalledAt => Place::dated(connector.installed_at, &name),
+            }
+        })
     }
 
     /// Checks a component as installing would, and keeps nothing of it.

@@ -1,7 +1,7 @@
 //! How many of everything each app has. The store counts; nothing is looked at one by one.
 
-use super::{Paging, ServiceError, Services};
-use crate::wire::{CountersView, Page};
+use super::{Paging, ServiceError, Services, lists::Place};
+use crate::wire::{ByApp, CountersView, Page};
 use gatehouse_core::App;
 
 impl Services {
@@ -9,8 +9,8 @@ impl Services {
     ///
     /// # Errors
     /// The store is unavailable.
-    pub async fn list_counters(&self, paging: &Paging) -> Result<Page<CountersView>, ServiceError> {
-        let page = paging.cut(self.store.apps().await?, |app: &App| app.name.clone())?;
+    pub async fn list_counters(&self, paging: &Paging<ByApp>) -> Result<Page<CountersView>, ServiceError> {
+        let page = paging.cut(self.store.apps().await?, |app: &App, _| Place::named(&app.name))?;
         Ok(Page { items: self.counters(page.items).await?, next: page.next })
     }
 

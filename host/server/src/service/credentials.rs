@@ -1,7 +1,7 @@
 //! Named credentials: they go in, and never come out again.
 
-use super::{Caller, Paging, ServiceError, Services};
-use crate::wire::{CredentialBody, CredentialView, Page};
+use super::{Caller, Paging, ServiceError, Services, lists::Place};
+use crate::wire::{ByNameOrUpdate, CredentialBody, CredentialView, Page};
 use gatehouse_core::ports::{ChangeSet, CredentialRecord};
 use gatehouse_core::{AuthScheme, Origin, Problem};
 use gatehouse_sandbox::SHORTEST_SECRET;
@@ -15,9 +15,15 @@ impl Services {
     ///
     /// # Errors
     /// The store is unavailable.
-    pub async fn list_credentials(&self, paging: &Paging) -> Result<Page<CredentialView>, ServiceError> {
+    pub async fn list_credentials(
+        &self,
+        paging: &Paging<ByNameOrUpdate>,
+    ) -> Result<Page<CredentialView>, ServiceError> {
         let all = self.store.credentials().await?.iter().map(CredentialView::from).collect();
-        paging.cut(all, |credential: &CredentialView| credential.name.clone())
+        paging.cut(all, |credential: &CredentialView, key| match key {
+            ByNameOrUpdate::Name => Place::named(&credential.name),
+            ByNameOrUpdate::UpdatedAt => Place::dated(credential.updated_at, &credential.name),
+        })
     }
 
     /// Makes a credential, or gives one another secret. Whether it was made.

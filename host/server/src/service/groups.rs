@@ -1,7 +1,7 @@
 //! Groups: named lists of users, changed in bulk. What belonging to one means is said where it is named.
 
-use super::{Answer, Caller, Paging, ServiceError, Services, named};
-use crate::wire::{GroupChange, GroupView, MemberView, MembersBody, NewGroup, Page};
+use super::{Answer, Caller, Paging, ServiceError, Services, lists::Place, named};
+use crate::wire::{ById, ByName, GroupChange, GroupView, MemberView, MembersBody, NewGroup, Page};
 use gatehouse_core::ports::{ChangeSet, Versioned};
 use gatehouse_core::sharing::{Audience, Owner, SharingRule};
 use gatehouse_core::{AuditRecord, Group, Problem, UserId};
@@ -48,29 +48,20 @@ impl Services {
     ///
     /// # Errors
     /// The store is unavailable.
-    pub async fn list_groups(&self, paging: &Paging) -> Result<Page<GroupView>, ServiceError> {
+    pub async fn list_groups(&self, paging: &Paging<ByName>) -> Result<Page<GroupView>, ServiceError> {
         let all = self.store.groups().await?.iter().map(GroupView::from).collect();
-        paging.cut(all, |group: &GroupView| group.name.clone())
+        paging.cut(all, |group: &GroupView, _| Place::named(&group.name))
     }
 
     /// Who belongs to a group, by number.
     ///
     /// # Errors
     /// There is none of that name, or the cursor is none of this list.
-    pub async fn list_members(&self, name: &str, paging: &Paging) -> Result<Page<MemberView>, ServiceError> {
-        let (group, size) = (self.find_group(name).await?, paging.size()?);
-        let after = match paging.after.as_deref() {
-            Some(text) => text.parse::<UserId>().map_err(|_| {
-                let text = text.to_owned();
-                ServiceError::Store(gatehouse_core::ports::StoreError::BadCursor(text))
-            })?,
-            None => UserId(0),
-        };
-        let following = group.members.iter().filter(|member| **member > after);
-        let ids: Vec<UserId> = following.take(size + 1).copied().collect();
-        let next = (ids.len() > size).then(|| ids[size - 1].to_string());
-        let users = self.store.users_by_id(&ids[..ids.len().min(size)]).await?;
-        Ok(Page { items: users.iter().flatten().map(MemberView::from).collect(), next })
+    pub async fn list_members(&self, name: &str, paging: &Paging<ById>) -> Result<Page<MemberView>, ServiceError> {
+        let group = self.find_group(name).await?;
+        let page = paging.cut(group.members.into_iter().collect(), |member: &UserId, _| Place::numbered(member.0))?;
+        let users = self.store.users_by_id(&page.items).await?;
+        Ok(Page { items: users.iter().flatten().map(MemberView::from).collect(), next: page.next })
     }
 
     /// Makes a group.

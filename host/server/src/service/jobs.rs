@@ -2,7 +2,7 @@
 //! engine, and when it needs consent for the core to say.
 
 use super::{Answer, Caller, Paging, ServiceError, Services};
-use crate::wire::{JobView, Page};
+use crate::wire::{ByIdNewestFirst, JobView, Page};
 use gatehouse_core::job::{Origin, Task, held_job};
 use gatehouse_core::ports::{ChangeSet, JobQuery, Sequence, Versioned};
 use gatehouse_core::{Job, JobId, JobState};
@@ -55,16 +55,21 @@ impl Services {
         Ok(JobView::of(job, app.map_or_else(|| job.app.to_string(), |app| app.name)))
     }
 
-    /// Jobs, newest first.
+    /// Jobs, the newest first if nothing else is asked for.
     ///
     /// # Errors
     /// There is no such app, or the cursor is none of this list.
-    pub async fn list_jobs(&self, filter: JobFilter, paging: &Paging) -> Result<Page<JobView>, ServiceError> {
+    pub async fn list_jobs(
+        &self,
+        filter: JobFilter,
+        paging: &Paging<ByIdNewestFirst>,
+    ) -> Result<Page<JobView>, ServiceError> {
         let app = match &filter.app {
             Some(name) => Some(self.find_app(name).await?.id),
             None => None,
         };
-        let query = JobQuery { app, state: filter.state, after: paging.after.clone(), limit: paging.size()? };
+        let (direction, after, limit) = (paging.direction(), paging.after.clone(), paging.size()?);
+        let query = JobQuery { app, state: filter.state, direction, after, limit };
         let page = self.store.jobs(&query).await?;
         let mut items = Vec::with_capacity(page.items.len());
         for job in &page.items {

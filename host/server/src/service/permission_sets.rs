@@ -1,8 +1,8 @@
 //! Permission sets: made, changed, given to users and taken from them, deleted once nobody has them. What they give
 //! access to is said by apps.
 
-use super::{Answer, Caller, Paging, ServiceError, Services, named};
-use crate::wire::{NewPermissionSet, Page, PermissionSetChange, PermissionSetView};
+use super::{Answer, Caller, Paging, ServiceError, Services, lists::Place, named};
+use crate::wire::{ByName, NewPermissionSet, Page, PermissionSetChange, PermissionSetView};
 use gatehouse_core::ports::{ChangeSet, Versioned};
 use gatehouse_core::{AuditRecord, PermissionSet, Permissions};
 use std::collections::BTreeSet;
@@ -21,9 +21,9 @@ impl Services {
     ///
     /// # Errors
     /// The store is unavailable.
-    pub async fn list_permission_sets(&self, paging: &Paging) -> Result<Page<PermissionSetView>, ServiceError> {
+    pub async fn list_permission_sets(&self, paging: &Paging<ByName>) -> Result<Page<PermissionSetView>, ServiceError> {
         let all = self.store.permission_sets().await?.iter().map(PermissionSetView::from).collect();
-        paging.cut(all, |set: &PermissionSetView| set.name.clone())
+        paging.cut(all, |set: &PermissionSetView, _| Place::named(&set.name))
     }
 
     /// One permission set.

@@ -1,7 +1,7 @@
 //! Profiles: made, changed, deleted once nobody has them. What they give access to is said by apps.
 
-use super::{Answer, Caller, Paging, ServiceError, Services, named};
-use crate::wire::{NewProfile, Page, ProfileChange, ProfileView};
+use super::{Answer, Caller, Paging, ServiceError, Services, lists::Place, named};
+use crate::wire::{ByName, NewProfile, Page, ProfileChange, ProfileView};
 use gatehouse_core::ports::{ChangeSet, Versioned};
 use gatehouse_core::{AuditRecord, Permissions, Profile};
 
@@ -19,9 +19,9 @@ impl Services {
     ///
     /// # Errors
     /// The store is unavailable.
-    pub async fn list_profiles(&self, paging: &Paging) -> Result<Page<ProfileView>, ServiceError> {
+    pub async fn list_profiles(&self, paging: &Paging<ByName>) -> Result<Page<ProfileView>, ServiceError> {
         let all = self.store.profiles().await?.iter().map(ProfileView::from).collect();
-        paging.cut(all, |profile: &ProfileView| profile.name.clone())
+        paging.cut(all, |profile: &ProfileView, _| Place::named(&profile.name))
     }
 
     /// One profile.

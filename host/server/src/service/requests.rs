@@ -2,11 +2,13 @@
 
 use super::access::no_such_request;
 use super::{Answer, Caller, Paging, ServiceError, Services};
-use crate::wire::{LogEntryView, NewRequestBody, Page, RequestChange, RequestView, StagingRowView};
+use crate::wire::{
+    ByIdNewestFirst, ByRow, ByTime, LogEntryView, NewRequestBody, Page, RequestChange, RequestView, StagingRowView,
+};
 use gatehouse_core::approval::{Voter, standing};
 use gatehouse_core::lifecycle::{Event, Moment, Raised, Transition, step};
-use gatehouse_core::ports::{ChangeSet, RequestQuery, Sequence};
-use gatehouse_core::{App, Digest, Operation, Request, RequestId, State, Subject};
+use gatehouse_core::ports::{ChangeSet, Direction, RequestQuery, Sequence, StoreError};
+use gatehouse_core::{App, Digest, Operation, Request, RequestId, StagingRow, State, Subject};
 use gatehouse_engine::requests::{Ask, NotOpened, Whose, prepare_account_request};
 use gatehouse_failpoints::fail_point;
 use serde::Serialize;
@@ -47,6 +49,13 @@ pub enum Decision {
     Complete(String),
 }
 
+/// The row that a cursor of staging rows stands at; those of either way are marked by a sign of their own.
+fn row_after(paging: &Paging<ByRow>, sign: &str) -> Result<Option<u64>, ServiceError> {
+    let no = |text: &str| text.strip_prefix(sign)?.parse::<u64>().ok();
+    let read = |text: &String| no(text).ok_or_else(|| ServiceError::Store(StoreError::BadCursor(text.clone())));
+    paging.after.as_ref().map(read).transpose()
+}
+
 impl Services {
     /// A request.
     ///
@@ -56,7 +65,7 @@ impl Services {
         self.store.request(id).await?.ok_or_else(|| no_such_request(id))
     }
 
-    /// Requests, newest first: those that the caller may see.
+    /// Requests, the newest first if nothing else is asked for: those that the caller may see.
     ///
     /// # Errors
     /// The app or user is not there, or the cursor is none of this list.
@@ -64,7 +73,7 @@ impl Services {
         &self,
         caller: &Caller,
         filter: RequestFilter,
-        paging: &Paging,
+        paging: &Paging<ByIdNewestFirst>,
     ) -> Result<Page<RequestView>, ServiceError> {
         let visible = self.visible(caller).await?;
         let hidden = |error| match (error, &visible) {
@@ -99,6 +108,7 @@ impl Services {
             needs_review: filter.needs_review,
             awaiting,
             visible,
+            direction: paging.direction(),
             after: paging.after.clone(),
             limit: paging.size()?,
         };
@@ -122,10 +132,10 @@ impl Services {
         &self,
         caller: &Caller,
         id: RequestId,
-        paging: &Paging,
+        paging: &Paging<ByTime>,
     ) -> Result<Page<LogEntryView>, ServiceError> {
         self.see_request(caller, id).await?;
-        let page = self.store.request_log(id, paging.after.as_deref(), paging.size()?).await?;
+        let page = self.store.request_log(id, paging.direction(), paging.after.as_deref(), paging.size()?).await?;
         Ok(Page::of(page, LogEntryView::from))
     }
 
@@ -137,26 +147,50 @@ impl Services {
         &self,
         caller: &Caller,
         id: RequestId,
-        paging: &Paging,
+        paging: &Paging<ByRow>,
     ) -> Result<Page<StagingRowView>, ServiceError> {
         let request = self.see_request(caller, id).await?;
         if request.run.is_none() {
             return Err(ServiceError::Conflict(format!("{id} is no reconciliation, and stages nothing")));
         }
-        let from = match paging.after.as_deref().map(str::parse::<u64>) {
-            None => 0,
-            Some(Ok(after)) => after.saturating_add(1),
-            Some(Err(_)) => return Err(ServiceError::invalid("after", "it is no cursor of this list")),
-        };
         let size = paging.size()?;
-        let rows = self.store.staging(id, from, size).await?;
-        let next = (rows.len() == size).then(|| rows.last().map(|row| row.no.to_string())).flatten();
+        let (rows, next) = match paging.direction() {
+            Direction::Ascending => {
+                let from = row_after(paging, "")?.map_or(0, |no| no.saturating_add(1));
+                let rows = self.store.staging(id, from, size).await?;
+                let next = (rows.len() == size).then(|| rows.last().map(|row| row.no.to_string())).flatten();
+                (rows, next)
+            }
+            Direction::Descending => {
+                let (rows, from) = self.last_rows(id, row_after(paging, "-")?, size).await?;
+                (rows, (from > 0).then(|| format!("-{from}")))
+            }
+        };
         let mut views = self.views();
         let mut items = Vec::with_capacity(rows.len());
         for row in &rows {
             items.push(views.staging(request.app, row).await?);
         }
         Ok(Page { items, next })
+    }
+
+    /// The rows of a run before this one, or the last ones, from the end; and the number of the first that was looked
+    /// at.
+    async fn last_rows(
+        &self,
+        id: RequestId,
+        before: Option<u64>,
+        size: usize,
+    ) -> Result<(Vec<StagingRow>, u64), ServiceError> {
+        let run_before = id.0.checked_sub(1).map(RequestId);
+        let staged = self.store.staged_runs(run_before, 1).await?.into_iter().find(|staged| staged.run == id);
+        let end = staged.map_or(0, |staged| staged.rows);
+        let end = before.map_or(end, |before| before.min(end));
+        let from = end.saturating_sub(size as u64);
+        let mut rows = self.store.staging(id, from, (end - from) as usize).await?;
+        rows.retain(|row| row.no < end);
+        rows.reverse();
+        Ok((rows, from))
     }
 
     /// Asks for an operation on a user's account.

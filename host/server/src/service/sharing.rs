@@ -1,7 +1,7 @@
 //! Sharing rules: made, looked at, deleted. What they mean is for the core to say.
 
-use super::{Answer, Caller, Paging, ServiceError, Services};
-use crate::wire::{NewSharingRule, Page, SharingRuleView};
+use super::{Answer, Caller, Paging, ServiceError, Services, lists::Place};
+use crate::wire::{ByNameOrCreation, NewSharingRule, Page, SharingRuleView};
 use gatehouse_core::ports::{ChangeSet, Versioned};
 use gatehouse_core::sharing::{Audience, Owner, SharingRule};
 use gatehouse_core::{AppId, AuditRecord, Problem, UserId, nearest};
@@ -11,8 +11,14 @@ impl Services {
     ///
     /// # Errors
     /// The store is unavailable.
-    pub async fn list_sharing_rules(&self, paging: &Paging) -> Result<Page<SharingRuleView>, ServiceError> {
-        let page = paging.cut(self.store.sharing_rules().await?, |rule: &SharingRule| rule.name.clone())?;
+    pub async fn list_sharing_rules(
+        &self,
+        paging: &Paging<ByNameOrCreation>,
+    ) -> Result<Page<SharingRuleView>, ServiceError> {
+        let page = paging.cut(self.store.sharing_rules().await?, |rule: &SharingRule, key| match key {
+            ByNameOrCreation::Name => Place::named(&rule.name),
+            ByNameOrCreation::CreatedAt => Place::dated(rule.created_at, &rule.name),
+        })?;
         let mut items = Vec::with_capacity(page.items.len());
         for rule in &page.items {
             items.push(self.sharing_rule_view(rule).await?);

@@ -1,7 +1,7 @@
 //! Tokens of the API. Only their hashes are kept; a token is shown once, when it is made.
 
-use super::{Caller, Paging, Recorded, ServiceError, Services};
-use crate::wire::{NewToken, NewTokenView, Page, TokenView, WhoAmIView};
+use super::{Caller, Paging, Recorded, ServiceError, Services, lists::Place};
+use crate::wire::{ByNameOrCreation, NewToken, NewTokenView, Page, TokenView, WhoAmIView};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatehouse_core::access::{Action, Principal, Scope, may_hand_on};
@@ -89,12 +89,19 @@ impl Services {
     ///
     /// # Errors
     /// The store is unavailable.
-    pub async fn list_tokens(&self, caller: &Caller, paging: &Paging) -> Result<Page<TokenView>, ServiceError> {
+    pub async fn list_tokens(
+        &self,
+        caller: &Caller,
+        paging: &Paging<ByNameOrCreation>,
+    ) -> Result<Page<TokenView>, ServiceError> {
         let mut seen = self.store.tokens().await?;
         if !caller.may(Action::ReadToken, &Resource::Any) {
             seen.retain(|token| caller.may(Action::ReadToken, &Resource::Token(token.user, Permissions::new())));
         }
-        let page = paging.cut(seen, |token: &Token| token.name.clone())?;
+        let page = paging.cut(seen, |token: &Token, key| match key {
+            ByNameOrCreation::Name => Place::named(&token.name),
+            ByNameOrCreation::CreatedAt => Place::dated(token.created_at, &token.name),
+        })?;
         let owners: Vec<UserId> = page.items.iter().filter_map(|token| token.user).collect();
         let owners = self.store.users_by_id(&owners).await?;
         let names: HashMap<UserId, String> =

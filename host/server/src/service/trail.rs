@@ -1,7 +1,7 @@
 //! The audit trail: listed, verified, exported. It never changes a record.
 
 use super::{Caller, Paging, ServiceError, Services};
-use crate::wire::{AuditView, Page};
+use crate::wire::{AuditView, BySequence, Page};
 use gatehouse_core::audit::chain::Place;
 use gatehouse_core::audit::export::{ExportEnd, ExportStart, line};
 use gatehouse_core::audit::verify::Breach;
@@ -45,11 +45,15 @@ pub struct AuditExport {
 }
 
 impl Services {
-    /// Records, newest first.
+    /// Records, the newest first if nothing else is asked for.
     ///
     /// # Errors
     /// An app or user is not there, or the cursor is none of this list.
-    pub async fn list_audit(&self, filter: AuditFilter, paging: &Paging) -> Result<Page<AuditView>, ServiceError> {
+    pub async fn list_audit(
+        &self,
+        filter: AuditFilter,
+        paging: &Paging<BySequence>,
+    ) -> Result<Page<AuditView>, ServiceError> {
         let app = match &filter.app {
             Some(name) if name.to_ascii_uppercase().starts_with("APP-") => name.parse::<AppId>().ok(),
             _ => None,
@@ -63,8 +67,8 @@ impl Services {
             None => None,
         };
         let AuditFilter { actor, action, request, since, until, .. } = filter;
-        let (after, limit) = (paging.after.clone(), paging.size()?);
-        let query = AuditQuery { actor, action, app, request, person, since, until, after, limit };
+        let (direction, after, limit) = (paging.direction(), paging.after.clone(), paging.size()?);
+        let query = AuditQuery { actor, action, app, request, person, since, until, direction, after, limit };
         let ListPage { items, next } = self.store.audit_entries(&query).await?;
         Ok(Page { items: items.iter().map(AuditView::from).collect(), next })
     }

@@ -2,8 +2,8 @@
 //! looked at page by page; from then on whoever writes users keeps to it.
 
 use super::users::free_name;
-use super::{Answer, Caller, Paging, ServiceError, Services, named};
-use crate::wire::{NewUserAttribute, Page, UserAttributeChange, UserAttributeView};
+use super::{Answer, Caller, Paging, ServiceError, Services, lists::Place, named};
+use crate::wire::{ByName, NewUserAttribute, Page, UserAttributeChange, UserAttributeView};
 use gatehouse_core::ports::{ChangeSet, Versioned};
 use gatehouse_core::{AuditRecord, UserAttribute};
 
@@ -18,9 +18,9 @@ impl Services {
     ///
     /// # Errors
     /// The store is unavailable.
-    pub async fn list_user_attributes(&self, paging: &Paging) -> Result<Page<UserAttributeView>, ServiceError> {
+    pub async fn list_user_attributes(&self, paging: &Paging<ByName>) -> Result<Page<UserAttributeView>, ServiceError> {
         let all = self.store.user_attributes().await?.iter().map(UserAttributeView::from).collect();
-        paging.cut(all, |attribute: &UserAttributeView| attribute.name.clone())
+        paging.cut(all, |attribute: &UserAttributeView, _| Place::named(&attribute.name))
     }
 
     /// The definition of an attribute.

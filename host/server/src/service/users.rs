@@ -2,9 +2,9 @@
 
 use super::follow::UserEvent;
 use super::{Answer, Caller, Paging, ServiceError, Services};
-use crate::wire::{NewUser, Page, UserChange, UserView};
+use crate::wire::{ByIdOrUsername, NewUser, Page, Sort, SortKey, UserChange, UserView};
 use gatehouse_core::access::Action;
-use gatehouse_core::ports::{ChangeSet, Sequence, UserOrder, UserQuery, Versioned};
+use gatehouse_core::ports::{ChangeSet, Direction, Sequence, UserOrder, UserQuery, Versioned};
 use gatehouse_core::{AuditRecord, Problem, User, UserAttribute, UserId, canonicalise};
 use gatehouse_policy::Resource;
 
@@ -34,26 +34,29 @@ pub struct UserFilter {
     pub frozen: Option<bool>,
     /// Whose username begins so.
     pub username_prefix: Option<String>,
-    /// `id` or `username`.
-    pub sort: Option<String>,
 }
 
 impl UserFilter {
     /// The order asked for: by number, and by username where a prefix is.
-    fn order(&self) -> Result<UserOrder, ServiceError> {
+    fn order(&self, asked: Option<Sort<ByIdOrUsername>>) -> Result<(UserOrder, Direction), ServiceError> {
         let others = [&self.profile, &self.permission_set, &self.manager].iter().any(|filter| filter.is_some());
         let filtered = others || self.active.is_some() || self.frozen.is_some();
-        match (self.sort.as_deref(), &self.username_prefix) {
-            (None | Some("username"), Some(_)) => Ok(UserOrder::Username),
-            (None | Some("id"), None) => Ok(UserOrder::Number),
-            (Some("username"), None) if !filtered => Ok(UserOrder::Username),
-            (Some("username"), None) => {
-                let why = "a list with these filters comes by `id`; give `username_prefix` to have it by `username`";
-                Err(ServiceError::invalid("sort", why))
+        let direction = asked.unwrap_or(ByIdOrUsername::USUAL).direction;
+        let order = match (asked.map(|sort| sort.key), &self.username_prefix) {
+            (None | Some(ByIdOrUsername::Username), Some(_)) => UserOrder::Username,
+            (None | Some(ByIdOrUsername::Id), None) => UserOrder::Number,
+            (Some(ByIdOrUsername::Username), None) if !filtered => UserOrder::Username,
+            (Some(ByIdOrUsername::Username), None) => {
+                let why = "a list with these filters comes by `id` or `-id`; give `username_prefix` to have it by \
+                           `username` or `-username`";
+                return Err(ServiceError::invalid("sort", why));
             }
-            (Some("id"), Some(_)) => Err(ServiceError::invalid("sort", "the users of a prefix come by `username`")),
-            (Some(other), _) => Err(ServiceError::invalid("sort", format!("`{other}` is neither `id` nor `username`"))),
-        }
+            (Some(ByIdOrUsername::Id), Some(_)) => {
+                let why = "the users of a prefix come by `username` or `-username`";
+                return Err(ServiceError::invalid("sort", why));
+            }
+        };
+        Ok((order, direction))
     }
 }
 
@@ -102,7 +105,7 @@ impl Services {
         &self,
         caller: &Caller,
         filter: &UserFilter,
-        paging: &Paging,
+        paging: &Paging<ByIdOrUsername>,
     ) -> Result<Page<UserView>, ServiceError> {
         if let Some(me) = caller.principal.user().filter(|_| !caller.may(Action::ReadUser, &Resource::Any)) {
             paging.size()?;
@@ -117,6 +120,7 @@ impl Services {
             Some(named) => Some(self.find_user(named).await?.id),
             None => None,
         };
+        let (order, direction) = filter.order(paging.sort)?;
         let query = UserQuery {
             profile: filter.profile.clone(),
             permission_set: filter.permission_set.clone(),
@@ -124,7 +128,8 @@ impl Services {
             active: filter.active,
             frozen: filter.frozen,
             username_prefix: filter.username_prefix.clone(),
-            order: filter.order()?,
+            order,
+            direction,
             after: paging.after.clone(),
             limit: paging.size()?,
         };

@@ -15,6 +15,7 @@ mod people;
 mod preview;
 mod requests;
 mod sharing;
+mod sort;
 mod spelling;
 mod system;
 
@@ -50,6 +51,10 @@ pub use requests::{
     ReadingView, RequestView, RunView, SettleBody, SettledAs, WriteView,
 };
 pub use sharing::{NewSharingRule, SharingRuleView};
+pub use sort::{
+    AskedSort, ByApp, ById, ByIdNewestFirst, ByIdOrUsername, ByName, ByNameOrCreation, ByNameOrInstallation,
+    ByNameOrUpdate, ByRow, BySequence, ByTime, Sort, SortKey,
+};
 pub use spelling::{
     AccessSpelling, ApprovalSpelling, AuthSchemeSpelling, EventSpelling, JobStateSpelling, LevelSpelling,
     LinkStateSpelling, ObjectSpelling, OperationSpelling, ScopeSpelling, SituationSpelling, StateSpelling,

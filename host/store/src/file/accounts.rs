@@ -3,7 +3,7 @@
 use super::codes;
 use super::counts::{self, CountTable, Deltas};
 use super::fault::Outcome;
-use super::merge::Merge;
+use super::merge::{Merge, rank, walk};
 use super::record::{decode, encode, fetch, fetch_indexed};
 use super::registry::app_ids;
 use super::tables::{
@@ -236,25 +236,27 @@ pub(super) fn figures(txn: &ReadTransaction) -> Outcome<BTreeMap<AppId, AccountF
 }
 
 pub(super) fn accounts(txn: &ReadTransaction, query: &AccountQuery) -> Outcome<ListPage<Account>> {
-    let from = List::Accounts.position(query.after.as_deref())?.map_or(0, |n| n.saturating_add(1));
+    let way = query.direction;
+    let Some(span) = List::Accounts.following(way, query.after.as_deref())? else { return Ok(ListPage::default()) };
     let table = txn.open_table(ACCOUNTS)?;
+    let (low, high) = span.clone().into_inner();
     if let Some(user) = query.user {
         let index = txn.open_table(ACCOUNTS_BY_USER)?;
-        let ids = index.range((user.0, from)..=(user.0, u64::MAX))?.map(|entry| Ok(entry?.0.value().1));
+        let ids = walk(index.range((user.0, low)..=(user.0, high))?, way).map(|entry| Ok(entry?.0.value().1));
         return page(query, ids.map(|id: Outcome<u64>| fetch_indexed(&table, id?)));
     }
     if query.app.is_none() && query.situation.is_none() && query.link_state.is_none() {
-        return page(query, table.range(from..)?.map(|entry| decode(entry?.1.value())));
+        return page(query, walk(table.range(span)?, way).map(|entry| decode(entry?.1.value())));
     }
     let apps = query.app.map_or_else(|| app_ids(&txn.open_table(APPS)?), |app| Ok(vec![app.0]))?;
     let index = txn.open_table(ACCOUNTS_BY_SITUATION)?;
     let situations = codes::situations(query.link_state, query.situation);
     let prefixes = apps.iter().flat_map(|app| situations.iter().map(|s| (*app, codes::situation(*s))));
     let ranges = prefixes.map(|(app, situation)| {
-        let range = index.range((app, situation, from)..=(app, situation, u64::MAX))?;
-        Ok(range.map(|entry| Ok(entry?.0.value().2)))
+        let range = index.range((app, situation, low)..=(app, situation, high))?;
+        Ok(walk(range, way).map(move |entry| Ok(rank(way, entry?.0.value().2))))
     });
-    page(query, Merge::new(ranges)?.map(|id| fetch_indexed(&table, id?)))
+    page(query, Merge::new(ranges)?.map(|ranked| fetch_indexed(&table, rank(way, ranked?))))
 }
 
 /// The page of those that every filter lets through.
@@ -266,5 +268,6 @@ fn page(query: &AccountQuery, accounts: impl Iterator<Item = Outcome<Account>>) 
             && query.situation.is_none_or(|situation| situation == account.situation)
             && query.user.is_none_or(|user| Some(user) == account.user)
     });
-    List::Accounts.page(matching.map(|account| account.map(|account| (account.id.0, account))), query.limit)
+    let numbered = matching.map(|account| account.map(|account| (account.id.0, account)));
+    List::Accounts.page(query.direction, numbered, query.limit)
 }

@@ -1,12 +1,13 @@
 //! Delegations in the file, and who they are to. It never says whether one holds.
 
 use super::fault::Outcome;
+use super::merge::walk;
 use super::record::{decode, encode, fetch, fetch_indexed};
 use super::tables::{DELEGATIONS, DELEGATIONS_TO, Record};
 use crate::change::{Replacement, replacement};
 use crate::cursor::List;
 use gatehouse_core::approval::Delegation;
-use gatehouse_core::ports::{ListPage, Versioned};
+use gatehouse_core::ports::{Direction, ListPage, Versioned};
 use gatehouse_core::{DelegationId, UserId};
 use redb::{ReadTransaction, Table, WriteTransaction};
 
@@ -62,14 +63,19 @@ pub(super) fn delegation(txn: &ReadTransaction, id: DelegationId) -> Outcome<Opt
     fetch(&txn.open_table(DELEGATIONS)?, id.0)
 }
 
-pub(super) fn delegations(txn: &ReadTransaction, after: Option<&str>, limit: usize) -> Outcome<ListPage<Delegation>> {
-    let from = List::Delegations.position(after)?.map_or(0, |n| n.saturating_add(1));
+pub(super) fn delegations(
+    txn: &ReadTransaction,
+    way: Direction,
+    after: Option<&str>,
+    limit: usize,
+) -> Outcome<ListPage<Delegation>> {
+    let Some(span) = List::Delegations.following(way, after)? else { return Ok(ListPage::default()) };
     let table = txn.open_table(DELEGATIONS)?;
-    let delegations = table.range(from..)?.map(|entry| {
+    let delegations = walk(table.range(span)?, way).map(|entry| {
         let (id, bytes) = entry?;
         Ok((id.value(), decode(bytes.value())?))
     });
-    List::Delegations.page(delegations, limit)
+    List::Delegations.page(way, delegations, limit)
 }
 
 pub(super) fn delegations_to(txn: &ReadTransaction, delegate: UserId) -> Outcome<Vec<Delegation>> {

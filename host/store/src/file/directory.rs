@@ -11,7 +11,7 @@ use super::tables::{
 use super::unique::unique;
 use crate::change::{Kept, Replacement, in_use, replacement, username_key};
 use crate::cursor::List;
-use gatehouse_core::ports::{ListPage, Versioned};
+use gatehouse_core::ports::{Direction, ListPage, Versioned};
 use gatehouse_core::{PermissionSet, Profile, User, UserAttribute, UserId};
 use redb::{ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
 use serde::Serialize;
@@ -238,13 +238,13 @@ pub(super) fn user_by_username(txn: &ReadTransaction, username: &str) -> Outcome
 }
 
 pub(super) fn users(txn: &ReadTransaction, after: Option<&str>, limit: usize) -> Outcome<ListPage<User>> {
-    let from = List::Users.position(after)?.map_or(0, |n| n.saturating_add(1));
+    let Some(span) = List::Users.following(Direction::Ascending, after)? else { return Ok(ListPage::default()) };
     let table = txn.open_table(USERS)?;
-    let users = table.range(from..)?.map(|entry| {
+    let users = table.range(span)?.map(|entry| {
         let (id, bytes) = entry?;
         Ok((id.value(), super::record::decode(bytes.value())?))
     });
-    List::Users.page(users, limit)
+    List::Users.page(Direction::Ascending, users, limit)
 }
 
 pub(super) fn users_of_profile(
@@ -280,13 +280,14 @@ fn users_by(
     after: Option<&str>,
     limit: usize,
 ) -> Outcome<ListPage<User>> {
-    let from = list.position(after)?.map_or(0, |n| n.saturating_add(1));
+    let Some(span) = list.following(Direction::Ascending, after)? else { return Ok(ListPage::default()) };
+    let (low, high) = span.into_inner();
     let (index, table) = (txn.open_table(index)?, txn.open_table(USERS)?);
-    let users = index.range((name, from)..=(name, u64::MAX))?.map(|entry| {
+    let users = index.range((name, low)..=(name, high))?.map(|entry| {
         let id = entry?.0.value().1;
         Ok((id, fetch_indexed(&table, id)?))
     });
-    list.page(users, limit)
+    list.page(Direction::Ascending, users, limit)
 }
 
 pub(super) fn profile(txn: &ReadTransaction, name: &str) -> Outcome<Option<Profile>> {

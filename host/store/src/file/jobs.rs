@@ -2,7 +2,7 @@
 
 use super::codes;
 use super::fault::Outcome;
-use super::merge::Merge;
+use super::merge::{Merge, rank, walk};
 use super::record::{encode, fetch, fetch_indexed};
 use super::registry::app_ids;
 use super::tables::{APPS, JOBS, JOBS_BY_STATE, Record};
@@ -11,7 +11,6 @@ use crate::cursor::List;
 use gatehouse_core::ports::{JobQuery, ListPage, Versioned};
 use gatehouse_core::{AppId, Job, JobId, JobState};
 use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
-use std::cmp::Reverse;
 
 pub(super) struct Jobs<'t> {
     jobs: Table<'t, u64, Record>,
@@ -77,10 +76,9 @@ pub(super) fn job(txn: &ReadTransaction, id: JobId) -> Outcome<Option<Job>> {
 }
 
 pub(super) fn jobs(txn: &ReadTransaction, query: &JobQuery) -> Outcome<ListPage<Job>> {
-    let upto = match List::Jobs.position(query.after.as_deref())? {
-        Some(0) => return Ok(ListPage { items: Vec::new(), next: None }),
-        after => after.map_or(u64::MAX, |n| n - 1),
-    };
+    let way = query.direction;
+    let Some(span) = List::Jobs.following(way, query.after.as_deref())? else { return Ok(ListPage::default()) };
+    let (low, high) = span.into_inner();
     let table = txn.open_table(JOBS)?;
     let (apps, index) = match query.app {
         Some(app) => (vec![app.0], txn.open_table(JOBS_BY_STATE)?),
@@ -89,13 +87,13 @@ pub(super) fn jobs(txn: &ReadTransaction, query: &JobQuery) -> Outcome<ListPage<
     let states = JobState::ALL.into_iter().filter(|state| query.state.is_none_or(|only| only == *state));
     let codes: Vec<u8> = states.map(codes::job_state).collect();
     let ranges = apps.iter().flat_map(|app| codes.iter().map(move |state| (*app, *state))).map(|(app, state)| {
-        let range = index.range((app, state, 0)..=(app, state, upto))?;
-        Ok(range.rev().map(|entry| Ok(Reverse(entry?.0.value().2))))
+        let range = index.range((app, state, low)..=(app, state, high))?;
+        Ok(walk(range, way).map(move |entry| Ok(rank(way, entry?.0.value().2))))
     });
     let jobs = Merge::new(ranges.collect::<Vec<_>>())?;
-    let jobs = jobs.map(|id: Outcome<Reverse<u64>>| {
-        let id = id?.0;
+    let jobs = jobs.map(|ranked: Outcome<u64>| {
+        let id = rank(way, ranked?);
         Ok((id, fetch_indexed(&table, id)?))
     });
-    List::Jobs.page(jobs, query.limit)
+    List::Jobs.page(way, jobs, query.limit)
 }

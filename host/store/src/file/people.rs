@@ -3,6 +3,7 @@
 
 use super::codes;
 use super::fault::Outcome;
+use super::merge::{rank, walk};
 use super::record::{fetch_all, fetch_indexed};
 use super::tables::{
     Record, USER_ATTRIBUTES, USERS, USERS_BY_MANAGER, USERS_BY_NAME, USERS_BY_PERMISSION_SET, USERS_BY_PROFILE,
@@ -10,7 +11,7 @@ use super::tables::{
 };
 use crate::change::username_key;
 use crate::cursor::{self, List, page_by};
-use gatehouse_core::ports::{ListPage, UserOrder, UserQuery};
+use gatehouse_core::ports::{Direction, ListPage, UserOrder, UserQuery};
 use gatehouse_core::{User, UserAttribute};
 use redb::{ReadOnlyTable, ReadTransaction};
 use std::ops::Bound;
@@ -23,23 +24,27 @@ enum Postings {
 }
 
 impl Postings {
-    /// The first one with this number or a higher one.
-    fn seek(&self, from: u64) -> Outcome<Option<u64>> {
+    /// The one that comes first of those with this number or a later one, the way the list goes.
+    fn seek(&self, at: u64, way: Direction) -> Outcome<Option<u64>> {
+        let (low, high) = match way {
+            Direction::Ascending => (at, u64::MAX),
+            Direction::Descending => (0, at),
+        };
         match self {
             Self::Named(index, name) => {
-                let first = index.range((name.as_str(), from)..=(name.as_str(), u64::MAX))?.next();
+                let first = walk(index.range((name.as_str(), low)..=(name.as_str(), high))?, way).next();
                 Ok(first.transpose()?.map(|(key, _)| key.value().1))
             }
             Self::Manager(index, manager) => {
-                let first = index.range((*manager, from)..=(*manager, u64::MAX))?.next();
+                let first = walk(index.range((*manager, low)..=(*manager, high))?, way).next();
                 Ok(first.transpose()?.map(|(key, _)| key.value().1))
             }
             Self::Status(index, statuses) => {
                 let mut first: Option<u64> = None;
                 for status in statuses {
-                    let next = index.range((*status, from)..=(*status, u64::MAX))?.next().transpose()?;
+                    let next = walk(index.range((*status, low)..=(*status, high))?, way).next().transpose()?;
                     let next = next.map(|(key, _)| key.value().1);
-                    first = [first, next].into_iter().flatten().min();
+                    first = [first, next].into_iter().flatten().min_by_key(|id| rank(way, *id));
                 }
                 Ok(first)
             }
@@ -47,24 +52,24 @@ impl Postings {
     }
 
     fn has(&self, id: u64) -> Outcome<bool> {
-        Ok(self.seek(id)? == Some(id))
+        Ok(self.seek(id, Direction::Ascending)? == Some(id))
     }
 }
 
 /// The first number from here on that all have: each is asked from where the one before it is.
-fn in_all(postings: &[Postings], mut from: u64) -> Outcome<Option<u64>> {
+fn in_all(postings: &[Postings], mut at: u64, way: Direction) -> Outcome<Option<u64>> {
     'again: loop {
         for one in postings {
-            match one.seek(from)? {
+            match one.seek(at, way)? {
                 None => return Ok(None),
-                Some(id) if id > from => {
-                    from = id;
+                Some(id) if id != at => {
+                    at = id;
                     continue 'again;
                 }
                 Some(_) => {}
             }
         }
-        return Ok(Some(from));
+        return Ok(Some(at));
     }
 }
 
@@ -91,20 +96,29 @@ pub(super) fn find(txn: &ReadTransaction, query: &UserQuery) -> Outcome<ListPage
     if query.order == UserOrder::Username || query.username_prefix.is_some() {
         return by_name(txn, query, &table, &filters);
     }
-    let mut from = Some(List::FoundUsers.position(query.after.as_deref())?.map_or(0, |n| n.saturating_add(1)));
+    let way = query.direction;
+    let Some(span) = List::FoundUsers.following(way, query.after.as_deref())? else { return Ok(ListPage::default()) };
     if filters.is_empty() {
-        let users = table.range(from.unwrap_or_default()..)?.map(|entry| {
+        let users = walk(table.range(span)?, way).map(|entry| {
             let (id, bytes) = entry?;
             Ok((id.value(), super::record::decode(bytes.value())?))
         });
-        return List::FoundUsers.page(users, query.limit);
+        return List::FoundUsers.page(way, users, query.limit);
     }
+    let mut from = Some(match way {
+        Direction::Ascending => *span.start(),
+        Direction::Descending => *span.end(),
+    });
     let mut next = || -> Outcome<Option<(u64, User)>> {
-        let Some(found) = from.map(|from| in_all(&filters, from)).transpose()?.flatten() else { return Ok(None) };
-        from = found.checked_add(1);
+        let found = from.map(|from| in_all(&filters, from, way)).transpose()?.flatten();
+        let Some(found) = found else { return Ok(None) };
+        from = match way {
+            Direction::Ascending => found.checked_add(1),
+            Direction::Descending => found.checked_sub(1),
+        };
         Ok(Some((found, fetch_indexed(&table, found)?)))
     };
-    List::FoundUsers.page(std::iter::from_fn(|| next().transpose()), query.limit)
+    List::FoundUsers.page(way, std::iter::from_fn(|| next().transpose()), query.limit)
 }
 
 fn by_name(
@@ -113,18 +127,27 @@ fn by_name(
     table: &ReadOnlyTable<u64, Record>,
     filters: &[Postings],
 ) -> Outcome<ListPage<User>> {
+    let way = query.direction;
     let prefix = query.username_prefix.as_deref().map(username_key).unwrap_or_default();
-    let after = cursor::name_after(query.after.as_deref())?.filter(|after| *after >= prefix);
-    let from = after.as_deref().map_or(Bound::Included(prefix.as_str()), Bound::Excluded);
+    let after = cursor::name_after(way, query.after.as_deref())?;
+    let (mut low, mut high) = (prefix.clone(), behind(&prefix));
+    if let Some(after) = after {
+        match way {
+            // The shortest text behind it is the one with the lowest byte more.
+            Direction::Ascending => low = low.max(after + "\0"),
+            Direction::Descending => high = Some(high.map_or(after.clone(), |high| high.min(after))),
+        }
+    }
+    let end = high.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+    if high.as_ref().is_some_and(|high| low >= *high) {
+        return Ok(ListPage::default());
+    }
     let index = txn.open_table(USERS_BY_NAME)?;
-    let mut names = index.range::<&str>((from, Bound::Unbounded))?;
+    let mut names = walk(index.range::<&str>((Bound::Included(low.as_str()), end))?, way);
     let mut next = || -> Outcome<Option<(String, User)>> {
         loop {
             let Some(entry) = names.next() else { return Ok(None) };
             let (name, id) = entry.map(|(name, id)| (name.value().to_owned(), id.value()))?;
-            if !name.starts_with(&prefix) {
-                return Ok(None);
-            }
             let mut wanted = true;
             for filter in filters {
                 wanted = wanted && filter.has(id)?;
@@ -134,9 +157,41 @@ fn by_name(
             }
         }
     };
-    page_by(std::iter::from_fn(|| next().transpose()), query.limit, |name: &String| cursor::name_cursor(name))
+    let cursor = |name: &String| cursor::name_cursor(way, name);
+    page_by(std::iter::from_fn(|| next().transpose()), query.limit, cursor)
+}
+
+/// The lowest text behind all those that begin like this; none if there is none behind them.
+fn behind(prefix: &str) -> Option<String> {
+    let mut text = prefix.to_owned();
+    while let Some(last) = text.pop() {
+        if let Some(next) = (u32::from(last) + 1..=u32::from(char::MAX)).find_map(char::from_u32) {
+            text.push(next);
+            return Some(text);
+        }
+    }
+    None
 }
 
 pub(super) fn attributes(txn: &ReadTransaction) -> Outcome<Vec<UserAttribute>> {
     fetch_all(&txn.open_table(USER_ATTRIBUTES)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_behind_a_prefix_begins_otherwise() {
+        for (prefix, wanted) in [
+            ("", None),
+            ("a", Some("b")),
+            ("zoë", Some("zoì")),
+            ("a\u{d7ff}", Some("a\u{e000}")),
+            ("a\u{10ffff}", Some("b")),
+            ("\u{10ffff}", None),
+        ] {
+            assert_eq!(behind(prefix).as_deref(), wanted, "{prefix}");
+        }
+    }
 }

@@ -12,8 +12,8 @@ use gatehouse_core::approval::{Delegation, Notice};
 use gatehouse_core::audit::denials::Window;
 use gatehouse_core::audit::{AuditEntry, AuditHead, AuditQuery, Checkpoint};
 use gatehouse_core::ports::{
-    AccountFigures, AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery,
-    ListPage, RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
+    AccountFigures, AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Direction, Fence,
+    JobQuery, ListPage, RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
 };
 use gatehouse_core::sharing::SharingRule;
 use gatehouse_core::{
@@ -238,9 +238,9 @@ impl Store for RedbStore {
         self.look_up(|txn| delegations::delegation(txn, id))
     }
 
-    async fn delegations(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<Delegation>> {
+    async fn delegations(&self, way: Direction, after: Option<&str>, limit: usize) -> Answer<ListPage<Delegation>> {
         let after = after.map(str::to_owned);
-        self.list(move |txn| delegations::delegations(txn, after.as_deref(), limit)).await
+        self.list(move |txn| delegations::delegations(txn, way, after.as_deref(), limit)).await
     }
 
     async fn delegations_to(&self, delegate: UserId) -> Answer<Vec<Delegation>> {
@@ -268,9 +268,15 @@ impl Store for RedbStore {
         self.look_up(request_lists::figures)
     }
 
-    async fn request_log(&self, id: RequestId, after: Option<&str>, limit: usize) -> Answer<ListPage<LogEntry>> {
+    async fn request_log(
+        &self,
+        id: RequestId,
+        way: Direction,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Answer<ListPage<LogEntry>> {
         let after = after.map(str::to_owned);
-        self.list(move |txn| request_lists::log(txn, id, after.as_deref(), limit)).await
+        self.list(move |txn| request_lists::log(txn, id, way, after.as_deref(), limit)).await
     }
 
     async fn staging(&self, run: RequestId, from: u64, limit: usize) -> Answer<Vec<StagingRow>> {

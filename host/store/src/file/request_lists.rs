@@ -2,7 +2,7 @@
 
 use super::codes;
 use super::fault::{Outcome, damaged};
-use super::merge::Merge;
+use super::merge::{Merge, rank, walk};
 use super::record::{decode, fetch, fetch_indexed};
 use super::registry::app_ids;
 use super::tables::{
@@ -11,95 +11,97 @@ use super::tables::{
 };
 use crate::change::waits_for;
 use crate::cursor::List;
-use gatehouse_core::ports::{ListPage, RequestFigures, RequestQuery, StagedRun};
+use gatehouse_core::ports::{Direction, ListPage, RequestFigures, RequestQuery, StagedRun};
 use gatehouse_core::sharing::{Reach, Visible};
 use gatehouse_core::{AppId, LogEntry, Operation, Request, RequestId, StagingRow, State, Subject};
 use jiff::Timestamp;
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata};
-use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 pub(super) fn request(txn: &ReadTransaction, id: RequestId) -> Outcome<Option<Request>> {
     fetch(&txn.open_table(REQUESTS)?, id.0)
 }
 
 pub(super) fn requests(txn: &ReadTransaction, query: &RequestQuery) -> Outcome<ListPage<Request>> {
-    let upto = match List::Requests.position(query.after.as_deref())? {
-        Some(0) => return Ok(ListPage { items: Vec::new(), next: None }),
-        after => after.map_or(u64::MAX, |n| n - 1),
-    };
+    let following = List::Requests.following(query.direction, query.after.as_deref())?;
+    let Some(span) = following.map(RangeInclusive::into_inner) else { return Ok(ListPage::default()) };
     let table = txn.open_table(REQUESTS)?;
     match &query.visible {
-        None => page(query, &table, ids(txn, query, upto)?),
-        Some(visible) => page(query, &table, visible_ids(txn, query, visible, upto)?),
+        None => page(query, &table, ranks(txn, query, span)?),
+        Some(visible) => page(query, &table, visible_ranks(txn, query, visible, span)?),
     }
 }
 
-/// Numbers of requests, newest first.
-type Ids = Box<dyn Iterator<Item = Outcome<Reverse<u64>>>>;
+/// The lowest and the highest number that a page can have.
+type Span = (u64, u64);
 
-/// What the narrowest index that serves a query names, newest first: everything it is about, and maybe more.
-fn ids(txn: &ReadTransaction, query: &RequestQuery, upto: u64) -> Outcome<Ids> {
+/// The ranks of requests' numbers (see [`rank`]), ascending: the numbers in the direction of the list.
+type Ranks = Box<dyn Iterator<Item = Outcome<u64>>>;
+
+/// What the narrowest index that serves a query names, in order: everything it is about, and maybe more.
+fn ranks(txn: &ReadTransaction, query: &RequestQuery, (low, high): Span) -> Outcome<Ranks> {
+    let way = query.direction;
     if !query.awaiting.is_empty() {
         let index = txn.open_table(REQUESTS_BY_APPROVER)?;
         let people: BTreeSet<u64> = query.awaiting.iter().map(|user| user.0).collect();
         let ranges = people.into_iter().map(|user| {
-            let range = index.range((user, 0)..=(user, upto))?;
-            Ok(range.rev().map(|entry| Ok(Reverse(entry?.0.value().1))))
+            let range = index.range((user, low)..=(user, high))?;
+            Ok(walk(range, way).map(move |entry| Ok(rank(way, entry?.0.value().1))))
         });
         // Two of them may be asked for the same request.
-        let mut last = None;
-        let ids = Merge::new(ranges)?.filter(move |id: &Outcome<Reverse<u64>>| match id {
-            Ok(id) => last.replace(id.0) != Some(id.0),
-            Err(_) => true,
-        });
-        return Ok(Box::new(ids));
+        return Ok(Box::new(once(Merge::new(ranges)?)));
     }
     if let Some(subject) = query.subject {
         let keys = subjects(txn, query, subject)?;
         let index = txn.open_table(REQUESTS_BY_SUBJECT)?;
         let ranges = keys.into_iter().map(|(kind, number)| {
-            let range = index.range((kind, number, 0)..=(kind, number, upto))?;
-            Ok(range.rev().map(|entry| Ok(Reverse(entry?.0.value().2))))
+            let range = index.range((kind, number, low)..=(kind, number, high))?;
+            Ok(walk(range, way).map(move |entry| Ok(rank(way, entry?.0.value().2))))
         });
         return Ok(Box::new(Merge::new(ranges)?));
     }
     if let Some(run) = query.raised_by {
         let index = txn.open_table(REQUESTS_BY_RUN)?;
-        return Ok(Box::new(by_state(&index, &[run.0], query, upto)?));
+        return Ok(Box::new(by_state(&index, &[run.0], query, (low, high))?));
     }
     if query.needs_review {
         let apps = query.app.map_or_else(|| app_ids(&txn.open_table(APPS)?), |app| Ok(vec![app.0]))?;
         let index = txn.open_table(REQUESTS_IN_REVIEW)?;
         let ranges = apps.into_iter().map(|app| {
-            let range = index.range((app, 0)..=(app, upto))?;
-            Ok(range.rev().map(|entry| Ok(Reverse(entry?.0.value().1))))
+            let range = index.range((app, low)..=(app, high))?;
+            Ok(walk(range, way).map(move |entry| Ok(rank(way, entry?.0.value().1))))
         });
         return Ok(Box::new(Merge::new(ranges)?));
     }
     if query.app.is_some() || query.state.is_some() || query.operation.is_some() {
         let apps = query.app.map_or_else(|| app_ids(&txn.open_table(APPS)?), |app| Ok(vec![app.0]))?;
         let index = txn.open_table(REQUESTS_BY_STATE)?;
-        return Ok(Box::new(by_state(&index, &apps, query, upto)?));
+        return Ok(Box::new(by_state(&index, &apps, query, (low, high))?));
     }
-    let newest_first = txn.open_table(REQUESTS)?.range(0..=upto)?.rev();
-    Ok(Box::new(newest_first.map(|entry| Ok(Reverse(entry?.0.value())))))
+    let all = walk(txn.open_table(REQUESTS)?.range(low..=high)?, way);
+    Ok(Box::new(all.map(move |entry| Ok(rank(way, entry?.0.value())))))
 }
 
-/// What somebody may see of a query, newest first: each part by its own index, each request once.
-fn visible_ids(txn: &ReadTransaction, query: &RequestQuery, visible: &Visible, upto: u64) -> Outcome<Ids> {
+/// What somebody may see of a query, in order: each part by its own index, each request once.
+fn visible_ranks(txn: &ReadTransaction, query: &RequestQuery, visible: &Visible, span: Span) -> Outcome<Ranks> {
     let narrowed: BTreeSet<RequestSlice> = visible.reaches.iter().flat_map(|reach| slices(query, reach)).collect();
     let parts = narrowed.into_iter().map(|(subject, app, operation)| {
-        ids(txn, &RequestQuery { subject, app, operation, visible: None, ..query.clone() }, upto)
+        ranks(txn, &RequestQuery { subject, app, operation, visible: None, ..query.clone() }, span)
     });
-    let waiting = (!visible.awaiting.is_empty())
-        .then(|| ids(txn, &RequestQuery { awaiting: visible.awaiting.clone(), visible: None, ..query.clone() }, upto));
+    let waiting = (!visible.awaiting.is_empty()).then(|| {
+        ranks(txn, &RequestQuery { awaiting: visible.awaiting.clone(), visible: None, ..query.clone() }, span)
+    });
+    Ok(Box::new(once(Merge::new(parts.chain(waiting))?)))
+}
+
+/// What comes several times in a row, once.
+fn once(ranks: impl Iterator<Item = Outcome<u64>>) -> impl Iterator<Item = Outcome<u64>> {
     let mut last = None;
-    let once = Merge::new(parts.chain(waiting))?.filter(move |id| match id {
-        Ok(Reverse(id)) => last.replace(*id) != Some(*id),
+    ranks.filter(move |rank| match rank {
+        Ok(rank) => last.replace(*rank) != Some(*rank),
         Err(_) => true,
-    });
-    Ok(Box::new(once))
+    })
 }
 
 /// What of a query differs from reach to reach.
@@ -139,13 +141,14 @@ fn subjects(txn: &ReadTransaction, query: &RequestQuery, subject: Subject) -> Ou
     }
 }
 
-/// The requests under these first parts of the index key (apps or a run), newest first.
+/// The requests under these first parts of the index key (apps or a run), in order.
 fn by_state(
     index: &ReadOnlyTable<(u64, u8, u8, u64), ()>,
     firsts: &[u64],
     query: &RequestQuery,
-    upto: u64,
-) -> Outcome<impl Iterator<Item = Outcome<Reverse<u64>>> + use<>> {
+    (low, high): Span,
+) -> Outcome<impl Iterator<Item = Outcome<u64>> + use<>> {
+    let way = query.direction;
     let states: Vec<State> = State::ALL.into_iter().filter(|s| query.state.is_none_or(|only| only == *s)).collect();
     let wanted = |o: &Operation| query.operation.is_none_or(|only| only == *o);
     let operations: Vec<Operation> = Operation::ALL.into_iter().filter(wanted).collect();
@@ -154,9 +157,9 @@ fn by_state(
         for state in &states {
             for operation in &operations {
                 let (state, operation) = (codes::state(*state), codes::operation(*operation));
-                let range = index.range((*first, state, operation, 0)..=(*first, state, operation, upto));
+                let range = index.range((*first, state, operation, low)..=(*first, state, operation, high));
                 ranges.push(range.map_err(Into::into).map(|range| {
-                    range.rev().map(|entry| -> Outcome<Reverse<u64>> { Ok(Reverse(entry?.0.value().3)) })
+                    walk(range, way).map(move |entry| -> Outcome<u64> { Ok(rank(way, entry?.0.value().3)) })
                 }));
             }
         }
@@ -168,9 +171,10 @@ fn by_state(
 fn page(
     query: &RequestQuery,
     table: &ReadOnlyTable<u64, Record>,
-    ids: impl Iterator<Item = Outcome<Reverse<u64>>>,
+    ranks: impl Iterator<Item = Outcome<u64>>,
 ) -> Outcome<ListPage<Request>> {
-    let matching = ids.map(|id| fetch_indexed::<Request>(table, id?.0)).filter(|request| {
+    let way = query.direction;
+    let matching = ranks.map(|ranked| fetch_indexed::<Request>(table, rank(way, ranked?))).filter(|request| {
         let Ok(request) = request else { return true };
         query.app.is_none_or(|app| app == request.app)
             && query.state.is_none_or(|state| state == request.state)
@@ -181,7 +185,8 @@ fn page(
             && (query.awaiting.is_empty() || waits_for(request, &query.awaiting))
             && query.visible.as_ref().is_none_or(|visible| visible.covers(request))
     });
-    List::Requests.page(matching.map(|request| request.map(|request| (request.id.0, request))), query.limit)
+    let numbered = matching.map(|request| request.map(|request| (request.id.0, request)));
+    List::Requests.page(way, numbered, query.limit)
 }
 
 /// The unsettled requests of a lane, in order.
@@ -235,17 +240,19 @@ pub(super) fn figures(txn: &ReadTransaction) -> Outcome<BTreeMap<AppId, RequestF
 pub(super) fn log(
     txn: &ReadTransaction,
     id: RequestId,
+    way: Direction,
     after: Option<&str>,
     limit: usize,
 ) -> Outcome<ListPage<LogEntry>> {
     let list = List::Log(id.0);
-    let from = list.position(after)?.map_or(0, |n| n.saturating_add(1));
+    let following = list.following(way, after)?;
+    let Some((low, high)) = following.map(RangeInclusive::into_inner) else { return Ok(ListPage::default()) };
     let table = txn.open_table(REQUEST_LOG)?;
-    let entries = table.range((id.0, from)..=(id.0, u64::MAX))?.map(|entry| {
+    let entries = walk(table.range((id.0, low)..=(id.0, high))?, way).map(|entry| {
         let (key, bytes) = entry?;
         Ok((key.value().1, decode(bytes.value())?))
     });
-    list.page(entries, limit)
+    list.page(way, entries, limit)
 }
 
 pub(super) fn staging(txn: &ReadTransaction, run: RequestId, from: u64, limit: usize) -> Outcome<Vec<StagingRow>> {

@@ -2,6 +2,7 @@
 //! the next, each saying which entry it has next, so that it looks at few entries more than it returns.
 
 use super::fault::Outcome;
+use super::merge::{rank, walk};
 use super::tables::{AUDIT, AUDIT_INDEX, DENIALS, META, Record};
 use super::trail::{
     BY_ACTION, BY_ACTOR, BY_APP, BY_PERSON, BY_REQUEST, as_found, audit_key, beginning, checkpoint, entry, number_key,
@@ -11,7 +12,7 @@ use crate::cursor::List;
 use crate::vault::DataKey;
 use gatehouse_core::audit::denials::Window;
 use gatehouse_core::audit::{AuditEntry, AuditHead, AuditQuery, Checkpoint, PublicKey, Signed};
-use gatehouse_core::ports::ListPage;
+use gatehouse_core::ports::{Direction, ListPage};
 use jiff::Timestamp;
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable};
 
@@ -25,15 +26,19 @@ struct Filter {
 }
 
 impl Filter {
-    /// The highest number up to this one that it lets through.
-    fn at_most(&self, index: &Index, upto: u64) -> Outcome<Option<u64>> {
-        let mut highest = None;
+    /// The first number from this one on, the way the list goes, that it lets through.
+    fn seek(&self, index: &Index, at: u64, way: Direction) -> Outcome<Option<u64>> {
+        let (low, high) = match way {
+            Direction::Ascending => (at, u64::MAX),
+            Direction::Descending => (0, at),
+        };
+        let mut first: Option<u64> = None;
         for value in &self.values {
-            let mut range = index.range((self.of, value.as_str(), 0)..=(self.of, value.as_str(), upto))?;
-            let last = range.next_back().transpose()?.map(|(key, _)| key.value().2);
-            highest = highest.max(last);
+            let range = index.range((self.of, value.as_str(), low)..=(self.of, value.as_str(), high))?;
+            let next = walk(range, way).next().transpose()?.map(|(key, _)| key.value().2);
+            first = [first, next].into_iter().flatten().min_by_key(|no| rank(way, *no));
         }
-        Ok(highest)
+        Ok(first)
     }
 }
 
@@ -64,25 +69,37 @@ fn actions(index: &Index, prefix: &str) -> Outcome<Vec<String>> {
     }
 }
 
-/// The highest number up to this one that all filters let through.
-fn next(entries: &Entries, index: &Index, filters: &[Filter], mut upto: u64) -> Outcome<Option<u64>> {
+/// The number behind this one, the way the list goes.
+fn beyond(no: u64, way: Direction) -> Option<u64> {
+    match way {
+        Direction::Ascending => no.checked_add(1),
+        Direction::Descending => no.checked_sub(1),
+    }
+}
+
+/// The first number from this one on, the way the list goes, that all filters let through.
+fn next(entries: &Entries, index: &Index, filters: &[Filter], mut at: u64, way: Direction) -> Outcome<Option<u64>> {
     if filters.is_empty() {
-        return Ok(entries.range(..=upto)?.next_back().transpose()?.map(|(no, _)| no.value()));
+        let first = match way {
+            Direction::Ascending => entries.range(at..)?.next(),
+            Direction::Descending => entries.range(..=at)?.next_back(),
+        };
+        return Ok(first.transpose()?.map(|(no, _)| no.value()));
     }
     loop {
-        let begun = upto;
+        let begun = at;
         for filter in filters {
-            match filter.at_most(index, upto)? {
-                Some(no) => upto = no,
+            match filter.seek(index, at, way)? {
+                Some(no) => at = no,
                 None => return Ok(None),
             }
         }
-        if upto == begun && entries.get(upto)?.is_some() {
-            return Ok(Some(upto));
+        if at == begun && entries.get(at)?.is_some() {
+            return Ok(Some(at));
         }
-        if upto == begun {
-            match upto.checked_sub(1) {
-                Some(lower) => upto = lower,
+        if at == begun {
+            match beyond(at, way) {
+                Some(following) => at = following,
                 None => return Ok(None),
             }
         }
@@ -108,24 +125,33 @@ fn first_since(entries: &Entries, since: Timestamp) -> Outcome<u64> {
 
 pub(super) fn entries(txn: &ReadTransaction, query: &AuditQuery) -> Outcome<ListPage<AuditEntry>> {
     let (entries, index) = (txn.open_table(AUDIT)?, txn.open_table(AUDIT_INDEX)?);
-    let mut upto = List::Audit.position(query.after.as_deref())?.map_or(u64::MAX, |no| no.saturating_sub(1));
+    let way = query.direction;
+    let Some(span) = List::Audit.following(way, query.after.as_deref())? else { return Ok(ListPage::default()) };
+    let (mut low, mut high) = span.into_inner();
     if let Some(until) = query.until {
-        upto = upto.min(first_since(&entries, until)?.saturating_sub(1));
+        // The first one that is too late can be the first of all.
+        match first_since(&entries, until)?.checked_sub(1) {
+            Some(last) => high = high.min(last),
+            None => return Ok(ListPage::default()),
+        }
     }
-    let from = query.since.map(|since| first_since(&entries, since)).transpose()?.unwrap_or(0);
+    if let Some(since) = query.since {
+        low = low.max(first_since(&entries, since)?);
+    }
     let filters = filters(query, &index)?;
-    let found = std::iter::from_fn(|| {
-        let no = match next(&entries, &index, &filters, upto) {
-            Ok(no) => no.filter(|no| *no >= from && upto > 0)?,
-            Err(fault) => return Some(Err(fault)),
-        };
-        upto = no.saturating_sub(1);
-        let read = || -> Outcome<Option<(u64, AuditEntry)>> {
-            Ok(entries.get(no)?.map(|bytes| entry(no, bytes.value())).transpose()?.map(|entry| (no, entry)))
-        };
-        read().transpose()
+    let mut at = Some(match way {
+        Direction::Ascending => low,
+        Direction::Descending => high,
     });
-    List::Audit.page(found, query.limit)
+    let mut following = || -> Outcome<Option<(u64, AuditEntry)>> {
+        let Some(from) = at.filter(|at| (low..=high).contains(at)) else { return Ok(None) };
+        let found = next(&entries, &index, &filters, from, way)?.filter(|no| (low..=high).contains(no));
+        at = found.and_then(|no| beyond(no, way));
+        let read =
+            |no| Ok(entries.get(no)?.map(|bytes| entry(no, bytes.value())).transpose()?.map(|entry| (no, entry)));
+        found.map_or(Ok(None), read)
+    };
+    List::Audit.page(way, std::iter::from_fn(|| following().transpose()), query.limit)
 }
 
 pub(super) fn from(txn: &ReadTransaction, sequence: u64, limit: usize) -> Outcome<Vec<AuditEntry>> {

@@ -1,24 +1,33 @@
 //! Finding users in the model: a look at everybody.
 
 use super::Kept;
+use super::port::page;
 use crate::change::username_key;
 use crate::cursor::{List, name_after, name_cursor, page_by};
 use gatehouse_core::User;
-use gatehouse_core::ports::{ListPage, StoreError, UserOrder, UserQuery};
+use gatehouse_core::ports::{Direction, ListPage, StoreError, UserOrder, UserQuery};
 use std::collections::BTreeMap;
 
 impl Kept {
     pub fn find_users(&self, query: &UserQuery) -> Result<ListPage<User>, StoreError> {
         let wanted = self.users.values().filter(|user| is_wanted(query, user));
+        let (way, after) = (query.direction, query.after.as_deref());
         if query.order == UserOrder::Username || query.username_prefix.is_some() {
-            let after = name_after(query.after.as_deref())?;
+            let after = name_after(way, after)?;
             let named: BTreeMap<_, _> = wanted.map(|user| (username_key(&user.username), user.clone())).collect();
-            let following = named.into_iter().filter(|(name, _)| after.as_ref().is_none_or(|after| name > after));
-            return page_by(following.map(Ok), query.limit, |name: &String| name_cursor(name));
+            let follows = |name: &String| match (&after, way) {
+                (None, _) => true,
+                (Some(after), Direction::Ascending) => name > after,
+                (Some(after), Direction::Descending) => name < after,
+            };
+            let following = named.into_iter().filter(|(name, _)| follows(name)).map(Ok);
+            let cursor = |name: &String| name_cursor(way, name);
+            return match way {
+                Direction::Ascending => page_by(following, query.limit, cursor),
+                Direction::Descending => page_by(following.rev(), query.limit, cursor),
+            };
         }
-        let after = List::FoundUsers.position(query.after.as_deref())?;
-        let following = wanted.filter(|user| after.is_none_or(|after| user.id.0 > after));
-        List::FoundUsers.page(following.map(|user| Ok((user.id.0, user.clone()))), query.limit)
+        page(List::FoundUsers, way, after, query.limit, wanted.map(|user| (user.id.0, user.clone())))
     }
 }
 

@@ -8,8 +8,8 @@ use gatehouse_core::approval::{Delegation, Notice, alarm};
 use gatehouse_core::audit::denials::Window;
 use gatehouse_core::audit::{AuditEntry, AuditHead, AuditQuery, Checkpoint};
 use gatehouse_core::ports::{
-    AccountFigures, AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Fence, JobQuery,
-    ListPage, RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
+    AccountFigures, AccountQuery, ChangeSet, Claim, ClaimLimits, Credential, CredentialRecord, Direction, Fence,
+    JobQuery, ListPage, RequestFigures, RequestQuery, Sequence, StagedRun, Store, StoreError, Token, UserQuery,
 };
 use gatehouse_core::sharing::SharingRule;
 use gatehouse_core::{
@@ -21,26 +21,20 @@ use std::collections::BTreeMap;
 
 type Answer<T> = Result<T, StoreError>;
 
-/// The page of a list after a cursor, of items with ascending numbers.
-fn ascending<T>(
+/// The page of a list after a cursor, of items that come with ascending numbers.
+pub(super) fn page<T>(
     list: List,
+    direction: Direction,
     after: Option<&str>,
     limit: usize,
-    items: impl Iterator<Item = (u64, T)>,
+    items: impl DoubleEndedIterator<Item = (u64, T)>,
 ) -> Answer<ListPage<T>> {
-    let after = list.position(after)?;
-    list.page(items.filter(|(number, _)| after.is_none_or(|after| *number > after)).map(Ok), limit)
-}
-
-/// The page of a list after a cursor, of items with descending numbers.
-fn descending<T>(
-    list: List,
-    after: Option<&str>,
-    limit: usize,
-    items: impl Iterator<Item = (u64, T)>,
-) -> Answer<ListPage<T>> {
-    let after = list.position(after)?;
-    list.page(items.filter(|(number, _)| after.is_none_or(|after| *number < after)).map(Ok), limit)
+    let following = list.following(direction, after)?;
+    let items = items.filter(|(number, _)| following.as_ref().is_some_and(|span| span.contains(number))).map(Ok);
+    match direction {
+        Direction::Ascending => list.page(direction, items, limit),
+        Direction::Descending => list.page(direction, items.rev(), limit),
+    }
 }
 
 #[async_trait]
@@ -99,7 +93,7 @@ impl Store for MemoryStore {
 
     async fn users(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<User>> {
         let kept = self.kept();
-        ascending(List::Users, after, limit, kept.users.values().map(|user| (user.id.0, user.clone())))
+        page(List::Users, Direction::Ascending, after, limit, kept.users.values().map(|user| (user.id.0, user.clone())))
     }
 
     async fn find_users(&self, query: &UserQuery) -> Answer<ListPage<User>> {
@@ -109,7 +103,7 @@ impl Store for MemoryStore {
     async fn users_of_profile(&self, profile: &str, after: Option<&str>, limit: usize) -> Answer<ListPage<User>> {
         let kept = self.kept();
         let users = kept.users.values().filter(|user| user.profile.as_deref() == Some(profile));
-        ascending(List::ProfileUsers, after, limit, users.map(|user| (user.id.0, user.clone())))
+        page(List::ProfileUsers, Direction::Ascending, after, limit, users.map(|user| (user.id.0, user.clone())))
     }
 
     async fn profile(&self, name: &str) -> Answer<Option<Profile>> {
@@ -131,7 +125,7 @@ impl Store for MemoryStore {
     async fn users_of_permission_set(&self, set: &str, after: Option<&str>, limit: usize) -> Answer<ListPage<User>> {
         let kept = self.kept();
         let users = kept.users.values().filter(|user| user.permission_sets.contains(set));
-        ascending(List::PermissionSetUsers, after, limit, users.map(|user| (user.id.0, user.clone())))
+        page(List::PermissionSetUsers, Direction::Ascending, after, limit, users.map(|user| (user.id.0, user.clone())))
     }
 
     async fn group(&self, name: &str) -> Answer<Option<Group>> {
@@ -239,7 +233,7 @@ impl Store for MemoryStore {
                 && query.user.is_none_or(|user| Some(user) == account.user)
         });
         let numbered = accounts.map(|account| (account.id.0, account.clone()));
-        ascending(List::Accounts, query.after.as_deref(), query.limit, numbered)
+        page(List::Accounts, query.direction, query.after.as_deref(), query.limit, numbered)
     }
 
     async fn account_counts(&self, app: AppId) -> Answer<BTreeMap<Situation, u64>> {
@@ -271,7 +265,7 @@ impl Store for MemoryStore {
 
     async fn requests(&self, query: &RequestQuery) -> Answer<ListPage<Request>> {
         let kept = self.kept();
-        let requests = kept.requests.values().rev().filter(|request| {
+        let requests = kept.requests.values().filter(|request| {
             query.app.is_none_or(|app| app == request.app)
                 && query.state.is_none_or(|state| state == request.state)
                 && query.operation.is_none_or(|operation| operation == request.operation)
@@ -282,7 +276,7 @@ impl Store for MemoryStore {
                 && query.visible.as_ref().is_none_or(|visible| visible.covers(request))
         });
         let numbered = requests.map(|request| (request.id.0, request.clone()));
-        descending(List::Requests, query.after.as_deref(), query.limit, numbered)
+        page(List::Requests, query.direction, query.after.as_deref(), query.limit, numbered)
     }
 
     async fn lane(&self, app: AppId, subject: Subject) -> Answer<Vec<Request>> {
@@ -303,10 +297,10 @@ impl Store for MemoryStore {
         Ok(self.kept().delegations.get(&id).cloned())
     }
 
-    async fn delegations(&self, after: Option<&str>, limit: usize) -> Answer<ListPage<Delegation>> {
+    async fn delegations(&self, way: Direction, after: Option<&str>, limit: usize) -> Answer<ListPage<Delegation>> {
         let kept = self.kept();
         let delegations = kept.delegations.values().map(|delegation| (delegation.id.0, delegation.clone()));
-        ascending(List::Delegations, after, limit, delegations)
+        page(List::Delegations, way, after, limit, delegations)
     }
 
     async fn delegations_to(&self, delegate: UserId) -> Answer<Vec<Delegation>> {
@@ -356,10 +350,17 @@ impl Store for MemoryStore {
         Ok(kept.apps.keys().map(|app| (*app, of(app))).collect())
     }
 
-    async fn request_log(&self, id: RequestId, after: Option<&str>, limit: usize) -> Answer<ListPage<LogEntry>> {
+    async fn request_log(
+        &self,
+        id: RequestId,
+        way: Direction,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Answer<ListPage<LogEntry>> {
         let kept = self.kept();
-        let entries = kept.log.get(&id).into_iter().flatten();
-        ascending(List::Log(id.0), after, limit, (0..).zip(entries.cloned()))
+        let entries = kept.log.get(&id).map(Vec::as_slice).unwrap_or_default();
+        let numbered = entries.iter().enumerate().map(|(number, entry)| (number as u64, entry.clone()));
+        page(List::Log(id.0), way, after, limit, numbered)
     }
 
     async fn staging(&self, run: RequestId, from: u64, limit: usize) -> Answer<Vec<StagingRow>> {
@@ -382,17 +383,17 @@ impl Store for MemoryStore {
 
     async fn jobs(&self, query: &JobQuery) -> Answer<ListPage<Job>> {
         let kept = self.kept();
-        let jobs = kept.jobs.values().rev().filter(|job| {
+        let jobs = kept.jobs.values().filter(|job| {
             query.app.is_none_or(|app| app == job.app) && query.state.is_none_or(|state| state == job.state)
         });
-        descending(List::Jobs, query.after.as_deref(), query.limit, jobs.map(|job| (job.id.0, job.clone())))
+        page(List::Jobs, query.direction, query.after.as_deref(), query.limit, jobs.map(|job| (job.id.0, job.clone())))
     }
 
     async fn audit_entries(&self, query: &AuditQuery) -> Answer<ListPage<AuditEntry>> {
         let kept = self.kept();
-        let entries = kept.trail.entries().iter().rev().filter(|entry| query.lets_through(entry));
+        let entries = kept.trail.entries().iter().filter(|entry| query.lets_through(entry));
         let numbered = entries.map(|entry| (entry.sequence, entry.clone()));
-        descending(List::Audit, query.after.as_deref(), query.limit, numbered)
+        page(List::Audit, query.direction, query.after.as_deref(), query.limit, numbered)
     }
 
     async fn audit_from(&self, sequence: u64, limit: usize) -> Answer<Vec<AuditEntry>> {

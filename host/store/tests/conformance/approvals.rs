@@ -2,7 +2,7 @@
 
 use crate::common::*;
 use gatehouse_core::approval::{Delegation, Delivery, Notice, NoticeKind};
-use gatehouse_core::ports::{ChangeSet, RequestQuery, Sequence, Store, Versioned};
+use gatehouse_core::ports::{ChangeSet, Direction, RequestQuery, Sequence, Store, Versioned};
 use gatehouse_core::{Actor, AppId, DelegationId, Operation, Request, RequestId, State, Subject, UserId};
 
 conformance! {
@@ -78,8 +78,8 @@ async fn delegations_are_listed_by_whom_they_are_to(store: &dyn Store) {
     let remove_delegations = vec![DelegationId(2)];
     store.commit(ChangeSet { delegations: vec![other], remove_delegations, ..ChangeSet::default() }).await.unwrap();
     assert_eq!((to(2).await, to(3).await), (vec![], vec![1]));
-    let page = store.delegations(None, 1).await.unwrap();
-    let rest = store.delegations(page.next.as_deref(), 9).await.unwrap();
+    let page = store.delegations(Direction::Ascending, None, 1).await.unwrap();
+    let rest = store.delegations(Direction::Ascending, page.next.as_deref(), 9).await.unwrap();
     assert_eq!((page.items[0].id.0, rest.items[0].id.0, rest.next), (1, 3, None));
     assert_eq!(store.delegation(DelegationId(2)).await.unwrap(), None);
 }

@@ -1,7 +1,7 @@
 //! Commits: versions, uniqueness, all or nothing.
 
 use crate::common::*;
-use gatehouse_core::ports::{ChangeSet, Sequence, Store, StoreError, Versioned};
+use gatehouse_core::ports::{ChangeSet, Direction, Sequence, Store, StoreError, Versioned};
 use gatehouse_core::{Account, AccountId, AppId, Digest, RequestId, Situation, UserId};
 use secrecy::ExposeSecret;
 
@@ -141,7 +141,7 @@ async fn one_refused_part_refuses_the_whole_change(store: &dyn Store) {
     assert_eq!(store.tokens().await.unwrap(), []);
     assert!(store.account_counts(AppId(1)).await.unwrap().is_empty());
     assert_eq!(store.staging(RequestId(1), 0, 9).await.unwrap(), []);
-    assert_eq!(store.request_log(RequestId(1), None, 9).await.unwrap().items, []);
+    assert_eq!(store.request_log(RequestId(1), Direction::Ascending, None, 9).await.unwrap().items, []);
     assert_eq!(store.audit(None, 9).await.unwrap().items, []);
     assert_eq!(store.idempotent("k").await.unwrap(), None);
     assert_eq!(claimed(store, 0, 9).await, [1]);

@@ -2,7 +2,8 @@
 
 use crate::common::*;
 use gatehouse_core::ports::{
-    AccountQuery, ChangeSet, JobQuery, RequestQuery, StagedRun, Store, StoreError, UserOrder, UserQuery, Versioned,
+    AccountQuery, ChangeSet, Direction, JobQuery, RequestQuery, StagedRun, Store, StoreError, UserOrder, UserQuery,
+    Versioned,
 };
 use gatehouse_core::{
     Account, AppId, JobId, JobState, LinkState, Operation, Request, RequestId, Situation, State, Subject, User, UserId,
@@ -53,7 +54,7 @@ async fn jobs_are_filtered_by_app_and_state_newest_first(store: &dyn Store) {
     let jobs = (1..).zip(states).map(|(id, state)| job(id, 1 + id % 2, state));
     store.commit(ChangeSet { jobs: new(jobs), ..ChangeSet::default() }).await.unwrap();
     let ids = async |app: Option<u64>, state: Option<JobState>, after: Option<String>, limit| {
-        let query = JobQuery { app: app.map(AppId), state, after, limit };
+        let query = JobQuery { app: app.map(AppId), state, after, limit, ..JobQuery::default() };
         let page = store.jobs(&query).await.unwrap();
         (page.items.iter().map(|job| job.id.0).collect::<Vec<_>>(), page.next)
     };
@@ -182,8 +183,8 @@ async fn users_are_found_by_every_combination_in_both_orders(store: &dyn Store) 
                         frozen,
                         username_prefix,
                         order,
-                        after: None,
                         limit: 4,
+                        ..UserQuery::default()
                     };
                     assert_eq!(found(store, &query).await, wanted(&all, &query), "{query:?}");
                 }
@@ -291,7 +292,7 @@ async fn accounts_are_filtered_by_every_combination(store: &dyn Store) {
     let users = [None, Some(UserId(2))];
     for (app, link_state) in apps.iter().flat_map(|a| link_states.iter().map(move |l| (*a, *l))) {
         for (situation, user) in situations.iter().flat_map(|s| users.iter().map(move |u| (*s, *u))) {
-            let mut query = AccountQuery { app, link_state, situation, user, after: None, limit: 3 };
+            let mut query = AccountQuery { app, link_state, situation, user, limit: 3, ..AccountQuery::default() };
             let wanted = all.iter().filter(|a| {
                 app.is_none_or(|x| x == a.app)
                     && link_state.is_none_or(|x| x == a.link_state)
@@ -445,10 +446,9 @@ async fn requests_are_filtered_by_every_combination_newest_first(store: &dyn Sto
                                 subject,
                                 raised_by,
                                 needs_review,
-                                awaiting: Vec::new(),
-                                visible: None,
                                 after,
                                 limit: 4,
+                                ..RequestQuery::default()
                             };
                             assert_listed(store, &all, query).await;
                         }
@@ -518,8 +518,8 @@ async fn logs_come_in_order_and_audit_newest_first(store: &dyn Store) {
         let audit = batch.iter().map(|text| audit(text)).collect();
         store.commit(ChangeSet { log, audit, ..ChangeSet::default() }).await.unwrap();
     }
-    let first = store.request_log(RequestId(1), None, 3).await.unwrap();
-    let second = store.request_log(RequestId(1), first.next.as_deref(), 3).await.unwrap();
+    let first = store.request_log(RequestId(1), Direction::Ascending, None, 3).await.unwrap();
+    let second = store.request_log(RequestId(1), Direction::Ascending, first.next.as_deref(), 3).await.unwrap();
     assert_eq!(first.items, [line("a"), line("b"), line("c")]);
     assert_eq!((second.items, second.next), (vec![line("d")], None));
     let first = store.audit(None, 3).await.unwrap();
@@ -572,7 +572,7 @@ async fn a_cursor_of_another_list_is_refused(store: &dyn Store) {
         store.users_of_permission_set("staff", cursor.as_deref(), 1).await.map(drop),
         store.accounts(&AccountQuery { after: cursor.clone(), limit: 1, ..AccountQuery::default() }).await.map(drop),
         store.requests(&RequestQuery { after: cursor.clone(), limit: 1, ..RequestQuery::default() }).await.map(drop),
-        store.request_log(RequestId(1), cursor.as_deref(), 1).await.map(drop),
+        store.request_log(RequestId(1), Direction::Ascending, cursor.as_deref(), 1).await.map(drop),
         store.audit(cursor.as_deref(), 1).await.map(drop),
     ];
     for (no, refused) in refused.into_iter().enumerate() {

@@ -1,7 +1,7 @@
 //! What goes with an app, and what stays.
 
 use crate::common::*;
-use gatehouse_core::ports::{AccountQuery, ChangeSet, RequestQuery, Store, StoreError, Versioned};
+use gatehouse_core::ports::{AccountQuery, ChangeSet, Direction, RequestQuery, Store, StoreError, Versioned};
 use gatehouse_core::{AccountId, AppId, RequestId, Situation, User, UserId};
 
 conformance! {
@@ -78,9 +78,9 @@ async fn an_app_takes_everything_of_its_own_with_it(store: &dyn Store) {
     let left = store.requests(&RequestQuery { limit: 9, ..RequestQuery::default() }).await.unwrap().items;
     assert_eq!(left.iter().map(|request| request.id.0).collect::<Vec<_>>(), [21, 20]);
     assert_eq!(store.staging(RequestId(10), 0, 9).await.unwrap(), []);
-    assert_eq!(store.request_log(RequestId(10), None, 9).await.unwrap().items, []);
+    assert_eq!(store.request_log(RequestId(10), Direction::Ascending, None, 9).await.unwrap().items, []);
     assert_eq!(store.staging(RequestId(20), 0, 9).await.unwrap(), [row(0)]);
-    assert_eq!(store.request_log(RequestId(20), None, 9).await.unwrap().items, [line("a")]);
+    assert_eq!(store.request_log(RequestId(20), Direction::Ascending, None, 9).await.unwrap().items, [line("a")]);
     assert_eq!(store.audit(None, 9).await.unwrap().items.len(), 2, "what happened stays on record");
     assert_eq!(claimed(store, 0, 9).await, [20, 21]);
 }

@@ -108,9 +108,8 @@ async fn visible_requests_are_listed_by_every_combination_newest_first(store: &d
                             raised_by,
                             needs_review,
                             visible,
-                            after: None,
-                            awaiting: Vec::new(),
                             limit: 4,
+                            ..RequestQuery::default()
                         };
                         assert_listed(store, &all, query).await;
                     }

@@ -82,7 +82,17 @@ async fn the_trail_is_filtered_by_every_combination_newest_first(store: &dyn Sto
             for (request, person) in requests.iter().flat_map(|r| people.iter().map(move |p| (*r, *p))) {
                 for (since, until) in times {
                     let (actor, action) = (actor.clone(), action.clone());
-                    let query = AuditQuery { actor, action, app, request, person, since, until, after: None, limit: 4 };
+                    let query = AuditQuery {
+                        actor,
+                        action,
+                        app,
+                        request,
+                        person,
+                        since,
+                        until,
+                        limit: 4,
+                        ..AuditQuery::default()
+                    };
                     let wanted: Vec<u64> =
                         everything.iter().rev().filter(|entry| query.lets_through(entry)).map(|e| e.sequence).collect();
                     assert_eq!(pages(store, query.clone()).await, wanted, "{query:?}");
