@@ -79,28 +79,56 @@ fn body(out: &mut String, operation: &Json) {
     }
 }
 
+/// What every answer has is said once, at the beginning.
+const EVERYWHERE: &str = "X-Request-Id";
+
 fn responses(out: &mut String, operation: &Json) {
     let Some(all) = operation["responses"].as_object() else { return };
     let (good, bad): (Vec<_>, Vec<_>) = all.iter().partition(|(status, _)| status.starts_with('2'));
     for (status, response) in good {
         let kinds: Vec<String> =
             response["content"].as_object().into_iter().flatten().map(|(_, of)| kind(&of["schema"])).collect();
-        let _ = writeln!(out, "Answers {status}{}{}\n", if kinds.is_empty() { "" } else { ": " }, kinds.join(" or "));
+        let headers = response["headers"].as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+        let headers: Vec<String> = headers.filter(|name| *name != EVERYWHERE).map(|name| format!("`{name}`")).collect();
+        let colon = if kinds.is_empty() { "" } else { ": " };
+        let with = if headers.is_empty() { "" } else { ", with " };
+        let _ = writeln!(out, "Answers {status}{colon}{}{with}{}\n", kinds.join(" or "), headers.join(", "));
     }
-    let bad: Vec<&str> = bad.into_iter().map(|(status, _)| status.as_str()).collect();
+    let bad: Vec<String> = bad.into_iter().map(|(status, of)| failure(status, text(&of["description"]))).collect();
     if !bad.is_empty() {
-        let _ = writeln!(out, "Fails with {}.\n", bad.join(", "));
+        let _ = writeln!(out, "Fails with {}.\n", bad.join("; "));
     }
 }
 
-/// Every failure there is, said once.
-fn failures(document: &Json) -> BTreeMap<String, String> {
+/// What the types of problems begin with.
+const NAMESPACE: &str = "urn:gatehouse:problem:";
+
+/// The types of problems that a failure's description names.
+fn cases(description: &str) -> Vec<String> {
+    let quoted = description.split('`').filter_map(|part| part.strip_prefix(NAMESPACE));
+    quoted.map(|case| format!("`{case}`")).collect()
+}
+
+fn failure(status: &str, description: &str) -> String {
+    format!("{status} {}", cases(description).join(", "))
+}
+
+/// Every status that calls fail with, said once: what it means, and the types of all its problems.
+fn failures(document: &Json) -> BTreeMap<String, (String, BTreeSet<String>)> {
     let operations =
         document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values());
     let responses = operations.flat_map(|operation| operation["responses"].as_object().unwrap());
     let bad = responses
         .filter(|(status, of)| !status.starts_with('2') && of["content"]["application/problem+json"].is_object());
-    bad.map(|(status, of)| (status.clone(), text(&of["description"]).to_owned())).collect()
+    let mut all: BTreeMap<String, (String, BTreeSet<String>)> = BTreeMap::new();
+    for (status, of) in bad {
+        let description = text(&of["description"]);
+        let meaning = description.split(&format!(": `{NAMESPACE}")).next().unwrap_or_default();
+        let (told, types) = all.entry(status.clone()).or_default();
+        *told = meaning.to_owned();
+        types.extend(cases(description));
+    }
+    all
 }
 
 fn schemas(out: &mut String, document: &Json) {
@@ -129,9 +157,15 @@ fn reference() -> String {
         "<!-- Made of the OpenAPI document by `cargo xtask docs`: change the code, not this file. -->\n\n# The HTTP API\n\n",
     );
     let _ = writeln!(out, "{}\n", text(&document["info"]["description"]));
-    out.push_str("| Status | Meaning |\n| --- | --- |\n");
-    for (status, meaning) in failures(&document) {
-        let _ = writeln!(out, "| {status} | {} |", cell(&meaning));
+    let _ = writeln!(
+        out,
+        "Types of problems begin with `{NAMESPACE}`, which is left out here. Every answer has `{EVERYWHERE}`; 401 has \
+         `WWW-Authenticate`, 429 `Retry-After`.\n"
+    );
+    out.push_str("| Status | Meaning | Types |\n| --- | --- | --- |\n");
+    for (status, (meaning, types)) in failures(&document) {
+        let types: Vec<String> = types.into_iter().collect();
+        let _ = writeln!(out, "| {status} | {} | {} |", cell(&meaning), types.join(", "));
     }
     out.push('\n');
     let mut by_tag: BTreeMap<&str, Vec<(String, &Json)>> = BTreeMap::new();

@@ -2,9 +2,9 @@
 //! others has to wait.
 
 use super::{Api, Problem};
-use crate::service::{Caller, Failed};
+use crate::service::{Caller, Failed, IfMatch};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use gatehouse_core::{AskedFrom, Correlation};
@@ -29,7 +29,7 @@ pub(super) async fn authenticate(
     let Some(caller) = api.services.authenticate(token).await? else {
         return Err(refused(&api, client(&request), request.extensions().get()).await);
     };
-    let if_match = if_match(request.headers())?;
+    let if_match = if_match(request.headers());
     tracing::Span::current().record("actor", tracing::field::display(&caller.actor));
     let correlation = request.extensions().get().cloned();
     let address =
@@ -66,19 +66,13 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
 }
 
-/// One strong ETag of ours, or `*` (RFC 9110 section 13.1.1).
-fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
-        return Ok(None);
-    }
+/// One strong ETag of ours, or `*` (RFC 9110 section 13.1.1). Whoever honours it refuses one that is none of ours.
+fn if_match(headers: &HeaderMap) -> Option<IfMatch> {
+    let text = headers.get(header::IF_MATCH)?.to_str().unwrap_or_default().trim();
     let version = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|tag| tag.parse().ok());
     match version {
-        Some(version) => Ok(Some(version)),
-        None => {
-            let detail = format!("If-Match: `{text}` is no ETag of ours; one looks like \"3\", quotes included");
-            Err(Problem::new(StatusCode::PRECONDITION_FAILED, "changed", "No ETag of ours", detail))
-        }
+        _ if text == "*" => None,
+        Some(version) => Some(IfMatch::Version(version)),
+        None => Some(IfMatch::Foreign(text.to_owned())),
     }
 }

@@ -2,13 +2,13 @@
 //! versions) is added here once.
 
 use super::guard::Guarded;
-use super::{FieldProblem, Rules, failures, open, protected};
+use super::{FieldProblem, Rules, failures, headers, open, protected};
 use axum::http::Method;
 use gatehouse_core::access::Action;
 use utoipa::OpenApi;
-use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::path::{HttpMethod, Operation, Parameter, ParameterIn, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{ObjectBuilder, RefOr, Required, schema::Schema, schema::SchemaType, schema::Type};
+use utoipa::openapi::{RefOr, schema::Schema};
 
 /// What calls without a token do not need.
 const TOKEN: &str = "token";
@@ -22,7 +22,7 @@ const TOKEN: &str = "token";
             the same filters and the same `sort`, until it is null. `sort=name` has the lowest first, `sort=-name` the \
             highest; each list says what it can be sorted by. Errors are problem+json (RFC 9457). \
             Records carry their version as ETag; send it back as If-Match, and a change of something else is refused \
-            with 412. A POST with an Idempotency-Key is done once, however often it is sent. \
+            with 412. A POST that takes an Idempotency-Key is done once with it, however often it is sent. \
             A token may make so many calls a minute (60000, unless `calls_per_minute` of the host's configuration says \
             otherwise); one too many is answered with 429 and a Retry-After. Every answer has an X-Request-Id, the \
             caller's or one that is made for it: it is in the log, in the audit trail and in the requests that the \
@@ -52,33 +52,21 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     let Guarded { router, rules } = protected();
     document.merge(with_token(router.into_openapi(), &rules));
     document.merge(open().into_openapi());
+    document.paths.paths.values_mut().for_each(headers::named);
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("ghs_…").build();
     document.components.get_or_insert_default().add_security_scheme(TOKEN, SecurityScheme::Http(scheme));
     document
 }
 
 fn with_token(mut document: utoipa::openapi::OpenApi, rules: &Rules) -> utoipa::openapi::OpenApi {
+    let records = headers::records(&document);
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             let scopes = rules.get(&word(&method), path).and_then(Action::scope).map(|scope| scope.name().to_owned());
             operation.security = Some(vec![SecurityRequirement::new(TOKEN, Vec::from_iter(scopes))]);
-            let header = match method {
-                HttpMethod::Post => Some((
-                    "Idempotency-Key",
-                    "A text of your own, unique to this call: the call is done once, and a repetition with the same \
-                     body gets the first answer.",
-                )),
-                HttpMethod::Patch | HttpMethod::Delete => Some((
-                    "If-Match",
-                    "The ETag of the record you have seen: refused with 412 if it has changed since.",
-                )),
-                _ => None,
-            };
-            if let Some((name, description)) = header {
-                operation.parameters.get_or_insert_default().push(RefOr::T(header_parameter(name, description)));
-            }
+            failures::document(&method, path, operation);
+            headers::document(&method, path, operation, &records);
             operation.parameters.iter_mut().flatten().for_each(bounded);
-            failures::document(&method, operation);
         }
     }
     document
@@ -112,17 +100,7 @@ fn word(of: &HttpMethod) -> Method {
     }
 }
 
-fn header_parameter(name: &str, description: &str) -> Parameter {
-    ParameterBuilder::new()
-        .name(name)
-        .parameter_in(ParameterIn::Header)
-        .required(Required::False)
-        .description(Some(description))
-        .schema(Some(ObjectBuilder::new().schema_type(SchemaType::Type(Type::String))))
-        .build()
-}
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Operation)> {
+pub(super) fn operations(item: &mut PathItem) -> impl Iterator<Item = (HttpMethod, &mut Operation)> {
     [
         (HttpMethod::Get, &mut item.get),
         (HttpMethod::Put, &mut item.put),

@@ -2,88 +2,116 @@
 //! documents; `api::problem` answers.
 
 use super::Problem;
+use super::facts::Facts;
+use std::collections::BTreeMap;
 use utoipa::PartialSchema;
 use utoipa::openapi::path::{HttpMethod, Operation, ParameterIn};
-use utoipa::openapi::{
-    Content, Header, ObjectBuilder, RefOr, Response, ResponseBuilder, schema::SchemaType, schema::Type,
-};
+use utoipa::openapi::{Content, RefOr, Response, ResponseBuilder};
 
-/// A status, what it means, and the `type`s of its problems, after the namespace.
-type Failure = (u16, &'static str, &'static [&'static str]);
+/// What a status means.
+const STATUSES: [(u16, &str); 13] = [
+    (400, "The path, a parameter, a header or the body cannot be read"),
+    (401, "No token was sent, or none that is good"),
+    (403, "Whoever calls may not do this"),
+    (404, "What was named is not there"),
+    (409, "What is there stands in the way, or has changed meanwhile"),
+    (412, "The record is not the one that If-Match names"),
+    (413, "The body is larger than the call takes"),
+    (415, "The body is of another media type"),
+    (422, "What was sent makes no sense; `errors` says where"),
+    (429, "Too many calls with this token, or too many tokens that are not good; Retry-After says when to go on"),
+    (500, "Our fault; the log has it under the answer's X-Request-Id"),
+    (503, "The store is unavailable"),
+    (507, "The host's data disk has no space"),
+];
 
-const BAD_REQUEST: Failure = (
-    400,
-    "The path, a parameter, a header or the JSON cannot be read",
-    &["bad-path", "bad-parameter", "bad-cursor", "bad-key", "malformed", "bad-body"],
-);
-const UNAUTHORISED: Failure = (401, "No token was sent, or none that is good", &["unauthorised"]);
-const FORBIDDEN: Failure = (403, "Whoever calls may not do this", &["forbidden", "consent-needed"]);
-const NOT_FOUND: Failure = (404, "What was named is not there", &["not-found"]);
-const CONFLICT: Failure = (
-    409,
-    "What is there stands in the way, or has changed meanwhile",
-    &["conflict", "wrong-state", "changed-meanwhile"],
-);
-const CHANGED: Failure = (412, "The record is not the one that If-Match names", &["changed"]);
-const TOO_LARGE: Failure = (413, "The body is larger than the call takes", &["too-large"]);
-const MEDIA_TYPE: Failure = (415, "The body is of another media type", &["media-type"]);
-const INVALID: Failure = (422, "What was sent makes no sense; `errors` says where", &["invalid", "key-reused"]);
-const TOO_MANY: Failure = (429, "Too many calls with this token; Retry-After says when to go on", &["too-many-calls"]);
-const INTERNAL: Failure = (500, "Our fault; the log has it under the answer's X-Request-Id", &["internal"]);
-const UNAVAILABLE: Failure = (503, "The store is unavailable", &["store-unavailable"]);
+/// A failure: its status, and the `type` of its problem, after the namespace.
+type Failure = (u16, &'static str);
+
+/// Every call that needs a token can fail like this.
+const ALWAYS: [Failure; 6] = [
+    (401, "unauthorised"),
+    (403, "forbidden"),
+    (429, "too-many-calls"),
+    (429, "too-many-attempts"),
+    (500, "internal"),
+    (503, "store-unavailable"),
+];
+
+/// Why a component is not fit to be a connector is told in the sandbox's own words, which grow with it.
+const UNFIT: Failure = (422, "connector-…");
+
+/// What single calls can fail with besides.
+const PARTICULAR: [(HttpMethod, &str, &[Failure]); 7] = [
+    (HttpMethod::Post, "/api/v1/connectors", &[(403, "consent-needed"), UNFIT]),
+    (HttpMethod::Post, "/api/v1/connectors/check", &[UNFIT]),
+    (HttpMethod::Post, "/api/v1/requests/{id}/approve", &[(403, "not-an-approver")]),
+    (HttpMethod::Post, "/api/v1/requests/{id}/deny", &[(403, "not-an-approver")]),
+    (HttpMethod::Post, "/api/v1/restore", &[(422, "not-restored"), (507, "no-space")]),
+    (HttpMethod::Get, "/api/v1/backup", &[(507, "no-space")]),
+    (HttpMethod::Get, "/api/v1/requests/{id}/staging", &[(409, "conflict")]),
+];
+
+/// Queries that name something.
+const NAMING: [&str; 4] = ["app", "user", "manager", "awaiting"];
+
+/// Calls whose body names something that has to be there.
+const NAMING_BODIES: [&str; 3] = ["/api/v1/apps", "/api/v1/requests", "/api/v1/delegations"];
 
 /// The failures of an operation that needs a token.
-fn of(method: &HttpMethod, operation: &Operation) -> Vec<Failure> {
-    let takes = |what: ParameterIn| operation.parameters.iter().flatten().any(|p| in_place(p, &what));
-    let changes = *method != HttpMethod::Get;
-    let body = operation.request_body.is_some();
-    let all = [
-        (true, BAD_REQUEST),
-        (true, UNAUTHORISED),
-        (true, FORBIDDEN),
-        (takes(ParameterIn::Path) || takes(ParameterIn::Query) || body, NOT_FOUND),
-        (changes, CONFLICT),
-        // Also without a body of its own: whoever calls may have sent an If-Match with anything.
-        (true, CHANGED),
-        (changes, TOO_LARGE),
-        (body, MEDIA_TYPE),
-        (true, INVALID),
-        (true, TOO_MANY),
-        (true, INTERNAL),
-        (true, UNAVAILABLE),
+fn of(facts: Facts<'_>) -> BTreeMap<u16, Vec<&'static str>> {
+    let Facts { method, path, .. } = facts;
+    let query = |name: &'static str| facts.takes(ParameterIn::Query, move |of| of == name);
+    let (changes, post) = (facts.changes(), *method == HttpMethod::Post);
+    let named = facts.takes(ParameterIn::Path, |_| true);
+    let sets = *method == HttpMethod::Put;
+    let spelled = facts.takes(ParameterIn::Path, |name| ["id", "job", "connector"].contains(&name));
+    let json = facts.reads("application/json");
+    let naming = facts.takes(ParameterIn::Query, |name| NAMING.contains(&name)) || path == "/api/v1/audit/export";
+    let parts = [
+        (named, (400, "bad-path")),
+        (facts.takes(ParameterIn::Query, |_| true), (400, "bad-parameter")),
+        (query("after"), (400, "bad-cursor")),
+        (post, (400, "bad-key")),
+        (json, (400, "malformed")),
+        (facts.has_body(), (400, "bad-body")),
+        ((named && !sets) || naming || (post && NAMING_BODIES.contains(&path)), (404, "not-found")),
+        (changes, (409, "conflict")),
+        (changes, (409, "changed-meanwhile")),
+        (facts.decides(), (409, "wrong-state")),
+        (facts.honours_if_match(), (412, "changed")),
+        (facts.has_body(), (413, "too-large")),
+        (json || facts.reads("text/csv"), (415, "media-type")),
+        (json || spelled || facts.has_body() || facts.takes(ParameterIn::Query, |_| true), (422, "invalid")),
+        (facts.honours_idempotency_key(), (422, "key-reused")),
     ];
-    all.into_iter().filter_map(|(can, failure)| can.then_some(failure)).collect()
-}
-
-fn in_place(parameter: &RefOr<utoipa::openapi::path::Parameter>, place: &ParameterIn) -> bool {
-    matches!(parameter, RefOr::T(parameter) if parameter.parameter_in == *place)
+    let particular = PARTICULAR.iter().filter(|(by, of, _)| by == method && *of == path);
+    let derived = parts.into_iter().filter_map(|(can, failure)| can.then_some(failure));
+    let mut all: BTreeMap<u16, Vec<&'static str>> = BTreeMap::new();
+    for (status, case) in ALWAYS.into_iter().chain(derived).chain(particular.flat_map(|(_, _, of)| of.iter().copied()))
+    {
+        let cases = all.entry(status).or_default();
+        if !cases.contains(&case) {
+            cases.push(case);
+        }
+    }
+    all
 }
 
 /// Puts an operation's failures in the place of the word for any of them.
-pub(super) fn document(method: &HttpMethod, operation: &mut Operation) {
+pub(super) fn document(method: &HttpMethod, path: &str, operation: &mut Operation) {
     operation.responses.responses.remove("default");
-    for failure in of(method, operation) {
-        let known = operation.responses.responses.entry(failure.0.to_string());
-        known.or_insert_with(|| RefOr::T(response(failure)));
+    for (status, cases) in of(Facts { method, path, operation }) {
+        let known = operation.responses.responses.entry(status.to_string());
+        known.or_insert_with(|| RefOr::T(response(status, &cases)));
     }
 }
 
-fn response((status, about, cases): Failure) -> Response {
+fn response(status: u16, cases: &[&str]) -> Response {
+    let about = STATUSES.iter().find(|(of, _)| *of == status).map_or("", |(_, about)| about);
     let cases: Vec<String> = cases.iter().map(|case| format!("`urn:gatehouse:problem:{case}`")).collect();
-    let text = |about: &str| {
-        let schema = ObjectBuilder::new().schema_type(SchemaType::Type(Type::String)).build();
-        let mut header = Header::new(schema);
-        header.description = Some(about.to_owned());
-        header
-    };
-    let mut response = ResponseBuilder::new()
+    ResponseBuilder::new()
         .description(format!("{about}: {}", cases.join(", ")))
-        .content("application/problem+json", Content::new(Some(Problem::schema())));
-    if status == 401 {
-        response = response.header("WWW-Authenticate", text("What is asked for (RFC 6750)."));
-    }
-    if status == 429 {
-        response = response.header("Retry-After", text("After how many seconds to try again."));
-    }
-    response.build()
+        .content("application/problem+json", Content::new(Some(Problem::schema())))
+        .build()
 }

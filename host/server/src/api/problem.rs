@@ -135,6 +135,9 @@ impl From<ServiceError> for Problem {
             ServiceError::Changed { .. } => {
                 Self::new(StatusCode::PRECONDITION_FAILED, "changed", "Changed since you read it", text)
             }
+            ServiceError::ForeignTag(_) => {
+                Self::new(StatusCode::PRECONDITION_FAILED, "changed", "No ETag of ours", text)
+            }
             ServiceError::ConsentNeeded { digest } => {
                 let problem =
                     Self::new(StatusCode::FORBIDDEN, "consent-needed", "Not signed, and nobody consented", text);

@@ -9,6 +9,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
+/// What a caller has seen of a record that is to be changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IfMatch {
+    /// This version.
+    Version(u64),
+    /// Something that is no ETag of ours, and so no version of any record.
+    Foreign(String),
+}
+
 /// Who calls, and how.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -26,8 +35,8 @@ pub struct Caller {
     pub expires_at: Option<Timestamp>,
     /// Under which key the answer is to be remembered.
     pub answer_key: Option<AnswerKey>,
-    /// The version they have seen (If-Match).
-    pub if_match: Option<u64>,
+    /// What they have seen of the record (If-Match); none: whatever is there.
+    pub if_match: Option<IfMatch>,
     /// What ties the requests that the call makes to it.
     pub correlation: Option<Correlation>,
 }
@@ -144,11 +153,13 @@ impl Caller {
 
     /// Whether a record is the one the caller has seen.
     pub(crate) fn has_seen(&self, what: impl Into<String>, version: u64) -> Result<(), ServiceError> {
-        match self.if_match {
-            Some(wanted) if wanted != version => {
-                Err(ServiceError::Changed { what: what.into(), found: version, wanted })
+        match &self.if_match {
+            None => Ok(()),
+            Some(IfMatch::Version(wanted)) if *wanted == version => Ok(()),
+            Some(IfMatch::Version(wanted)) => {
+                Err(ServiceError::Changed { what: what.into(), found: version, wanted: *wanted })
             }
-            _ => Ok(()),
+            Some(IfMatch::Foreign(tag)) => Err(ServiceError::ForeignTag(tag.clone())),
         }
     }
 }

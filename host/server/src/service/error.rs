@@ -30,6 +30,9 @@ pub enum ServiceError {
         /// The version named.
         wanted: u64,
     },
+    /// What the caller names as seen is no version of anything.
+    #[error("If-Match: `{0}` is no ETag of ours; one looks like \"3\", quotes included")]
+    ForeignTag(String),
     /// Unsigned code needs somebody's consent.
     #[error(
         "this connector is not signed. Its digest is {digest}; look at what `gatehouse connector check` says of it, \

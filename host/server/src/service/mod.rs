@@ -41,7 +41,7 @@ pub use accounts::{AccountFilter, LinkAsk};
 pub use attempts::{ATTEMPTS_EACH, ATTEMPTS_IN_ALL, Failed};
 pub use backup::{Safekeeping, TRANSIT};
 pub(crate) use caller::Remembered;
-pub use caller::{Answer, AnswerKey, Caller, Recorded};
+pub use caller::{Answer, AnswerKey, Caller, IfMatch, Recorded};
 pub use error::ServiceError;
 pub use import::{ImportMode, ImportOptions};
 pub use import_rows::Format;

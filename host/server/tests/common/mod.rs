@@ -2,6 +2,9 @@
 //! engine that only pretend. And the real `gatehouse` binary to call it with.
 #![allow(clippy::unwrap_used, dead_code, missing_docs)]
 
+pub mod agreement;
+pub mod calls;
+
 use async_trait::async_trait;
 use gatehouse_core::lifecycle::{NameAttributes, Resolution};
 use gatehouse_core::ports::{
@@ -328,7 +331,9 @@ impl Host {
         let mut answer = agent.run(request.body(body.to_vec()).unwrap()).unwrap();
         let text = answer.body_mut().read_to_string().unwrap();
         let body = serde_json::from_str(&text).unwrap_or(Json::Null);
-        Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body, text }
+        let answer = Answer { status: answer.status().as_u16(), headers: answer.headers().clone(), body, text };
+        agreement::check(method, path, &answer);
+        answer
     }
 
     /// Calls with the token, and JSON where there is some.

@@ -1,0 +1,430 @@
+//! How every endpoint that may change something is called, so that it does what it is for. It checks nothing.
+
+use super::{Host, component};
+use gatehouse_core::lifecycle::OutcomeReport;
+use gatehouse_core::lifecycle::{
+    AnalysisReport, AttemptReport, Event, Looked, Moment, NameAttributes, Resolution, step,
+};
+use gatehouse_core::ports::{ChangeSet, JobQuery, Store as _, Versioned};
+use gatehouse_core::{
+    Account, AccountId, CallFailure, Digest, FailureKind, Job, JobState, Reading, RequestId, Showed, Situation, UserId,
+};
+use serde_json::{Value as Json, json};
+
+/// How an endpoint is called.
+pub enum Row {
+    /// Like this, on a host with the sample connector, profile `staff` and app `hr`.
+    Call(fn(&Host) -> Ask),
+    /// It changes nothing, for this reason, although its method may.
+    ChangesNothing(&'static str),
+    /// It needs what this host has not (a store that is a file): this test looks for this action in the trail.
+    Elsewhere(&'static str, &'static str),
+}
+
+/// What is sent.
+pub struct Ask {
+    pub path: String,
+    pub kind: &'static str,
+    pub bytes: Vec<u8>,
+}
+
+fn ask(path: impl Into<String>, body: Json) -> Ask {
+    Ask { path: path.into(), kind: "application/json", bytes: body.to_string().into_bytes() }
+}
+
+/// Every endpoint that may change something.
+pub fn calls() -> Vec<(&'static str, &'static str, Row)> {
+    use Row::{Call, ChangesNothing, Elsewhere};
+    vec![
+        (
+            "POST",
+            "/api/v1/sharing-rules",
+            Call(|_| ask("/sharing-rules", json!({"name": "see", "to_managers": true, "access": "read"}))),
+        ),
+        (
+            "DELETE",
+            "/api/v1/sharing-rules/{name}",
+            Call(|host| {
+                host.post("/sharing-rules", &json!({"name": "see", "to_managers": true, "access": "read"}));
+                ask("/sharing-rules/see", json!({}))
+            }),
+        ),
+        ("POST", "/api/v1/apps", Call(|_| ask("/apps", app("crm")))),
+        ("PATCH", "/api/v1/apps/{name}", Call(|_| ask("/apps/hr", json!({"settings": {"page_size": 7}})))),
+        ("DELETE", "/api/v1/apps/{name}", Call(|_| ask("/apps/hr", json!({})))),
+        ("POST", "/api/v1/apps/{name}/preview", ChangesNothing("it shows what would be sent, and calls nobody")),
+        (
+            "POST",
+            "/api/v1/apps/{name}/provision",
+            Call(|host| {
+                user(host);
+                ask("/apps/hr/provision", json!({"user": "ada"}))
+            }),
+        ),
+        ("POST", "/api/v1/apps/{name}/probe", Call(|_| ask("/apps/hr/probe", json!({})))),
+        ("POST", "/api/v1/apps/{name}/pause", Call(|_| ask("/apps/hr/pause", json!({})))),
+        (
+            "POST",
+            "/api/v1/apps/{name}/resume",
+            Call(|host| {
+                host.post("/apps/hr/pause", &json!({}));
+                ask("/apps/hr/resume", json!({}))
+            }),
+        ),
+        ("POST", "/api/v1/apps/{name}/reconcile", Call(|_| ask("/apps/hr/reconcile", json!({})))),
+        ("POST", "/api/v1/apps/{app}/release", Call(|_| ask("/apps/hr/release", json!({})))),
+        ("POST", "/api/v1/apps/{app}/withdraw", Call(|_| ask("/apps/hr/withdraw", json!({"reason": "a mistake"})))),
+        ("POST", "/api/v1/jobs/{job}/approve", Call(|host| ask(format!("/jobs/{}/approve", held(host)), json!({})))),
+        (
+            "POST",
+            "/api/v1/jobs/{job}/cancel",
+            Call(|host| ask(format!("/jobs/{}/cancel", held(host)), json!({"reason": "a mistake"}))),
+        ),
+        (
+            "POST",
+            "/api/v1/connectors",
+            Call(|_| {
+                let bytes = component("2.0.0");
+                Ask { path: "/connectors?allow_unsigned=true".to_owned(), kind: "application/wasm", bytes }
+            }),
+        ),
+        ("POST", "/api/v1/connectors/check", ChangesNothing("it looks at a component, and keeps nothing of it")),
+        (
+            "DELETE",
+            "/api/v1/connectors/{connector}",
+            Call(|host| {
+                host.call("DELETE", "/apps/hr", &[], None);
+                ask("/connectors/sample", json!({}))
+            }),
+        ),
+        ("POST", "/api/v1/compact", Elsewhere("serving.rs", "store.compact")),
+        ("POST", "/api/v1/restore", Elsewhere("serving.rs", "store.restore")),
+        (
+            "POST",
+            "/api/v1/requests",
+            Call(|host| {
+                user(host);
+                ask("/requests", json!({"app": "hr", "operation": "Create", "user": "ada"}))
+            }),
+        ),
+        (
+            "POST",
+            "/api/v1/requests/{id}/commit",
+            Call(|host| ask(format!("/requests/{}/commit", analysed(host)), json!({}))),
+        ),
+        (
+            "POST",
+            "/api/v1/requests/{id}/approve",
+            Call(|host| {
+                let id = waiting(host);
+                let digest = host.get(&format!("/requests/{id}")).body["digest"].clone();
+                ask(format!("/requests/{id}/approve"), json!({"digest": digest}))
+            }),
+        ),
+        (
+            "POST",
+            "/api/v1/requests/{id}/deny",
+            Call(|host| ask(format!("/requests/{}/deny", waiting(host)), json!({"reason": "no"}))),
+        ),
+        (
+            "POST",
+            "/api/v1/requests/{id}/retry",
+            Call(|host| ask(format!("/requests/{}/retry", failed(host)), json!({}))),
+        ),
+        (
+            "POST",
+            "/api/v1/requests/{id}/settle",
+            Call(|host| {
+                let path = format!("/requests/{}/settle", in_review(host));
+                ask(path, json!({"outcome": "made", "external_id": "x1", "reason": "seen"}))
+            }),
+        ),
+        (
+            "POST",
+            "/api/v1/requests/{id}/complete",
+            Call(|host| ask(format!("/requests/{}/complete", failed(host)), json!({"note": "by hand"}))),
+        ),
+        (
+            "POST",
+            "/api/v1/requests/{id}/cancel",
+            Call(|host| ask(format!("/requests/{}/cancel", requested(host)), json!({"reason": "no"}))),
+        ),
+        ("POST", "/api/v1/users", Call(|_| ask("/users", json!({"username": "ada"})))),
+        ("PATCH", "/api/v1/users/{user}", Call(|host| ask(user(host), json!({"email": "ada@example.com"})))),
+        ("POST", "/api/v1/users/{user}/freeze", Call(|host| ask(user(host) + "/freeze", json!({})))),
+        ("POST", "/api/v1/users/{user}/unfreeze", Call(|host| after(host, "freeze", "unfreeze"))),
+        ("POST", "/api/v1/users/{user}/disable", Call(|host| ask(user(host) + "/disable", json!({})))),
+        ("POST", "/api/v1/users/{user}/enable", Call(|host| after(host, "disable", "enable"))),
+        ("POST", "/api/v1/users/{user}/reactivate", Call(|host| after(host, "disable", "reactivate"))),
+        ("POST", "/api/v1/users/{user}/erase", Call(|host| after(host, "disable", "erase"))),
+        (
+            "POST",
+            "/api/v1/users/import",
+            Call(|_| Ask { path: "/users/import".to_owned(), kind: "text/csv", bytes: b"username\nada\n".to_vec() }),
+        ),
+        ("POST", "/api/v1/profiles", Call(|_| ask("/profiles", json!({"name": "guests"})))),
+        ("POST", "/api/v1/delegations", Call(|host| ask("/delegations", delegation(host)))),
+        (
+            "PATCH",
+            "/api/v1/delegations/{id}",
+            Call(|host| ask(delegated(host), json!({"until": "2998-01-01T00:00:00Z"}))),
+        ),
+        ("DELETE", "/api/v1/delegations/{id}", Call(|host| ask(delegated(host), json!({})))),
+        ("POST", "/api/v1/groups", Call(|_| ask("/groups", named()))),
+        ("PATCH", "/api/v1/groups/{name}", Call(|host| ask(made(host, "groups"), described()))),
+        ("DELETE", "/api/v1/groups/{name}", Call(|host| ask(made(host, "groups"), json!({})))),
+        (
+            "POST",
+            "/api/v1/groups/{name}/members",
+            Call(|host| {
+                user(host);
+                ask(made(host, "groups") + "/members", json!({"add": ["ada"]}))
+            }),
+        ),
+        ("POST", "/api/v1/permission-sets", Call(|_| ask("/permission-sets", named()))),
+        ("PATCH", "/api/v1/permission-sets/{name}", Call(|host| ask(made(host, "permission-sets"), described()))),
+        ("DELETE", "/api/v1/permission-sets/{name}", Call(|host| ask(made(host, "permission-sets"), json!({})))),
+        (
+            "POST",
+            "/api/v1/users/{user}/permission-sets/{name}",
+            Call(|host| {
+                made(host, "permission-sets");
+                ask(user(host) + "/permission-sets/night", json!({}))
+            }),
+        ),
+        (
+            "DELETE",
+            "/api/v1/users/{user}/permission-sets/{name}",
+            Call(|host| {
+                made(host, "permission-sets");
+                let path = user(host) + "/permission-sets/night";
+                host.post(&path, &json!({}));
+                ask(path, json!({}))
+            }),
+        ),
+        ("PATCH", "/api/v1/profiles/{name}", Call(|host| ask(made(host, "profiles"), described()))),
+        ("DELETE", "/api/v1/profiles/{name}", Call(|host| ask(made(host, "profiles"), json!({})))),
+        (
+            "POST",
+            "/api/v1/user-attributes",
+            Call(|_| ask("/user-attributes", json!({"name": "night", "type": "text"}))),
+        ),
+        ("PATCH", "/api/v1/user-attributes/{name}", Call(|host| ask(made(host, "user-attributes"), described()))),
+        ("DELETE", "/api/v1/user-attributes/{name}", Call(|host| ask(made(host, "user-attributes"), json!({})))),
+        (
+            "PATCH",
+            "/api/v1/requests/{id}",
+            Call(|host| ask(format!("/requests/{}", scheduled(host)), json!({"run_at": "2998-01-01T00:00:00Z"}))),
+        ),
+        ("POST", "/api/v1/audit/verify", Call(|_| ask("/audit/verify", json!({})))),
+        ("PUT", "/api/v1/credentials/{name}", Call(|_| credential())),
+        (
+            "DELETE",
+            "/api/v1/credentials/{name}",
+            Call(|host| {
+                let Ask { path, bytes, .. } = credential();
+                host.call("PUT", &path, &[], Some(&serde_json::from_slice(&bytes).unwrap()));
+                ask(path, json!({}))
+            }),
+        ),
+        (
+            "POST",
+            "/api/v1/accounts/{id}/link",
+            Call(|host| {
+                user(host);
+                ask(account(host, None) + "/link", json!({"user": "ada"}))
+            }),
+        ),
+        (
+            "POST",
+            "/api/v1/accounts/{id}/unlink",
+            Call(|host| {
+                user(host);
+                ask(account(host, Some(UserId(1))) + "/unlink", json!({}))
+            }),
+        ),
+        ("POST", "/api/v1/accounts/{id}/ignore", Call(|host| ask(account(host, None) + "/ignore", json!({})))),
+        ("POST", "/api/v1/tokens", Call(|_| ask("/tokens", json!({"name": "second"})))),
+        (
+            "DELETE",
+            "/api/v1/tokens/{name}",
+            Call(|host| {
+                host.post("/tokens", &json!({"name": "second"}));
+                ask("/tokens/second", json!({}))
+            }),
+        ),
+    ]
+}
+
+fn app(name: &str) -> Json {
+    json!({"name": name, "connector": "sample", "settings": {"base_url": "https://crm.example.com"}})
+}
+
+fn credential() -> Ask {
+    let body = json!({"origin": "https://hr.example.com", "scheme": "bearer", "secret": "correct horse"});
+    ask("/credentials/hr", body)
+}
+
+fn named() -> Json {
+    json!({"name": "night"})
+}
+
+fn described() -> Json {
+    json!({"description": "of the night"})
+}
+
+/// Makes a thing called `night` of this kind: where it is.
+fn made(host: &Host, kind: &str) -> String {
+    let body = if kind == "user-attributes" { json!({"name": "night", "type": "text"}) } else { named() };
+    let made = host.post(&format!("/{kind}"), &body);
+    assert_eq!(made.status, 201, "{kind}: {made:?}");
+    format!("/{kind}/night")
+}
+
+/// A delegation that can be made.
+fn delegation(host: &Host) -> Json {
+    user(host);
+    host.post("/users", &json!({"username": "bob"}));
+    json!({"user": "ada", "delegate": "bob", "until": "2999-01-01T00:00:00Z"})
+}
+
+/// Makes one: where it is.
+fn delegated(host: &Host) -> String {
+    let made = host.post("/delegations", &delegation(host));
+    assert_eq!(made.status, 201, "{made:?}");
+    made.header("location").trim_start_matches("/api/v1").to_owned()
+}
+
+/// Makes a user: where they are.
+fn user(host: &Host) -> String {
+    host.post("/users", &json!({"username": "ada"}));
+    "/users/ada".to_owned()
+}
+
+fn after(host: &Host, first: &str, then: &str) -> Ask {
+    let path = user(host);
+    host.post(&format!("{path}/{first}"), &json!({}));
+    ask(format!("{path}/{then}"), json!({}))
+}
+
+/// Makes an account: where it is.
+fn account(host: &Host, user: Option<UserId>) -> String {
+    let situation = if user.is_some() { Situation::Confirmed } else { Situation::Unassigned };
+    host.wait(async {
+        let app = host.store.app_by_name("hr").await.unwrap().unwrap();
+        let account = Account {
+            id: AccountId(1),
+            app: app.id,
+            external_id: Some("x1".to_owned()),
+            user,
+            username: "ada".to_owned(),
+            email: None,
+            first_name: None,
+            last_name: None,
+            attributes: Default::default(),
+            status: gatehouse_core::schema::Status::Active,
+            frozen: false,
+            frozen_with_user: false,
+            link_state: situation.link_state(),
+            situation,
+            why: None,
+            is_known_link: false,
+            revision: None,
+            fingerprint: None,
+            last_seen: None,
+            last_run: None,
+            version: 0,
+            updated_at: app.created_at,
+        };
+        host.store.commit(ChangeSet { accounts: vec![Versioned::new(account)], ..ChangeSet::default() }).await.unwrap();
+    });
+    "/accounts/ACC-000001".to_owned()
+}
+
+/// Makes a job that waits for consent: its number.
+fn held(host: &Host) -> String {
+    host.post("/profiles", &json!({"name": "guests"}));
+    host.call("PATCH", "/apps/hr", &[], Some(&json!({"profiles": ["staff", "guests"]})));
+    host.wait(async {
+        let job = host.store.jobs(&JobQuery { limit: 1, ..JobQuery::default() }).await.unwrap().items.remove(0);
+        let held = Job { state: JobState::Held, held: Some("many".to_owned()), ..job.clone() };
+        let jobs = vec![Versioned::replacing(job.version, held)];
+        host.store.commit(ChangeSet { jobs, ..ChangeSet::default() }).await.unwrap();
+        job.id.to_string()
+    })
+}
+
+/// Makes a request that the engine would take up: its number.
+fn requested(host: &Host) -> String {
+    asked_for(host, json!({"app": "hr", "operation": "Create", "user": "ada"}))
+}
+
+/// Makes one that waits for its date.
+fn scheduled(host: &Host) -> String {
+    asked_for(host, json!({"app": "hr", "operation": "Create", "user": "ada", "run_at": "2999-01-01T00:00:00Z"}))
+}
+
+fn asked_for(host: &Host, body: Json) -> String {
+    user(host);
+    let asked = host.post("/requests", &body);
+    asked.body["id"].as_str().unwrap_or_else(|| panic!("{asked:?}")).to_owned()
+}
+
+fn waiting(host: &Host) -> String {
+    host.call("PATCH", "/apps/hr", &[], Some(&json!({"config": {"approval_required": ["Create"]}})));
+    requested(host)
+}
+
+fn failed(host: &Host) -> String {
+    let id = requested(host);
+    take(host, &id, Event::Fail { why: "of it".to_owned() });
+    id
+}
+
+fn in_review(host: &Host) -> String {
+    let id = requested(host);
+    let names = NameAttributes::default();
+    let report = AttemptReport {
+        result: Err(CallFailure::new(FailureKind::Unavailable, "no answer")),
+        write_left: true,
+        writes: Vec::new(),
+        known: None,
+        refreshed: None,
+        new_account: AccountId(1),
+        names: names.clone(),
+    };
+    let at = "2026-01-01T00:00:00Z".parse().unwrap();
+    let showed = Showed::Unclear;
+    let reading = Reading { at, asked: "accounts".to_owned(), found: Vec::new(), showed, why: "of it".to_owned() };
+    let looked = Looked { resolution: Resolution::Unprovable("nobody knows".to_owned()), reading };
+    take(host, &id, Event::AttemptStarted);
+    take(host, &id, Event::AttemptFinished(Box::new(report)));
+    let report = OutcomeReport { looked, known: None, new_account: AccountId(1), names };
+    take(host, &id, Event::OutcomeRead(Box::new(report)));
+    id
+}
+
+fn analysed(host: &Host) -> String {
+    let run = host.post("/apps/hr/reconcile", &json!({"staged": [{"external_id": "1"}]}));
+    let id = run.body["id"].as_str().unwrap().to_owned();
+    let basis = host.wait(async {
+        let app = host.store.app_by_name("hr").await.unwrap().unwrap();
+        app.analysis_basis(host.store.directory_epoch().await.unwrap())
+    });
+    let analysis = AnalysisReport { through: 1, rows: 1, ..AnalysisReport::default() };
+    take(host, &id, Event::AnalysisBegan { basis });
+    take(host, &id, Event::RowsAnalyzed(analysis));
+    take(host, &id, Event::PlanSealed { plan: Digest::of(b"plan"), auto_commit: false });
+    id
+}
+
+fn take(host: &Host, id: &str, event: Event) {
+    let number: RequestId = id.parse().unwrap();
+    host.wait(async {
+        let app = host.store.app_by_name("hr").await.unwrap().unwrap();
+        let request = host.store.request(number).await.unwrap().unwrap();
+        let moment = Moment { now: request.created_at, jitter: 0, retry: app.config.retry.clone() };
+        let transition = step(&request, event, &moment).unwrap();
+        host.store.commit(transition.into_changes(None)).await.unwrap();
+    });
+}
