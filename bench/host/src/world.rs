@@ -192,6 +192,7 @@ fn person(id: UserId, username: String, first: String, last: String, now: Timest
         last_name: Some(last),
         manager: None,
         manager_username: None,
+        erased_at: None,
         profile: Some(PROFILE.to_owned()),
         permission_sets: BTreeSet::new(),
         active: true,

@@ -20,6 +20,7 @@ pub(crate) fn user(id: u64, username: &str) -> User {
         last_name: None,
         manager: None,
         manager_username: None,
+        erased_at: None,
         profile: Some("staff".to_owned()),
         permission_sets: BTreeSet::new(),
         active: true,

@@ -47,6 +47,9 @@ pub struct User {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// When all that was said of the person was erased: nothing is said of them again.
+    #[serde(default)]
+    pub erased_at: Option<Timestamp>,
 }
 
 impl User {

@@ -81,6 +81,7 @@ impl Office {
             last_name: None,
             manager: None,
             manager_username: None,
+            erased_at: None,
             profile: Some("staff".to_owned()),
             permission_sets: Default::default(),
             active: true,

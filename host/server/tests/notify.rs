@@ -127,6 +127,7 @@ impl Told {
             last_name: None,
             manager: None,
             manager_username: None,
+            erased_at: None,
             profile: None,
             permission_sets: Default::default(),
             active: true,

@@ -257,6 +257,52 @@ fn a_person_who_has_left_is_erased_and_the_trail_stays_valid() {
 }
 
 #[test]
+fn nothing_is_said_of_an_erased_person_again() {
+    let host = Host::start().with_app();
+    let at = tempfile::tempdir().unwrap();
+    let empty = json!({});
+    host.post("/permission-sets", &json!({"name": "vpn"}));
+    host.post("/groups", &json!({"name": "board"}));
+    for name in ["ada", "bob"] {
+        assert_eq!(host.post("/users", &json!({"username": name, "active": name == "bob"})).status, 201);
+    }
+    let enabled = host.post("/users/ada/enable", &empty);
+    assert_eq!(enabled.status, 200, "the twin of what follows: {enabled:?}");
+    host.post("/users/ada/disable", &empty);
+    let first = host.post("/users/ada/erase", &empty);
+    assert!(first.status == 200 && first.body["erased_at"].is_string(), "{first:?}");
+    assert_eq!(host.get("/users/bob").body.get("erased_at"), None);
+
+    for path in ["enable", "freeze", "unfreeze", "reactivate", "permission-sets/vpn"] {
+        let refused = host.post(&format!("/users/erased-1/{path}"), &empty);
+        assert_eq!((refused.status, refused.case()), (409, "conflict"), "{path}: {refused:?}");
+        assert!(refused.text.contains("USR-000001 was erased on 20"), "{path}: {refused:?}");
+    }
+    for change in [json!({"email": "ada@example.com"}), json!({"active": true}), json!({"profile": "staff"})] {
+        let refused = host.call("PATCH", "/users/USR-000001", &[], Some(&change));
+        assert!(refused.status == 409 && refused.text.contains("was erased on"), "{change}: {refused:?}");
+    }
+    for (method, path, body) in [
+        ("PATCH", "/users/bob", json!({"manager": "erased-1"})),
+        ("POST", "/groups/board/members", json!({"add": ["erased-1"]})),
+        ("POST", "/tokens", json!({"name": "hers", "user": "erased-1", "scopes": ["read"]})),
+        ("POST", "/users", json!({"username": "erased-9"})),
+    ] {
+        let refused = host.call(method, path, &[], Some(&body));
+        assert!(refused.status == 422 && refused.text.contains("erased"), "{path}: {refused:?}");
+    }
+    let rows = "username,active,manager\nerased-1,true,\ncid,true,erased-1\n";
+    std::fs::write(at.path().join("people.csv"), rows).unwrap();
+    let (code, stdout, stderr) = host.cli(at.path(), &["user", "import", "people.csv"]);
+    assert!(code == 1 && stdout.contains("was erased on"), "{code} {stdout} {stderr}");
+    assert_eq!(host.get("/users/cid").status, 404);
+
+    let again = host.post("/users/erased-1/erase", &empty);
+    assert_eq!((again.status, &again.body), (200, &first.body), "done already");
+    assert_eq!(items(&host.get("/audit?action=user.erase").body).len(), 1);
+}
+
+#[test]
 fn a_closed_store_is_verified_without_a_host() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

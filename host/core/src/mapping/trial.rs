@@ -20,6 +20,7 @@ pub fn blank_user() -> User {
         last_name: None,
         manager: None,
         manager_username: None,
+        erased_at: None,
         profile: None,
         permission_sets: Default::default(),
         active: true,

@@ -290,6 +290,7 @@ impl World {
             last_name: None,
             manager: None,
             manager_username: None,
+            erased_at: None,
             profile: Some("staff".to_owned()),
             permission_sets: BTreeSet::new(),
             active: true,

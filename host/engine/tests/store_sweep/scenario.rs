@@ -108,6 +108,7 @@ fn person(id: UserId, username: &str) -> User {
         last_name: None,
         manager: None,
         manager_username: None,
+        erased_at: None,
         profile: Some("staff".to_owned()),
         permission_sets: Default::default(),
         active: true,

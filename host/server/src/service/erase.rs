@@ -1,13 +1,32 @@
 //! Erasing people who have left: what is said of them goes from the directory and from the audit trail, in one commit.
-//! It never touches an account: what is in the apps is theirs to erase.
+//! It never touches an account: what is in the apps is theirs to erase. An erased user stays erased: nothing is said of
+//! them again.
 
 use super::{Answer, Caller, ServiceError, Services};
 use gatehouse_core::ports::{ChangeSet, RequestQuery, Token, TrailChange, Versioned};
 use gatehouse_core::{Group, RequestId, State, Subject, User};
 
+/// Whether anything may still be said of the user.
+///
+/// # Errors
+/// They were erased; the text says when.
+pub(super) fn not_erased(user: &User) -> Result<(), ServiceError> {
+    erased(user).map_or(Ok(()), |why| Err(ServiceError::Conflict(why)))
+}
+
+/// That nothing is said of the user any more, if they were erased.
+pub(super) fn erased(user: &User) -> Option<String> {
+    let at = user.erased_at?.strftime("%Y-%m-%d");
+    let text = format!(
+        "{} was erased on {at}, and stays so: whoever comes back is a new user, made with `gatehouse user create`",
+        user.id
+    );
+    Some(text)
+}
+
 impl Services {
     /// Erases a user: the record keeps its number and says nothing any more, no audit record says anything of them, they
-    /// belong to no group, and their tokens are worthless.
+    /// belong to no group, and their tokens are worthless. Whoever is erased already is left as they are.
     ///
     /// # Errors
     /// There is no such user, they are active, or something is still to be done for them.
@@ -15,6 +34,9 @@ impl Services {
         let _people = self.people.read().await;
         let before = self.find_user(named).await?;
         caller.has_seen(format!("user {}", before.username), before.version)?;
+        if before.erased_at.is_some() {
+            return Ok(Answer::done(before.version, &self.views().user(&before).await?));
+        }
         if before.active {
             let text = format!("user `{0}` is active; `gatehouse user disable {0}` first", before.username);
             return Err(ServiceError::Conflict(text));
@@ -44,6 +66,8 @@ impl Services {
             active: false,
             frozen: user.frozen,
             created_at: user.created_at,
+            erased_at: Some(self.now()),
+            updated_at: self.now(),
             version: user.version + 1,
             id: user.id,
             ..self.blank_user(&format!("erased-{}", user.id.0))

@@ -1,6 +1,7 @@
 //! Imports of users: rows make users or change them, by username. A user whom no row names is left alone: absence
 //! never means a leaver.
 
+use super::erase::erased;
 use super::follow::UserEvent;
 use super::import_rows::{Format, Read, Row, parts, read};
 use super::users::apply;
@@ -203,6 +204,9 @@ impl Services {
         definitions: &[UserAttribute],
     ) -> Result<Result<Planned, ImportError>, ServiceError> {
         let before = self.store.user_by_username(&row.username).await?;
+        if let Some(why) = before.as_ref().and_then(erased) {
+            return Ok(Err(ImportError { row: row.no, column: Some("username".to_owned()), why }));
+        }
         let mut change = row.change;
         let manager = change.manager.take();
         // An existing user keeps the spelling of their name.
@@ -259,7 +263,8 @@ impl Services {
         let mut known = HashMap::new();
         for manager in planned.iter().filter_map(|plan| plan.manager.as_ref()?.as_ref()) {
             if let Entry::Vacant(place) = known.entry(manager.to_lowercase()) {
-                place.insert(self.store.user_by_username(manager).await?.map(|user| user.id));
+                let found = self.store.user_by_username(manager).await?.filter(|user| user.erased_at.is_none());
+                place.insert(found.map(|user| user.id));
             }
         }
         Ok(known)

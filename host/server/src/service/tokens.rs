@@ -1,5 +1,6 @@
 //! Tokens of the API. Only their hashes are kept; a token is shown once, when it is made.
 
+use super::erase::erased;
 use super::{Caller, Paging, Recorded, ServiceError, Services, lists::Place};
 use crate::wire::{ByNameOrCreation, NewToken, NewTokenView, Page, TokenView, WhoAmIView};
 use base64::Engine as _;
@@ -135,10 +136,14 @@ impl Services {
         if !found.as_ref().is_ok_and(|user| caller.user == Some(user.id)) {
             caller.must(Action::MakeToken, &Resource::Any)?;
         }
-        found.map_err(|error| match error {
+        let found = found.map_err(|error| match error {
             ServiceError::NotFound(why) => ServiceError::invalid("user", why),
             other => other,
-        })
+        })?;
+        match erased(&found) {
+            Some(why) => Err(ServiceError::invalid("user", why)),
+            None => Ok(found),
+        }
     }
 
     /// A token makes none that is good for more, or for longer.

@@ -1,5 +1,6 @@
 //! Users: made, changed, listed by what they are. What follows for accounts is decided by the core.
 
+use super::erase::{erased, not_erased};
 use super::follow::UserEvent;
 use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{ByIdOrUsername, NewUser, Page, Sort, SortKey, UserChange, UserView};
@@ -221,6 +222,7 @@ impl Services {
         before: User,
         mut user: User,
     ) -> Result<Answer, ServiceError> {
+        not_erased(&before)?;
         self.may_give(caller, Some(&before), &user).await?;
         let reactivated = action == "user.reactivate";
         if user == before && !reactivated {
@@ -265,6 +267,7 @@ impl Services {
             last_name: None,
             manager: None,
             manager_username: None,
+            erased_at: None,
             profile: None,
             permission_sets: Default::default(),
             active: true,
@@ -283,7 +286,10 @@ impl Services {
                 Ok(found) if found.id == user.id && user.id.0 != 0 => {
                     problems.push(Problem::new("manager", "nobody manages themselves"));
                 }
-                Ok(found) => user.manager = Some(found.id),
+                Ok(found) => match erased(&found) {
+                    Some(why) => problems.push(Problem::new("manager", why)),
+                    None => user.manager = Some(found.id),
+                },
                 Err(ServiceError::NotFound(why)) => problems.push(Problem::new("manager", why)),
                 Err(other) => return Err(other),
             }
@@ -358,6 +364,9 @@ fn username_problem(name: &str) -> Option<String> {
     }
     if name.len() > 256 || name.chars().any(bad) {
         return Some(format!("`{name}` is no username: at most 256 characters, no white space and no `/`"));
+    }
+    if name.to_ascii_lowercase().strip_prefix("erased-").is_some_and(|no| no.parse::<u64>().is_ok()) {
+        return Some(format!("`{name}` is what an erased user is called"));
     }
     let numbered = name.to_ascii_uppercase().starts_with("USR-") && name.parse::<UserId>().is_ok();
     numbered.then(|| format!("`{name}` looks like a user's number"))

@@ -63,6 +63,7 @@ impl Views<'_> {
             version: user.version,
             created_at: user.created_at,
             updated_at: user.updated_at,
+            erased_at: user.erased_at,
         })
     }
 

@@ -40,6 +40,7 @@ impl Host {
             last_name: None,
             manager: manager.map(|manager| manager.id),
             manager_username: None,
+            erased_at: None,
             profile: Some(profile.name.clone()),
             permission_sets: BTreeSet::new(),
             active: true,

@@ -55,6 +55,7 @@ pub fn user(id: u64, username: &str) -> User {
         last_name: None,
         manager: None,
         manager_username: None,
+        erased_at: None,
         profile: None,
         permission_sets: BTreeSet::new(),
         active: true,
