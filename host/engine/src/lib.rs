@@ -32,6 +32,6 @@ pub use clock::SystemClock;
 pub use config::{ConfigError, EngineConfig};
 pub use engine::{AdoptTrace, Engine};
 pub use jobs::linked;
-pub use managers::name_managers;
+pub use managers::{name_managers, name_managers_among};
 pub use retention::Removed;
 pub use settle::Review;

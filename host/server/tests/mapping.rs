@@ -162,3 +162,34 @@ fn provisioning_raises_the_request_and_tells_how_it_came_to_that() {
     assert_eq!((nothing.status, &nothing.body["operation"]), (200, &Json::Null));
     assert_eq!(host.post("/apps/hr/provision", &json!({"user": "eve"})).status, 404);
 }
+
+/// What became of the Create of the one who reports to the boss, imported with the boss by rows in this order.
+fn imported_with_their_manager(config: &Json, rows: &[String]) -> Json {
+    let host = Host::start().with_app();
+    configure(&host, config);
+    let csv = format!("username,profile,manager\n{}\n", rows.join("\n"));
+    let report = host.upload("/users/import", "text/csv", csv.as_bytes());
+    assert_eq!((report.status, &report.body["created"]), (200, &json!(rows.len())), "{report:?}");
+    host.get("/requests?user=ann").body["items"][0].clone()
+}
+
+#[test]
+fn a_manager_who_is_imported_together_with_whoever_reports_to_them_is_known_to_mappings_and_scopes() {
+    let row = |text: &str| text.to_owned();
+    let (ann, boss) = (row("ann,staff,boss"), row("boss,,"));
+    let others = (0..600).map(|no| format!("other{no},,"));
+    let far: Vec<String> = [ann.clone()].into_iter().chain(others).chain([boss.clone()]).collect();
+    let scoped = |name: &str| json!({"operations": ["Create"], "scope": format!("user.manager == '{name}'")});
+    let name = json!({"attribute": "displayName", "expression": "user.manager", "required": true});
+    let mapped = json!({"operations": ["Create"], "mapping": [name]});
+    for rows in [vec![ann.clone(), boss.clone()], vec![boss, ann], far] {
+        let request = imported_with_their_manager(&scoped("boss"), &rows);
+        assert_eq!(request["operation"], "Create", "{request}");
+        assert_eq!(imported_with_their_manager(&scoped("other"), &rows), Json::Null, "the twin");
+        let request = imported_with_their_manager(&mapped, &rows);
+        assert_eq!(
+            request["change"]["account"]["steps"][0]["create"]["attributes"]["displayName"][0]["text"], "boss",
+            "{request}"
+        );
+    }
+}

@@ -7,6 +7,7 @@ use gatehouse_core::events::{Tally, held};
 use gatehouse_core::ports::{ChangeSet, StoreError};
 use gatehouse_core::{AppId, User};
 use gatehouse_engine::events::{Apps, Cause, Decided, Followed, decide_for_user};
+use gatehouse_engine::name_managers_among;
 use std::collections::BTreeMap;
 
 /// How often a change is offered to the store again after requests of its users have moved on.
@@ -67,7 +68,9 @@ impl Services {
         let store = self.store.as_ref();
         let apps = Apps::all(store).await?;
         let mut decided: Vec<Decided> = Vec::new();
-        for UserEvent { before, after, reactivated } in events {
+        let mut users: Vec<User> = events.iter().map(|event| event.after.clone()).collect();
+        name_managers_among(&mut users);
+        for (UserEvent { before, reactivated, .. }, after) in events.iter().zip(&users) {
             decided.extend(decide_for_user(store, &apps, before.as_ref(), after, *reactivated).await?);
         }
         let held = self.held(&decided, lately).await?;

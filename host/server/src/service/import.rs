@@ -292,7 +292,7 @@ impl Services {
 
     async fn write_import(&self, caller: &Caller, planned: Vec<Planned>, size: usize) -> Result<(), ServiceError> {
         let definitions = self.store.user_attributes().await?;
-        let mut planned = planned.into_iter().peekable();
+        let mut planned = managers_first(planned).into_iter().peekable();
         while planned.peek().is_some() {
             let (mut changes, mut events) = (ChangeSet::default(), Vec::new());
             for plan in planned.by_ref().take(size) {
@@ -309,6 +309,30 @@ impl Services {
         }
         Ok(())
     }
+}
+
+/// Managers before those who report to them, so that none of them is written later than whoever asks for their name.
+/// Where people manage each other in a circle, somebody is the first.
+fn managers_first(mut planned: Vec<Planned>) -> Vec<Planned> {
+    let above: HashMap<UserId, Option<UserId>> =
+        planned.iter().map(|plan| (plan.after.id, plan.after.manager)).collect();
+    let mut depths: HashMap<UserId, u64> = HashMap::new();
+    for plan in &planned {
+        // Up the line until somebody whose depth is known.
+        let (mut line, mut seen) = (Vec::new(), HashSet::new());
+        let mut at = Some(plan.after.id);
+        while let Some(id) = at.filter(|id| !depths.contains_key(id) && seen.insert(*id)) {
+            line.push(id);
+            at = above.get(&id).copied().flatten();
+        }
+        let mut depth = at.and_then(|id| depths.get(&id)).map_or(0, |depth| depth + 1);
+        for id in line.into_iter().rev() {
+            depths.insert(id, depth);
+            depth += 1;
+        }
+    }
+    planned.sort_by_key(|plan| depths.get(&plan.after.id).copied().unwrap_or_default());
+    planned
 }
 
 fn manager_problem(plan: &Planned, known: &HashMap<String, Option<UserId>>, names: &HashSet<String>) -> Option<String> {
