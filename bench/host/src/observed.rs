@@ -4,17 +4,20 @@
 use crate::native::Native;
 use async_trait::async_trait;
 use gatehouse_connector::Query;
+use gatehouse_core::approval::{Delegation, Notice};
 use gatehouse_core::audit::denials::Window;
 use gatehouse_core::audit::{AuditEntry, AuditHead, AuditQuery, Checkpoint};
 use gatehouse_core::ports::{
-    AccountPage, AccountQuery, Admission, AdmissionError, AnalysisItem, CallContext, CallReport, ChangeSet, Claim,
-    ClaimLimits, CommitCommand, Connectors, Credential, CredentialRecord, Direction, Fence, Finding, ListPage, Receipt,
-    RequestFigures, RequestQuery, RowVerdict, Sequence, StagedRun, Store, StoreError, Token,
+    AccountFigures, AccountPage, AccountQuery, Admission, AdmissionError, AnalysisItem, CallContext, CallReport,
+    ChangeSet, Claim, ClaimLimits, CommitCommand, Connectors, Credential, CredentialRecord, Direction, Fence, Finding,
+    JobQuery, ListPage, Receipt, RequestFigures, RequestQuery, RowVerdict, Sequence, StagedRun, Store, StoreError,
+    Token, UserQuery,
 };
 use gatehouse_core::schema::Account as RemoteAccount;
+use gatehouse_core::sharing::SharingRule;
 use gatehouse_core::{
-    Account, AccountId, App, AppId, Connector, Digest, LogEntry, Profile, Request, RequestId, Situation,
-    StagingRow, State, User, UserId,
+    Account, AccountId, App, AppId, Connector, DelegationId, Digest, Group, Job, JobId, LogEntry, PermissionSet,
+    Profile, Request, RequestId, Situation, StagingRow, State, Subject, User, UserAttribute, UserId,
 };
 use gatehouse_sandbox::Sandbox;
 use jiff::{SignedDuration, Timestamp};
@@ -169,9 +172,25 @@ store! {
     fn users_by_id(ids: &[UserId]) -> Vec<Option<User>>;
     fn user_by_username(username: &str) -> Option<User>;
     fn users(after: Option<&str>, limit: usize) -> ListPage<User>;
+    fn find_users(query: &UserQuery) -> ListPage<User>;
     fn users_of_profile(profile: &str, after: Option<&str>, limit: usize) -> ListPage<User>;
     fn profile(name: &str) -> Option<Profile>;
     fn profiles() -> Vec<Profile>;
+    fn permission_set(name: &str) -> Option<PermissionSet>;
+    fn permission_sets() -> Vec<PermissionSet>;
+    fn users_of_permission_set(set: &str, after: Option<&str>, limit: usize) -> ListPage<User>;
+    fn group(name: &str) -> Option<Group>;
+    fn groups() -> Vec<Group>;
+    fn groups_of_user(user: UserId) -> Vec<Group>;
+    fn reports_of(manager: UserId) -> Vec<UserId>;
+    fn sharing_rules() -> Vec<SharingRule>;
+    fn user_attributes() -> Vec<UserAttribute>;
+    fn delegation(id: DelegationId) -> Option<Delegation>;
+    fn delegations(direction: Direction, after: Option<&str>, limit: usize) -> ListPage<Delegation>;
+    fn delegations_to(delegate: UserId) -> Vec<Delegation>;
+    fn alarms(until: Timestamp, after: Option<(Timestamp, RequestId)>, limit: usize) -> Vec<(Timestamp, RequestId)>;
+    fn next_alarm() -> Option<Timestamp>;
+    fn notices(until: Timestamp, limit: usize) -> Vec<Notice>;
     fn connector(digest: Digest) -> Option<Connector>;
     fn connectors() -> Vec<Connector>;
     fn component(digest: Digest) -> Option<Vec<u8>>;
@@ -188,14 +207,18 @@ store! {
     fn accounts_of_users(app: AppId, users: &[UserId]) -> Vec<Vec<Account>>;
     fn accounts(query: &AccountQuery) -> ListPage<Account>;
     fn account_counts(app: AppId) -> BTreeMap<Situation, u64>;
+    fn account_figures() -> BTreeMap<AppId, AccountFigures>;
     fn request(id: RequestId) -> Option<Request>;
     fn requests(query: &RequestQuery) -> ListPage<Request>;
+    fn lane(app: AppId, subject: Subject) -> Vec<Request>;
     fn oldest_unsettled(app: AppId) -> Option<RequestId>;
     fn review_count() -> u64;
     fn request_figures() -> BTreeMap<AppId, RequestFigures>;
     fn request_log(id: RequestId, direction: Direction, after: Option<&str>, limit: usize) -> ListPage<LogEntry>;
     fn staging(run: RequestId, from: u64, limit: usize) -> Vec<StagingRow>;
     fn staged_runs(after: Option<RequestId>, limit: usize) -> Vec<StagedRun>;
+    fn job(id: JobId) -> Option<Job>;
+    fn jobs(query: &JobQuery) -> ListPage<Job>;
     fn audit_entries(query: &AuditQuery) -> ListPage<AuditEntry>;
     fn audit_from(sequence: u64, limit: usize) -> Vec<AuditEntry>;
     fn audit_checkpoint() -> Option<Checkpoint>;

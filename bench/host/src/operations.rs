@@ -5,6 +5,7 @@ use crate::observed::Amounts;
 use crate::sandbox;
 use crate::world::{AppSetup, World};
 use anyhow::{Context as _, Result, bail};
+use gatehouse_core::ports::Direction;
 use gatehouse_core::{App, Operation, State, UserId};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -132,7 +133,7 @@ async fn done(world: &World, app: &App, operation: Operation, user: UserId) -> R
     let (state, _) = world.seen.state(id, |state, _| state.is_settled()).await;
     world.seen.forget(id);
     if state != State::Completed {
-        let log = world.store.request_log(id, None, 100).await?;
+        let log = world.store.request_log(id, Direction::Ascending, None, 100).await?;
         let lines: Vec<_> = log.items.into_iter().map(|line| line.message).collect();
         bail!("{operation:?} came to {state:?}:\n{}", lines.join("\n"));
     }

@@ -6,6 +6,7 @@ use crate::sandbox;
 use crate::world::{AppSetup, World};
 use anyhow::{Context as _, Result, bail};
 use bench_work::host::processor;
+use gatehouse_core::ports::Direction;
 use gatehouse_core::{App, RequestId, Situation, State};
 use serde::Serialize;
 use serde_json::json;
@@ -144,7 +145,7 @@ impl Watch {
         let stands = |state: State| state == end || state.is_settled() || state == State::Analyzed;
         let (state, at) = world.seen.state(run, |state, at| at > self.at && stands(state)).await;
         if state != end {
-            let log = world.store.request_log(run, None, 100).await?;
+            let log = world.store.request_log(run, Direction::Ascending, None, 100).await?;
             let lines: Vec<_> = log.items.into_iter().map(|line| line.message).collect();
             bail!("the run is {state:?} where {end:?} was to come:\n{}", lines.join("\n"));
         }

@@ -109,7 +109,12 @@ impl World {
             let record = CredentialRecord { name: "token".to_owned(), origin, scheme, header: None, updated_at: now };
             changes.credentials.push((record, token.to_owned().into()));
         }
-        let profile = Profile { name: PROFILE.to_owned(), description: String::new(), permissions: Default::default(), version: 0 };
+        let profile = Profile {
+            name: PROFILE.to_owned(),
+            description: String::new(),
+            permissions: Default::default(),
+            version: 0,
+        };
         changes.profiles.push(Versioned::new(profile));
         changes.connectors.push((connector, component));
         changes.apps.push(Versioned::new(app.clone()));

@@ -82,11 +82,7 @@ fn a_sign_in_is_recorded_once_for_a_token_and_an_address() {
         assert_eq!(host.send("GET", "/api/v1/whoami", &[("authorization", &bearer)], b"").status, 200);
     }
     let [record] = &of_adas()[..] else { panic!("{:?}", of_adas()) };
-    assert_eq!(
-        (&record["subject"], &record["address"]),
-        (&json!("token adas"), &json!("127.0.0.1")),
-        "{record}"
-    );
+    assert_eq!((&record["subject"], &record["address"]), (&json!("token adas"), &json!("127.0.0.1")), "{record}");
     assert!(record["request_id"].is_string(), "{record}");
     assert_eq!(signed_in().len(), 2, "and the first token's");
 }
