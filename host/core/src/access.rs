@@ -170,9 +170,9 @@ actions! {
     /// See a token's record.
     ReadToken: "read_token", "Token", Some(Scope::Tokens), true, Record, "looking at others' tokens";
     /// Make a token.
-    MakeToken: "make_token", "Token", Some(Scope::Tokens), false, Record, "making a token for somebody else";
+    MakeToken: "make_token", "Token", Some(Scope::Tokens), false, Record, "making a token";
     /// Make a token worthless.
-    RevokeToken: "revoke_token", "Token", Some(Scope::Tokens), false, Record, "revoking somebody else's token";
+    RevokeToken: "revoke_token", "Token", Some(Scope::Tokens), false, Record, "revoking a token";
     /// Read the audit trail.
     ReadAudit: "read_audit", "AuditTrail", Some(Scope::Audit), true, Endpoint, "reading the audit trail";
     /// Take a backup.

@@ -123,32 +123,61 @@ fn with_account(app: &App, user: &User, account: &Account, schema: &Schema) -> N
     if account.status != Status::Active {
         return do_it(Operation::Reactivate, "the user is to have the account, and it is deactivated");
     }
-    match differences(app, user, account, schema) {
-        Err(error) => nothing(format!("what the account should be cannot be told: {error}")),
-        Ok(names) if names.is_empty() => nothing("the account is as it should be, as far as is known here"),
-        Ok(names) => do_it(Operation::Update, &format!("these differ from what is known here: {}", names.join(", "))),
+    let found = match differences(app, user, account, schema) {
+        Err(error) => return nothing(format!("what the account should be cannot be told: {error}")),
+        Ok(found) => found,
+    };
+    let seen = account.last_seen.map_or_else(
+        || "as far as is known here".to_owned(),
+        |at| format!("as it was last seen, at {}", at.strftime("%Y-%m-%dT%H:%M:%SZ")),
+    );
+    let mut why = Vec::new();
+    if !found.drift.is_empty() {
+        why.push(format!("these differ from the account {seen}: {}", found.drift.join(", ")));
     }
+    if !found.unknown.is_empty() {
+        why.push(format!("these are mapped, and the account had none of them {seen}: {}", found.unknown.join(", ")));
+    }
+    if why.is_empty() {
+        return nothing(format!(
+            "the account is as it should be, {seen}; a Read looks at what it is now, and a Reconcile at all accounts"
+        ));
+    }
+    do_it(Operation::Update, &why.join("; "))
 }
 
-/// The mapped attributes in which an account differs, as it was last seen.
+/// The mapped attributes that an account is not known to have as they should be.
+struct Differences {
+    /// Those that were seen, and are others.
+    drift: Vec<String>,
+    /// Those that were not seen: the account had none, or they were not mapped then.
+    unknown: Vec<String>,
+}
+
+/// What an account, as it was last seen, has to become. Where an Update would change nothing, nothing is said of it.
 fn differences(
     app: &App,
     user: &User,
     account: &Account,
     schema: &Schema,
-) -> Result<Vec<String>, mapping::MappingError> {
+) -> Result<Differences, mapping::MappingError> {
     let wanted = mapping::desired(&app.config.mapping, user, schema, Purpose::Update)?.attributes;
-    let Some(shown) = crate::analysis::as_remote(account) else { return Ok(Vec::new()) };
-    let mut names = standard_judgement(schema, &wanted, &shown).drift;
-    names.extend(renames(&wanted, &shown).then(|| USERNAME.to_owned()));
+    let Some(shown) = crate::analysis::as_remote(account) else {
+        return Ok(Differences { drift: Vec::new(), unknown: Vec::new() });
+    };
+    let mut drift = standard_judgement(schema, &wanted, &shown).drift;
+    drift.extend(renames(&wanted, &shown).then(|| USERNAME.to_owned()));
     let changeable = |name: &String| {
         let mutability = schema.get(name).map(|definition| definition.mutability);
         name == USERNAME || mutability == Some(gatehouse_schema::Mutability::ReadWrite)
     };
-    names.retain(changeable);
-    names.sort_unstable();
-    names.dedup();
-    Ok(names)
+    drift.retain(changeable);
+    drift.sort_unstable();
+    drift.dedup();
+    let unseen = |name: &String| name != USERNAME && !shown.attributes.contains_key(name) && !drift.contains(name);
+    let asserted = wanted.iter().filter(|(_, values)| !values.is_empty()).map(|(name, _)| name);
+    let unknown = asserted.filter(|name| unseen(name) && changeable(name)).cloned().collect();
+    Ok(Differences { drift, unknown })
 }
 
 fn nothing(why: impl Into<String>) -> Needed {
@@ -180,7 +209,11 @@ mod tests {
             let value = Value { kind: labelled.then(|| "work".to_owned()), primary: labelled, ..Value::text(text) };
             (name.to_owned(), vec![value])
         };
-        Account { attributes: values.map(value).into(), ..testing::account(3, "e3", Some(7)) }
+        Account {
+            last_seen: Some(jiff::Timestamp::constant(1_767_225_600, 0)),
+            attributes: values.map(value).into(),
+            ..testing::account(3, "e3", Some(7))
+        }
     }
 
     fn remote(external_id: &str, username: &str) -> RemoteAccount {
@@ -192,6 +225,9 @@ mod tests {
             revision: None,
         }
     }
+
+    const SEEN: &str = "as it was last seen, at 2026-01-01T00:00:00Z";
+    const LOOK: &str = "a Read looks at what it is now, and a Reconcile at all accounts";
 
     fn check(app: &App, user: &User, account: Option<&Account>, expected: &str) {
         let schema = testing::description().schema().unwrap();
@@ -219,9 +255,12 @@ mod tests {
             check(user, Some(&hers()), "Deactivate: the user is not to have the account any more");
             check(user, Some(&deactivated), "nothing: the account is deactivated, as it should be");
         }
-        check(&ada(), Some(&hers()), "nothing: the account is as it should be, as far as is known here");
+        check(&ada(), Some(&hers()), &format!("nothing: the account is as it should be, {SEEN}; {LOOK}"));
+        let never = Account { last_seen: None, ..hers() };
+        let text = format!("nothing: the account is as it should be, as far as is known here; {LOOK}");
+        check(&ada(), Some(&never), &text);
         let renamed = User { email: Some("lovelace@x".to_owned()), ..ada() };
-        check(&renamed, Some(&hers()), "Update: these differ from what is known here: emails");
+        check(&renamed, Some(&hers()), &format!("Update: these differ from the account {SEEN}: emails"));
         check(&ada(), Some(&deactivated), "Reactivate: the user is to have the account, and it is deactivated");
         check(&cold, Some(&hers()), "Freeze: the user is frozen, and the account is not");
         check(&cold, Some(&frozen), "nothing: the account is frozen, as its user is");
@@ -231,6 +270,17 @@ mod tests {
         excluded.set_situation(Situation::Excluded);
         let text = "nothing: ACC-000003 is Ignored (Excluded), and changes of the user leave it alone";
         check(&ada(), Some(&excluded), text);
+    }
+
+    #[test]
+    fn what_is_mapped_and_was_never_seen_is_asserted() {
+        let mut later = testing::app();
+        let mut unseen = hers();
+        unseen.attributes.remove("emails");
+        let text = format!("Update: these are mapped, and the account had none of them {SEEN}: emails");
+        check(&later, &ada(), Some(&unseen), &text);
+        later.config.mapping.retain(|rule| rule.attribute != "emails");
+        check(&later, &ada(), Some(&unseen), &format!("nothing: the account is as it should be, {SEEN}; {LOOK}"));
     }
 
     #[test]

@@ -64,6 +64,7 @@ fn a_wrong_token_is_told_what_to_do_and_a_revoked_one_is_wrong_at_once() {
     assert_eq!(with(token).status, 401);
     let last = host.call("DELETE", "/tokens/first", &[], None);
     assert_eq!((last.status, last.case()), (409, "conflict"), "the last good token cannot be revoked");
+    assert!(last.text.contains("installation's own") && last.text.contains("gatehouse token create"), "{last:?}");
 }
 
 #[test]

@@ -488,6 +488,35 @@ fn the_command_line_shows_and_decides_the_same() {
 }
 
 #[test]
+fn a_list_says_what_each_request_waits_for() {
+    let office = Office::open(&create(&json!([{"approvers": {"users": ["ann"]}}])));
+    let (first, second) = (office.ask(), office.ask());
+    let shown = |of: &Json| office.host.get(&format!("/requests/{}", of["id"].as_str().unwrap())).body;
+    assert_eq!((&shown(&first)["waits_for"], &shown(&first)["behind"]), (&json!("approval"), &Json::Null));
+    assert_eq!(shown(&second)["waits_for"], "approval", "what one can do something about comes first");
+    let digest = json!({"digest": second["digest"]});
+    let second_id = second["id"].as_str().unwrap();
+    let agreed = office.by("ann", "POST", &format!("/requests/{second_id}/approve"), Some(&digest));
+    assert_eq!(agreed.status, 202, "{agreed:?}");
+    assert_eq!((&shown(&second)["waits_for"], &shown(&second)["behind"]), (&json!("request"), &first["id"]));
+    let later = office.clock.in_seconds(600);
+    let dated = json!({"app": "hr", "operation": "Create", "user": "boss", "run_at": later});
+    let dated = office.by("asker", "POST", "/requests", Some(&dated)).body;
+    assert_eq!(dated["waits_for"], "date", "{dated}");
+    let folder = tempfile::tempdir().unwrap();
+    let (_, listed, _) = office.host.cli(folder.path(), &["request", "list"]);
+    let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert!(rows[0].windows(2).any(|two| two == ["WAITS", "FOR"]), "{listed}");
+    let of = |id: &Json| rows.iter().find(|row| row[0] == id.as_str().unwrap()).unwrap().clone();
+    assert!(of(&first["id"]).contains(&"approval"), "{listed}");
+    assert!(of(&second["id"]).contains(&first["id"].as_str().unwrap()), "{listed}");
+    assert!(of(&dated["id"]).iter().any(|word| word.ends_with('Z')), "{listed}");
+    let cancelled = json!({"reason": "no need"});
+    office.by("asker", "POST", &format!("/requests/{}/cancel", first["id"].as_str().unwrap()), Some(&cancelled));
+    assert_eq!((&shown(&first)["waits_for"], &shown(&second)["waits_for"]), (&Json::Null, &Json::Null));
+}
+
+#[test]
 fn the_manager_of_somebody_who_is_made_is_asked_about_their_first_account() {
     let office = Office::open(&create(&json!([{"approvers": "manager"}])));
     let newcomer = json!({"username": "new", "email": "new@example.com", "profile": "staff", "manager": "boss"});

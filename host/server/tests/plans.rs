@@ -5,8 +5,8 @@ mod common;
 
 use common::Host;
 use gatehouse_core::lifecycle::{AnalysisReport, Event, Moment, step};
-use gatehouse_core::ports::Store as _;
-use gatehouse_core::{Digest, RequestId};
+use gatehouse_core::ports::{ChangeSet, Store as _, Versioned};
+use gatehouse_core::{Digest, Request, RequestId, State};
 use serde_json::json;
 
 /// Host with app `hr`, and a supplied run of it that has been analysed, as the engine would.
@@ -66,6 +66,32 @@ fn a_plan_that_nobody_committed_gives_way_to_a_new_run() {
     assert_eq!(before["state"], "Cancelled");
     let log = host.get(&format!("/requests/{id}/log")).text;
     assert!(log.contains(&format!("superseded by {}", next.body["id"].as_str().unwrap())), "{log}");
+}
+
+#[test]
+fn what_has_no_plan_to_commit_is_refused_with_what_to_do() {
+    let (host, id) = analysed();
+    let refused = |id: &str| {
+        let answer = host.call("POST", &format!("/requests/{id}/commit"), &[], None);
+        assert_eq!((answer.status, answer.case()), (409, "wrong-state"), "{answer:?}");
+        answer.text
+    };
+    host.wait(async {
+        let request = host.store.request(id.parse().unwrap()).await.unwrap().unwrap();
+        let version = request.version;
+        let failed = Request { state: State::Failed, due: None, version: version + 1, ..request };
+        let requests = vec![Versioned::replacing(version, failed)];
+        host.store.commit(ChangeSet { requests, ..ChangeSet::default() }).await.unwrap();
+    });
+    let text = refused(&id);
+    assert!(
+        text.contains("is Failed: it has no plan to commit any more; retry it, or reconcile the app anew"),
+        "{text}"
+    );
+    host.post("/users", &json!({"username": "ada", "profile": "staff"}));
+    let create = host.get("/requests?operation=Create").body["items"][0]["id"].as_str().unwrap().to_owned();
+    let text = refused(&create);
+    assert!(text.contains("only a Reconcile has a plan to commit"), "{text}");
 }
 
 #[test]

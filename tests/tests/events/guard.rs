@@ -78,6 +78,7 @@ fn many_leavers_within_an_hour_wait_for_consent_and_a_few_do_not() {
     let request = desk.get("/requests?limit=1")["items"][0].clone();
     assert_eq!((&request["operation"], &request["state"]), (&json!("Deactivate"), &json!("New")));
     assert!(request["held"].as_str().unwrap().contains("within 60 minutes"), "{request:#}");
+    assert_eq!(request["waits_for"], "guard", "{request:#}");
     let refused = s.refused(&["request", "approve", request["id"].as_str().unwrap()]);
     assert!(refused.contains("held"), "{refused}");
     s.run(&["app", "release", "hr", "--reason", "a reorganisation"]);

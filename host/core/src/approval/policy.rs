@@ -175,7 +175,7 @@ fn round(
         left => format!("{left} can be asked, {quorum} are needed"),
     });
     let people = able(fallback);
-    let mut why = format!("{asked}: {why}; so whoever has ManageUsers is asked");
+    let mut why = format!("{asked}: {why}; so whoever has Manage Users is asked");
     if people.len() < quorum as usize {
         why.push_str(", and there are too few of them: only a token of the installation itself can decide");
     }

@@ -173,7 +173,7 @@ fn a_step_that_nobody_can_carry_goes_to_whoever_has_manage_users_and_says_why() 
         let request = request(std::slice::from_ref(&rule));
         let round = awaited(&request).unwrap().current().unwrap();
         let said = round.why.clone().unwrap();
-        assert!(said.contains(why) && said.contains("ManageUsers"), "{rule:?}: {said}");
+        assert!(said.contains(why) && said.contains("Manage Users"), "{rule:?}: {said}");
         assert_eq!((approvers(&request), round.quorum), (users(&[90, 91]), rule.quorum));
     }
     let too_few = request(&[group("1", 3)]);

@@ -30,12 +30,31 @@ pub(super) fn supersede(draft: Draft, by: &Actor, with: RequestId, why: Option<S
 }
 
 pub(super) fn commit_plan(draft: Draft, by: &Actor) -> Result<Transition, Refused> {
-    let draft = draft.only_in(&[State::Analyzed])?;
+    if let Some(why) = no_plan_to_commit(&draft.before) {
+        return draft.refuse(why);
+    }
     if draft.before.approval == Approval::Required {
         return draft.refuse("its plan waits for an approval");
     }
     let now = draft.now();
     Ok(draft.go(State::Committing, by, "the plan is committed")?.due_at(now).finish())
+}
+
+/// Why there is no plan of this request that could be committed, and what to do.
+fn no_plan_to_commit(request: &Request) -> Option<&'static str> {
+    if request.operation != Operation::Reconcile {
+        return Some("only a Reconcile has a plan to commit; other requests run by themselves");
+    }
+    match request.state {
+        State::Analyzed => None,
+        State::New | State::Requested | State::Collecting | State::Collected | State::Analyzing => {
+            Some("its plan is not ready; commit it once it is Analyzed")
+        }
+        State::Committing | State::Completed => Some("there is nothing left to commit"),
+        State::Failed => Some("it has no plan to commit any more; retry it, or reconcile the app anew"),
+        State::Retried => Some("another request has taken it up again; commit that one"),
+        State::ManuallyCompleted | State::Cancelled => Some("it is over; reconcile the app anew"),
+    }
 }
 
 /// The clone does the same again, from the first step that is not done: the same sealed change under a new number.

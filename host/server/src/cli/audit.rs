@@ -11,6 +11,7 @@ use gatehouse_core::AuditHead;
 use gatehouse_core::audit::Verdict;
 use gatehouse_core::audit::export::ExportVerifier;
 use gatehouse_store::verify_closed;
+use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -39,12 +40,12 @@ pub(super) enum Verb {
     Export {
         /// The file to write, which must not be there yet [default: standard output]
         file: Option<PathBuf>,
-        /// Not before this moment, such as 2026-01-31T00:00:00Z
-        #[arg(long, value_name = "TIME")]
-        since: Option<String>,
+        /// Not before this moment: 2026-01-31 (its beginning, in UTC) or 2026-01-31T18:00Z
+        #[arg(long, value_name = "TIME", value_parser = values::moment)]
+        since: Option<Timestamp>,
         /// Before this moment
-        #[arg(long, value_name = "TIME")]
-        until: Option<String>,
+        #[arg(long, value_name = "TIME", value_parser = values::moment)]
+        until: Option<Timestamp>,
     },
 }
 
@@ -65,12 +66,12 @@ pub(super) struct Filter {
     /// About this user: username or number
     #[arg(long)]
     user: Option<String>,
-    /// Not before this moment, such as 2026-01-31T00:00:00Z
-    #[arg(long, value_name = "TIME")]
-    since: Option<String>,
+    /// Not before this moment: 2026-01-31 (its beginning, in UTC) or 2026-01-31T18:00Z
+    #[arg(long, value_name = "TIME", value_parser = values::moment)]
+    since: Option<Timestamp>,
     /// Before this moment
-    #[arg(long, value_name = "TIME")]
-    until: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = values::moment)]
+    until: Option<Timestamp>,
 }
 
 #[derive(Debug, Args)]
@@ -98,6 +99,10 @@ pub(super) fn run(verb: Verb, out: Output, session: impl Fn() -> Result<Session>
     }
 }
 
+fn moment(at: Option<Timestamp>) -> Option<String> {
+    at.map(|at| at.to_string())
+}
+
 fn list(filter: Filter, order: &values::Order<wire::BySequence>, limit: usize, session: &Session) -> Result<Outcome> {
     let Filter { actor, action, app, request, user, since, until } = filter;
     let filter = query(&[
@@ -106,8 +111,8 @@ fn list(filter: Filter, order: &values::Order<wire::BySequence>, limit: usize, s
         ("app", app),
         ("request", request),
         ("user", user),
-        ("since", since),
-        ("until", until),
+        ("since", moment(since)),
+        ("until", moment(until)),
         order.asked(),
     ]);
     let list = session.client.list(&format!("/api/v1/audit{filter}"), limit)?;
@@ -155,8 +160,13 @@ fn head(file: Option<&Path>, session: &Session) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn export(file: Option<&Path>, since: Option<String>, until: Option<String>, session: &Session) -> Result<Outcome> {
-    let path = format!("/api/v1/audit/export{}", query(&[("since", since), ("until", until)]));
+fn export(
+    file: Option<&Path>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    session: &Session,
+) -> Result<Outcome> {
+    let path = format!("/api/v1/audit/export{}", query(&[("since", moment(since)), ("until", moment(until))]));
     match file {
         None => drop(session.client.download(&path, &mut std::io::stdout())?),
         Some(file) => {

@@ -6,6 +6,7 @@ use super::{Outcome, Session, values};
 use crate::wire;
 use anyhow::Result;
 use clap::Subcommand;
+use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 #[derive(Debug, Subcommand)]
@@ -18,12 +19,12 @@ pub(super) enum Verb {
         /// Who decides in their place: username or number
         #[arg(long, value_name = "USER")]
         to: String,
-        /// From when on, such as 2026-12-24T00:00Z [default: now]
-        #[arg(long, value_name = "TIME")]
-        from: Option<String>,
-        /// Until when
-        #[arg(long, value_name = "TIME")]
-        until: String,
+        /// From when on: 2026-12-24 (its beginning, in UTC) or 2026-12-24T18:00Z [default: now]
+        #[arg(long, value_name = "TIME", value_parser = values::moment)]
+        from: Option<Timestamp>,
+        /// Until when: 14d, 12h, 2027-01-07 (its beginning, in UTC) or 2027-01-07T18:00Z
+        #[arg(long, value_name = "TIME", value_parser = values::until)]
+        until: Timestamp,
         /// Why
         #[arg(long)]
         reason: Option<String>,
@@ -42,7 +43,7 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
     match verb {
         Verb::Create { user, to, from, until, reason } => {
             let mut body = json!({"delegate": to, "until": until, "reason": reason});
-            for (name, value) in [("user", user), ("from", from)] {
+            for (name, value) in [("user", user), ("from", from.map(|from| from.to_string()))] {
                 value.into_iter().for_each(|value| body[name] = value.into());
             }
             let made = session.client.post("/api/v1/delegations", body)?;

@@ -6,6 +6,7 @@ use super::{Outcome, Session, approvals, plan, review, values, wait};
 use crate::wire;
 use anyhow::{Result, bail};
 use clap::{ArgGroup, Subcommand};
+use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 
 #[derive(Debug, Subcommand)]
@@ -26,9 +27,9 @@ pub(super) enum Verb {
         /// Why, for the log
         #[arg(long)]
         reason: Option<String>,
-        /// The date to run at, such as 2026-12-31T18:00Z [default: at once]
-        #[arg(long, value_name = "TIME")]
-        at: Option<String>,
+        /// The date to run at: 3d, 12h, 2026-12-31 (its beginning, in UTC) or 2026-12-31T18:00Z [default: at once]
+        #[arg(long, value_name = "TIME", value_parser = values::until)]
+        at: Option<Timestamp>,
         /// Do not wait for it
         #[arg(long)]
         no_wait: bool,
@@ -105,9 +106,9 @@ pub(super) enum Verb {
     Reschedule {
         /// Its number
         id: String,
-        /// The date, such as 2026-12-31T18:00Z
-        #[arg(long, value_name = "TIME")]
-        at: String,
+        /// The date: 3d, 12h, 2026-12-31 (its beginning, in UTC) or 2026-12-31T18:00Z
+        #[arg(long, value_name = "TIME", value_parser = values::until)]
+        at: Timestamp,
     },
     /// Takes a failed request up again, and waits for it; one in review looks at the target before it writes
     Retry {
@@ -162,7 +163,7 @@ pub(super) fn run(verb: Verb, session: &Session) -> Result<Outcome> {
             let operation = spelled(&operation)?;
             let body = json!({"app": app, "operation": operation, "user": user, "account": account, "reason": reason});
             let mut body = body;
-            at.into_iter().for_each(|at| body["run_at"] = at.into());
+            at.into_iter().for_each(|at| body["run_at"] = at.to_string().into());
             let asked = session.client.post("/api/v1/requests", body)?;
             finish(session, &asked, no_wait)
         }
@@ -292,10 +293,13 @@ fn commit(session: &Session, id: &str, no_wait: bool) -> Result<Outcome> {
     Ok(outcome)
 }
 
-const LISTED: [&str; 7] = ["ID", "APP", "OPERATION", "USER", "ACCOUNT", "STATE", "ERROR"];
+const LISTED: [&str; 8] = ["ID", "APP", "OPERATION", "USER", "ACCOUNT", "STATE", "WAITS FOR", "ERROR"];
 
 fn listed(request: &Json) -> Vec<String> {
-    ["id", "app", "operation", "user_name", "account", "state", "error"].map(|name| text(&request[name])).into()
+    let column = |name: &str| text(&request[name]);
+    let mut row: Vec<String> = ["id", "app", "operation", "user_name", "account", "state"].map(column).into();
+    row.extend([wait::waits_for(request), column("error")]);
+    row
 }
 
 fn show(session: &Session, id: &str, log: bool) -> Result<Outcome> {

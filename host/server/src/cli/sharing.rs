@@ -113,7 +113,12 @@ fn sentence(rule: &Json) -> String {
         (_, Json::String(group)) => format!("members of {group}"),
         _ => "managers".to_owned(),
     };
-    let verb = if rule["access"] == "approve" { "see and approve" } else { "see" };
+    let verb = match (rule["access"] == "approve", rule["to_user"].is_string()) {
+        (true, true) => "sees and approves",
+        (false, true) => "sees",
+        (true, false) => "see and approve",
+        (false, false) => "see",
+    };
     let operations = match text(&rule["operations"]) {
         none if none.is_empty() => "requests".to_owned(),
         some => format!("{some} requests"),
@@ -141,6 +146,8 @@ mod tests {
         let group = json!({"to_group": "desk", "access": "read", "operations": [], "owner_group": "staff"});
         assert_eq!(sentence(&group), "members of desk see requests about members of staff");
         let user = json!({"to_user": "ada", "access": "read", "operations": []});
-        assert_eq!(sentence(&user), "ada see requests");
+        assert_eq!(sentence(&user), "ada sees requests");
+        let decides = json!({"to_user": "ada", "access": "approve", "operations": ["Create"]});
+        assert_eq!(sentence(&decides), "ada sees and approves Create requests");
     }
 }

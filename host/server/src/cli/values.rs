@@ -102,16 +102,31 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
     }
 }
 
-/// A moment to come: after so many days or hours, or the beginning of a day, or a time.
+/// A moment: the beginning of a day in UTC, or a time.
+pub(super) fn moment(text: &str) -> Result<Timestamp, String> {
+    given(text).ok_or_else(|| {
+        format!("`{text}` is none of 2030-01-31 (its beginning, in UTC), 2030-01-31T18:00Z and 2030-01-31T18:00+02:00")
+    })
+}
+
+fn given(text: &str) -> Option<Timestamp> {
+    // A date is also read out of a time that says no zone, which nobody means.
+    let plain = text.len() == "2030-01-31".len();
+    let day = || text.parse::<Date>().ok().filter(|_| plain)?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
+    text.parse().ok().or_else(day)
+}
+
+/// A moment to come: after so many days or hours, or the beginning of a day in UTC, or a time.
 #[allow(clippy::disallowed_methods, reason = "what somebody types is counted from when they type it")]
 pub(super) fn until(text: &str) -> Result<Timestamp, String> {
     let after = |unit: char, hours: i64| {
         let count: i64 = text.strip_suffix(unit)?.parse().ok().filter(|count| *count > 0)?;
         Timestamp::now().checked_add(SignedDuration::from_hours(count.checked_mul(hours)?)).ok()
     };
-    let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp());
-    let moment = after('d', 24).or_else(|| after('h', 1)).or_else(|| text.parse().ok()).or_else(day);
-    moment.ok_or_else(|| format!("`{text}` is none of 90d, 12h, 2030-01-31 and 2030-01-31T12:00:00Z"))
+    let moment = after('d', 24).or_else(|| after('h', 1)).or_else(|| given(text));
+    moment.ok_or_else(|| {
+        format!("`{text}` is none of 90d, 12h, 2030-01-31 (its beginning, in UTC) and 2030-01-31T18:00Z")
+    })
 }
 
 /// Reads a file, and names it if that fails.
@@ -151,8 +166,19 @@ mod tests {
         let day = until("2030-01-31").unwrap();
         assert_eq!(day, until("2030-01-31T00:00:00Z").unwrap());
         assert!(until("90d").unwrap() > until("12h").unwrap());
-        for text in ["", "d", "0d", "-1d", "tomorrow", "90", "2030-02-31"] {
+        for text in ["", "d", "0d", "-1d", "tomorrow", "90", "2030-02-31", "2030-01-31T18:00"] {
             assert!(until(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_moment_is_a_day_or_a_time_and_what_is_neither_is_answered_with_examples() {
+        let day = moment("2026-12-31").unwrap();
+        assert_eq!(day, moment("2026-12-31T00:00Z").unwrap());
+        assert_eq!(day, moment("2026-12-31T02:00+02:00").unwrap());
+        for text in ["", "12h", "31.12.2026", "2026-12-31T18:00", "2026-13-01"] {
+            let why = moment(text).unwrap_err();
+            assert!(why.contains(&format!("`{text}`")) && why.contains("2030-01-31T18:00Z"), "{why}");
         }
     }
 }

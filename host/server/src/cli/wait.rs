@@ -203,12 +203,23 @@ pub(super) fn tell(request: &Json) {
         ("account", text(&request["account"])),
         ("state", text(&request["state"])),
         ("approval", approval(request)),
+        ("behind", text(&request["behind"])),
         ("held", text(&request["held"])),
         ("runs at", if request["awaits_date"] == true { time(&request["run_at"]) } else { String::new() }),
         ("error", text(&request["error"])),
         ("needs review", if request["needs_review"] == true { "yes".to_owned() } else { String::new() }),
         ("next", next(request)),
     ]);
+}
+
+/// What a request waits for, in a word or two; nothing if it waits for nothing.
+pub(super) fn waits_for(request: &Json) -> String {
+    match text(&request["waits_for"]).as_str() {
+        "date" => time(&request["run_at"]),
+        "guard" => "release (guard)".to_owned(),
+        "request" => text(&request["behind"]),
+        other => other.to_owned(),
+    }
 }
 
 fn approval(request: &Json) -> String {

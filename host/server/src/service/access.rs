@@ -54,10 +54,19 @@ impl Caller {
             (Action::MakeToken, Resource::Token(_, carries)) => {
                 format!(", and all that its owner may do: {}", words(carries))
             }
+            (Action::RevokeToken, Resource::Token(None, carries)) => {
+                format!(", and all that it is good for: {}", words(carries))
+            }
             (Action::DecideRequest, _) => ", or a sharing rule by which you approve it".to_owned(),
             _ => String::new(),
         };
-        format!("{what} needs {needs}{besides}; you have {}", words(&self.principal.permissions()))
+        let whose = match (action, to) {
+            (Action::MakeToken | Action::RevokeToken, Resource::Token(None, _)) => " of the installation",
+            (Action::MakeToken, _) => " for somebody else",
+            (Action::RevokeToken, _) => " of somebody else",
+            _ => "",
+        };
+        format!("{what}{whose} needs {needs}{besides}; you have {}", words(&self.principal.permissions()))
     }
 
     /// Whether the token is good for this.

@@ -31,6 +31,9 @@ pub(super) type Read = Result<Row, ImportError>;
 const COLUMNS: [&str; 9] =
     ["username", "email", "first_name", "last_name", "profile", "permission_sets", "manager", "active", "frozen"];
 
+/// What spreadsheets write between fields where a comma is part of numbers.
+const SEPARATORS: [(char, &str); 2] = [(';', "semicolons"), ('\t', "tabs")];
+
 /// What free attributes' columns begin with.
 const FREE: &str = "attr.";
 
@@ -45,14 +48,31 @@ fn error(row: u64, column: Option<&str>, why: impl Into<String>) -> ImportError 
     ImportError { row, column: column.map(str::to_owned), why: why.into() }
 }
 
+/// Spreadsheets write the encoding of their system unless they are told otherwise.
+fn not_utf_8(row: u64, column: Option<&str>) -> ImportError {
+    let what = if column.is_some() { "the field" } else { "the header" };
+    let why = format!("{what} is not UTF-8; save the file as `CSV UTF-8`, or convert it (iconv -f latin1 -t utf-8)");
+    error(row, column, why)
+}
+
 /// # Errors
 /// The header is wrong: then no row means anything.
 fn csv_rows(bytes: &[u8]) -> Result<Vec<Read>, ImportError> {
     // Spreadsheets put a byte order mark in front.
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
-    let header = reader.headers().map_err(|e| error(1, None, format!("the header cannot be read: {e}")))?.clone();
+    let header = reader.byte_headers().map_err(|e| error(1, None, format!("the header cannot be read: {e}")))?;
+    let header = csv::StringRecord::from_byte_record(header.clone()).map_err(|_| not_utf_8(1, None))?;
     let header: Vec<String> = header.iter().map(|name| name.trim().to_owned()).collect();
+    if let [only] = header.as_slice()
+        && let Some((separator, called)) = SEPARATORS.iter().find(|(separator, _)| only.contains(*separator))
+    {
+        let why = format!(
+            "the file looks separated by {called}: save it as CSV with commas, or put commas in the place of `{}`",
+            separator.escape_default()
+        );
+        return Err(error(1, None, why));
+    }
     check_header(&header)?;
     let rows = (2_u64..).zip(reader.byte_records()).map(|(no, record)| {
         let record = record.map_err(|e| error(no, None, e.to_string()))?;
@@ -94,7 +114,7 @@ fn csv_row(no: u64, header: &[String], record: &csv::ByteRecord) -> Read {
     }
     let mut row = Row { no, username: String::new(), change: UserChange::default() };
     for (column, cell) in header.iter().zip(record) {
-        let cell = std::str::from_utf8(cell).map_err(|_| error(no, Some(column), "the field is not UTF-8"))?.trim();
+        let cell = std::str::from_utf8(cell).map_err(|_| not_utf_8(no, Some(column)))?.trim();
         put(&mut row, column, cell).map_err(|why| error(no, Some(column), why))?;
     }
     named(row)
@@ -202,6 +222,24 @@ mod tests {
         check("username,emial\nann,x\n", &["1 emial: there is no column `emial`; did you mean `email`?"]);
         check("email\nx\n", &["1 username: the header has no column `username`, by which users are known"]);
         check("username,username\na,a\n", &["1 username: column `username` stands twice"]);
+    }
+
+    #[test]
+    fn what_spreadsheets_write_otherwise_is_said_with_what_to_do() {
+        let semicolons =
+            "the file looks separated by semicolons: save it as CSV with commas, or put commas in the place of `;`";
+        check("username;email\nann;a@example.com\n", &[&format!("1 : {semicolons}")]);
+        let rows = |bytes: &[u8]| read(Format::Csv, bytes);
+        let tabs = rows(b"username\temail\n").unwrap_err();
+        assert!(tabs.why.contains("separated by tabs"), "{tabs:?}");
+        let header = rows(b"username,attr.b\xfcro\nann,x\n").unwrap_err();
+        assert!(header.row == 1 && header.why.contains("the header is not UTF-8; save"), "{header:?}");
+        let latin = rows(b"username,last_name\nann,Lee\nbob,M\xfcller\n").unwrap();
+        assert_eq!(latin[0].as_ref().unwrap().username, "ann");
+        let bad = latin[1].as_ref().unwrap_err();
+        assert_eq!((bad.row, bad.column.as_deref()), (3, Some("last_name")));
+        assert!(bad.why.contains("save the file as `CSV UTF-8`"), "{bad:?}");
+        check("\u{feff}username,email\nann,\n", &["2 ann"]);
     }
 
     #[test]

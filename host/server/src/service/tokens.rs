@@ -253,8 +253,11 @@ impl Services {
         }
         let now = self.now();
         if !all.iter().any(|other| other.name != name && is_good(other, now)) {
-            let text =
-                format!("`{name}` is the last good token, and nobody could get in without it; make another one first");
+            let whose = if token.user.is_some() { "" } else { " and the installation's own" };
+            let text = format!(
+                "`{name}` is the last good token{whose}: nobody could get in without it. Make another one first, with \
+                 `gatehouse token create NAME`, and revoke `{name}` with that"
+            );
             return Err(ServiceError::Conflict(text));
         }
         let revoked = Token { revoked_at: Some(self.now()), ..token.clone() };

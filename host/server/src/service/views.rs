@@ -5,11 +5,22 @@ use super::{ServiceError, Services};
 use crate::wire::{AccountView, RequestView, RunView, StagingRowView, UserView, ValueView, VerdictView};
 use gatehouse_core::schema::Attributes;
 use gatehouse_core::{
-    Account, App, AppId, Change, Operation, Request, StagedAction, StagingRow, StagingSource, Subject, User, UserId,
-    Verdict,
+    Account, App, AppId, Change, Operation, Request, RequestId, StagedAction, StagingRow, StagingSource, State,
+    Subject, User, UserId, Verdict,
 };
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// What a request waits for that is no other request.
+fn waits_for(request: &Request) -> Option<&'static str> {
+    match request.state {
+        _ if request.awaits_date => Some("date"),
+        State::New if request.held.is_some() => Some("guard"),
+        _ if request.awaits_approval_since().is_some() => Some("approval"),
+        State::Analyzed if request.due.is_none() => Some("commit"),
+        _ => None,
+    }
+}
 
 /// What stands in the place of a sensitive value.
 pub(super) const MASK: &str = "***";
@@ -19,6 +30,8 @@ pub struct Views<'a> {
     pub(super) services: &'a Services,
     apps: HashMap<AppId, Known>,
     users: HashMap<UserId, Option<String>>,
+    /// The first request of each lane that was looked at.
+    lanes: HashMap<(AppId, Subject), Option<RequestId>>,
     /// Sensitive attributes of users, once they are looked up.
     hidden: Option<BTreeSet<String>>,
 }
@@ -32,7 +45,7 @@ struct Known {
 impl Services {
     /// For one answer.
     pub fn views(&self) -> Views<'_> {
-        Views { services: self, apps: HashMap::new(), users: HashMap::new(), hidden: None }
+        Views { services: self, apps: HashMap::new(), users: HashMap::new(), lanes: HashMap::new(), hidden: None }
     }
 }
 
@@ -122,6 +135,9 @@ impl Views<'_> {
             Operation::Reconcile => request.run.as_ref().and_then(|run| run.plan),
             _ => Some(request.change.digest),
         };
+        let behind = self.first_of_lane(request).await?.filter(|first| *first != request.id);
+        let waits_for = waits_for(request).or(behind.map(|_| "request"));
+        let behind = behind.filter(|_| waits_for == Some("request"));
         let change = self.masked_change(request.app, &request.change.content).await?;
         Ok(RequestView {
             id: request.id,
@@ -147,6 +163,8 @@ impl Views<'_> {
             event: request.event,
             job: request.job,
             held: request.held.clone(),
+            waits_for,
+            behind,
             retry_count: request.retry_count,
             supersedes: request.supersedes,
             superseded_by: request.superseded_by,
@@ -159,6 +177,20 @@ impl Views<'_> {
             updated_at: request.updated_at,
             version: request.version,
         })
+    }
+
+    /// The request that is done first of all in this one's lane, while this one has not begun.
+    async fn first_of_lane(&mut self, request: &Request) -> Result<Option<RequestId>, ServiceError> {
+        if !request.is_in_lane() || request.has_begun() {
+            return Ok(None);
+        }
+        let lane = (request.app, request.subject);
+        if let Some(first) = self.lanes.get(&lane) {
+            return Ok(*first);
+        }
+        let first = self.services.store.lane(lane.0, lane.1).await?.first().map(|first| first.id);
+        self.lanes.insert(lane, first);
+        Ok(first)
     }
 
     /// A staging row of an app's reconciliation.

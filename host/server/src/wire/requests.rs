@@ -78,6 +78,13 @@ pub struct RequestView {
     pub job: Option<JobId>,
     /// Why the guard against mass changes holds it; null if it does not.
     pub held: Option<String>,
+    /// What it waits for before anything more is done: `date`, `guard`, `approval`, `commit` of its plan, or a `request` in
+    /// front of it; null if nothing.
+    #[schema(example = "approval")]
+    pub waits_for: Option<&'static str>,
+    /// The request that is to be done first, where it waits for one.
+    #[schema(value_type = Option<String>, example = "UPR-000001")]
+    pub behind: Option<RequestId>,
     /// How often it has been taken up again.
     pub retry_count: u32,
     /// The request whose place this one takes, since what was to be done had to change.
