@@ -15,12 +15,13 @@ type Run = fn(&Workspace) -> Result<()>;
 /// Any of them failed; they are named.
 pub fn run(workspace: &Workspace) -> Result<()> {
     ensure_wasm_target()?;
-    let checks: [(&str, Run); 5] = [
+    let checks: [(&str, Run); 6] = [
         ("Formatting", |w| step::run(&mut w.cargo(&["fmt", "--all", "--check"]))),
         ("Layers", layers::check),
         ("Licences, bans and sources of dependencies", dependency_policy),
         ("Lints", lint),
         ("Lints of the guests", lint_guests),
+        ("The bench compiles", check_bench),
     ];
     let mut failed = Vec::new();
     for (what, check) in checks {
@@ -43,6 +44,14 @@ fn lint_guests(workspace: &Workspace) -> Result<()> {
     let mut command = workspace.cargo(&["clippy", "--target", WASM_TARGET]);
     command.args(workspace.guests().iter().flat_map(|guest| ["-p", &guest.name]));
     step::run(command.args(["--", "-D", "warnings"]))
+}
+
+/// What measures is a workspace of its own, which nothing else builds. The peers are left out: they hang on nothing that
+/// changes here.
+fn check_bench(workspace: &Workspace) -> Result<()> {
+    let mut command =
+        workspace.cargo(&["check", "--manifest-path", "bench/Cargo.toml", "-p", "bench-host", "--locked"]);
+    step::run(command.args(["--target-dir", "target/bench-check"]))
 }
 
 /// The whole of deny.toml, where cargo-deny is installed; its bans are among the layer checks anyway. Advisories are

@@ -151,6 +151,15 @@ fn what_is_no_backup_or_no_token_is_said_so() {
 }
 
 #[test]
+fn a_usage_line_names_what_the_verb_takes_and_not_what_is_in_the_environment() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut command = gatehouse(directory.path(), &["user", "erase"]);
+    command.env("GATEHOUSE_SERVER", "http://127.0.0.1:1").env("GATEHOUSE_TOKEN", "t");
+    let (code, _, stderr) = output(command);
+    assert!(code == 2 && stderr.contains("Usage: gatehouse user erase <USER>"), "{code}: {stderr}");
+}
+
+#[test]
 fn a_token_file_that_is_typed_goes_before_a_token_in_the_environment() {
     let host = Host::start();
     let directory = tempfile::tempdir().unwrap();

@@ -27,6 +27,8 @@ macro_rules! conformance {
 mod approvals;
 #[path = "conformance/commits.rs"]
 mod commits;
+#[path = "conformance/directory_lists.rs"]
+mod directory_lists;
 #[path = "conformance/lanes.rs"]
 mod lanes;
 #[path = "conformance/lists.rs"]
@@ -35,6 +37,8 @@ mod lists;
 mod order;
 #[path = "conformance/removals.rs"]
 mod removals;
+#[path = "conformance/request_lists.rs"]
+mod request_lists;
 #[path = "conformance/sharing.rs"]
 mod sharing;
 #[path = "conformance/trail.rs"]

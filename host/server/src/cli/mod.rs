@@ -33,7 +33,7 @@ mod whoami;
 
 use crate::config::ServeArgs;
 use crate::wire;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use client::Client;
@@ -159,13 +159,22 @@ enum Noun {
     Compile,
 }
 
+/// Leaves out of an error's usage line what may stand everywhere: clap names it there once it is in the environment.
+fn without_globals(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::StyledStr(usage)) = error.get(ContextKind::Usage) else { return error };
+    let everywhere = ["--output <FORMAT>", "--server <URL>", "--token <TOKEN>", "--token-file <FILE>", "--ca <FILE>"];
+    let tidy = everywhere.iter().fold(usage.to_string(), |usage, flag| usage.replace(&format!("{flag} "), ""));
+    error.insert(ContextKind::Usage, ContextValue::StyledStr(tidy.into()));
+    error
+}
+
 impl Cli {
     /// Reads what was typed, and lets it go before the environment also where two options say the same.
     ///
     /// # Errors
     /// What was typed makes no sense, or asks for help.
     pub fn read<T: Into<OsString> + Clone>(typed: impl IntoIterator<Item = T>) -> Result<Self, clap::Error> {
-        let matches = Self::command().try_get_matches_from(typed)?;
+        let matches = Self::command().try_get_matches_from(typed).map_err(without_globals)?;
         let typed = |matches: &ArgMatches, name: &str| matches.value_source(name) == Some(ValueSource::CommandLine);
         let mut cli = Self::from_arg_matches(&matches).map_err(|error| error.format(&mut Self::command()))?;
         if typed(&matches, "token_file") {
