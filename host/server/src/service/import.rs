@@ -325,11 +325,8 @@ fn managers_first(mut planned: Vec<Planned>) -> Vec<Planned> {
             line.push(id);
             at = above.get(&id).copied().flatten();
         }
-        let mut depth = at.and_then(|id| depths.get(&id)).map_or(0, |depth| depth + 1);
-        for id in line.into_iter().rev() {
-            depths.insert(id, depth);
-            depth += 1;
-        }
+        let top: u64 = at.and_then(|id| depths.get(&id)).map_or(0, |depth| depth + 1);
+        depths.extend(line.into_iter().rev().zip(top..));
     }
     planned.sort_by_key(|plan| depths.get(&plan.after.id).copied().unwrap_or_default());
     planned
