@@ -49,7 +49,7 @@ enum Task {
     Soak(soak::SoakArgs),
     /// Build the connectors for wasm32-wasip2.
     Guests,
-    /// Write docs/api.md anew from the OpenAPI document.
+    /// Write the examples of the OpenAPI document and docs/api.md anew.
     Docs,
     /// Check that dependencies point the way they should, and that nothing is named where it has no business.
     Layers,

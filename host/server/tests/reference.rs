@@ -76,7 +76,38 @@ fn body(out: &mut String, operation: &Json) {
     let Some(content) = operation["requestBody"]["content"].as_object() else { return };
     for (media, of) in content {
         let _ = writeln!(out, "Body, `{media}`: {}\n", kind(&of["schema"]));
+        example(out, &of["example"]);
     }
+}
+
+/// An example, if there is one that says something.
+fn example(out: &mut String, of: &Json) {
+    match of {
+        Json::String(text) => {
+            let _ = writeln!(out, "```text\n{}\n```\n", text.trim_end());
+        }
+        Json::Object(members) if !members.is_empty() => {
+            let _ = writeln!(out, "```json\n{}\n```\n", serde_json::to_string_pretty(of).unwrap());
+        }
+        _ => {}
+    }
+}
+
+/// By name of a shape, an answer that is of it. Each is shown once, with the shape, since many calls answer with the same.
+fn answered(document: &Json) -> BTreeMap<&str, &Json> {
+    let operations = document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap());
+    // What is looked at says more than what has just been made.
+    let (looks, others): (Vec<_>, Vec<_>) = operations.partition(|(method, _)| *method == "get");
+    let mut all = BTreeMap::new();
+    for (_, operation) in looks.into_iter().chain(others) {
+        for (_, response) in operation["responses"].as_object().unwrap() {
+            let content = &response["content"]["application/json"];
+            if let Some(name) = content["schema"]["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) {
+                all.entry(name).or_insert(&content["example"]);
+            }
+        }
+    }
+    all
 }
 
 /// What every answer has is said once, at the beginning.
@@ -133,6 +164,7 @@ fn failures(document: &Json) -> BTreeMap<String, (String, BTreeSet<String>)> {
 
 fn schemas(out: &mut String, document: &Json) {
     out.push_str("# Shapes\n\n");
+    let answered = answered(document);
     for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
         let _ = writeln!(out, "## {name}\n");
         let _ = writeln!(out, "{}\n", text(&schema["description"]));
@@ -148,6 +180,10 @@ fn schemas(out: &mut String, document: &Json) {
             let _ = writeln!(out, "| `{member}`{mark} | {} | {} |", cell(&kind(of)), cell(about));
         }
         out.push('\n');
+        // A list is its items, which are shown themselves.
+        if let Some(of) = answered.get(name.as_str()).filter(|_| !name.starts_with("Page_")) {
+            example(out, of);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! versions) is added here once.
 
 use super::guard::Guarded;
-use super::{FieldProblem, Rules, failures, headers, open, protected};
+use super::{FieldProblem, Rules, examples, failures, headers, open, protected};
 use axum::http::Method;
 use gatehouse_core::access::Action;
 use utoipa::OpenApi;
@@ -53,6 +53,7 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
     document.merge(with_token(router.into_openapi(), &rules));
     document.merge(open().into_openapi());
     document.paths.paths.values_mut().for_each(headers::named);
+    examples::add(&mut document);
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("ghs_…").build();
     document.components.get_or_insert_default().add_security_scheme(TOKEN, SecurityScheme::Http(scheme));
     document
@@ -90,7 +91,7 @@ fn bounded(parameter: &mut RefOr<Parameter>) {
 }
 
 /// The method as calls have it.
-fn word(of: &HttpMethod) -> Method {
+pub(super) fn word(of: &HttpMethod) -> Method {
     match of {
         HttpMethod::Put => Method::PUT,
         HttpMethod::Post => Method::POST,

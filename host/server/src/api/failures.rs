@@ -1,8 +1,8 @@
 //! Which failures each call can be answered with: worked out from what it takes, so that no route can forget one. It
 //! documents; `api::problem` answers.
 
-use super::Problem;
 use super::facts::Facts;
+use super::{Problem, examples};
 use std::collections::BTreeMap;
 use utoipa::PartialSchema;
 use utoipa::openapi::path::{HttpMethod, Operation, ParameterIn};
@@ -109,9 +109,11 @@ pub(super) fn document(method: &HttpMethod, path: &str, operation: &mut Operatio
 
 fn response(status: u16, cases: &[&str]) -> Response {
     let about = STATUSES.iter().find(|(of, _)| *of == status).map_or("", |(_, about)| about);
-    let cases: Vec<String> = cases.iter().map(|case| format!("`urn:gatehouse:problem:{case}`")).collect();
+    let told: Vec<String> = cases.iter().map(|case| format!("`urn:gatehouse:problem:{case}`")).collect();
+    let mut content = Content::new(Some(Problem::schema()));
+    content.examples = examples::of_problems(cases);
     ResponseBuilder::new()
-        .description(format!("{about}: {}", cases.join(", ")))
-        .content("application/problem+json", Content::new(Some(Problem::schema())))
+        .description(format!("{about}: {}", told.join(", ")))
+        .content("application/problem+json", content)
         .build()
 }

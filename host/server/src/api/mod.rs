@@ -13,6 +13,7 @@ mod credentials;
 mod delegations;
 mod document;
 mod events;
+mod examples;
 mod facts;
 mod failures;
 mod groups;

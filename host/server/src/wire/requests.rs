@@ -49,8 +49,8 @@ pub struct RequestView {
     /// reconciliation's plan once that is sealed.
     #[schema(value_type = Option<String>)]
     pub digest: Option<Digest>,
-    /// What it is to do, sealed when it was made. Values of sensitive attributes are masked.
-    #[schema(value_type = Object)]
+    /// What it is to do, sealed when it was made: an object with one member that says of what kind, or the word
+    /// `reconcile`. Values of sensitive attributes are masked.
     pub change: serde_json::Value,
     /// Attempts at calls that may write, in order.
     pub attempts: Vec<AttemptView>,

@@ -39,14 +39,14 @@ pub fn calls() -> Vec<(&'static str, &'static str, Row)> {
         (
             "POST",
             "/api/v1/sharing-rules",
-            Call(|_| ask("/sharing-rules", json!({"name": "see", "to_managers": true, "access": "read"}))),
+            Call(|_| ask("/sharing-rules", json!({"name": "managers", "to_managers": true, "access": "read"}))),
         ),
         (
             "DELETE",
             "/api/v1/sharing-rules/{name}",
             Call(|host| {
-                host.post("/sharing-rules", &json!({"name": "see", "to_managers": true, "access": "read"}));
-                ask("/sharing-rules/see", json!({}))
+                host.post("/sharing-rules", &json!({"name": "managers", "to_managers": true, "access": "read"}));
+                ask("/sharing-rules/managers", json!({}))
             }),
         ),
         ("POST", "/api/v1/apps", Call(|_| ask("/apps", app("crm")))),
@@ -58,7 +58,7 @@ pub fn calls() -> Vec<(&'static str, &'static str, Row)> {
             "/api/v1/apps/{name}/provision",
             Call(|host| {
                 user(host);
-                ask("/apps/hr/provision", json!({"user": "ada"}))
+                ask("/apps/hr/provision", json!({"user": "maria"}))
             }),
         ),
         ("POST", "/api/v1/apps/{name}/probe", Call(|_| ask("/apps/hr/probe", json!({})))),
@@ -104,7 +104,7 @@ pub fn calls() -> Vec<(&'static str, &'static str, Row)> {
             "/api/v1/requests",
             Call(|host| {
                 user(host);
-                ask("/requests", json!({"app": "hr", "operation": "Create", "user": "ada"}))
+                ask("/requests", json!({"app": "hr", "operation": "Create", "user": "maria"}))
             }),
         ),
         (
@@ -124,7 +124,7 @@ pub fn calls() -> Vec<(&'static str, &'static str, Row)> {
         (
             "POST",
             "/api/v1/requests/{id}/deny",
-            Call(|host| ask(format!("/requests/{}/deny", waiting(host)), json!({"reason": "no"}))),
+            Call(|host| ask(format!("/requests/{}/deny", waiting(host)), json!({"reason": "not needed any more"}))),
         ),
         (
             "POST",
@@ -136,21 +136,37 @@ pub fn calls() -> Vec<(&'static str, &'static str, Row)> {
             "/api/v1/requests/{id}/settle",
             Call(|host| {
                 let path = format!("/requests/{}/settle", in_review(host));
-                ask(path, json!({"outcome": "made", "external_id": "x1", "reason": "seen"}))
+                ask(
+                    path,
+                    json!({"outcome": "made", "external_id": "x1", "reason": "it is in the list of the target's users"}),
+                )
             }),
         ),
         (
             "POST",
             "/api/v1/requests/{id}/complete",
-            Call(|host| ask(format!("/requests/{}/complete", failed(host)), json!({"note": "by hand"}))),
+            Call(|host| {
+                ask(format!("/requests/{}/complete", failed(host)), json!({"note": "made by hand in the target"}))
+            }),
         ),
         (
             "POST",
             "/api/v1/requests/{id}/cancel",
-            Call(|host| ask(format!("/requests/{}/cancel", requested(host)), json!({"reason": "no"}))),
+            Call(|host| ask(format!("/requests/{}/cancel", requested(host)), json!({"reason": "not needed any more"}))),
         ),
-        ("POST", "/api/v1/users", Call(|_| ask("/users", json!({"username": "ada"})))),
-        ("PATCH", "/api/v1/users/{user}", Call(|host| ask(user(host), json!({"email": "ada@example.com"})))),
+        (
+            "POST",
+            "/api/v1/users",
+            Call(|_| {
+                ask(
+                    "/users",
+                    json!({
+                        "username": "maria", "email": "maria@example.org", "first_name": "Maria", "last_name": "Rossi",
+                    }),
+                )
+            }),
+        ),
+        ("PATCH", "/api/v1/users/{user}", Call(|host| ask(user(host), json!({"email": "maria@example.com"})))),
         ("POST", "/api/v1/users/{user}/freeze", Call(|host| ask(user(host) + "/freeze", json!({})))),
         ("POST", "/api/v1/users/{user}/unfreeze", Call(|host| after(host, "freeze", "unfreeze"))),
         ("POST", "/api/v1/users/{user}/disable", Call(|host| ask(user(host) + "/disable", json!({})))),
@@ -160,7 +176,11 @@ pub fn calls() -> Vec<(&'static str, &'static str, Row)> {
         (
             "POST",
             "/api/v1/users/import",
-            Call(|_| Ask { path: "/users/import".to_owned(), kind: "text/csv", bytes: b"username\nada\n".to_vec() }),
+            Call(|_| Ask {
+                path: "/users/import".to_owned(),
+                kind: "text/csv",
+                bytes: b"username,email\nmaria,maria@example.org\n".to_vec(),
+            }),
         ),
         ("POST", "/api/v1/profiles", Call(|_| ask("/profiles", json!({"name": "guests"})))),
         ("POST", "/api/v1/delegations", Call(|host| ask("/delegations", delegation(host)))),
@@ -178,7 +198,7 @@ pub fn calls() -> Vec<(&'static str, &'static str, Row)> {
             "/api/v1/groups/{name}/members",
             Call(|host| {
                 user(host);
-                ask(made(host, "groups") + "/members", json!({"add": ["ada"]}))
+                ask(made(host, "groups") + "/members", json!({"add": ["maria"]}))
             }),
         ),
         ("POST", "/api/v1/permission-sets", Call(|_| ask("/permission-sets", named()))),
@@ -189,7 +209,7 @@ pub fn calls() -> Vec<(&'static str, &'static str, Row)> {
             "/api/v1/users/{user}/permission-sets/{name}",
             Call(|host| {
                 made(host, "permission-sets");
-                ask(user(host) + "/permission-sets/night", json!({}))
+                ask(user(host) + "/permission-sets/night-shift", json!({}))
             }),
         ),
         (
@@ -197,7 +217,7 @@ pub fn calls() -> Vec<(&'static str, &'static str, Row)> {
             "/api/v1/users/{user}/permission-sets/{name}",
             Call(|host| {
                 made(host, "permission-sets");
-                let path = user(host) + "/permission-sets/night";
+                let path = user(host) + "/permission-sets/night-shift";
                 host.post(&path, &json!({}));
                 ask(path, json!({}))
             }),
@@ -207,9 +227,13 @@ pub fn calls() -> Vec<(&'static str, &'static str, Row)> {
         (
             "POST",
             "/api/v1/user-attributes",
-            Call(|_| ask("/user-attributes", json!({"name": "night", "type": "text"}))),
+            Call(|_| ask("/user-attributes", json!({"name": "cost_centre", "type": "text"}))),
         ),
-        ("PATCH", "/api/v1/user-attributes/{name}", Call(|host| ask(made(host, "user-attributes"), described()))),
+        (
+            "PATCH",
+            "/api/v1/user-attributes/{name}",
+            Call(|host| ask(made(host, "user-attributes"), json!({"description": "Who pays"}))),
+        ),
         ("DELETE", "/api/v1/user-attributes/{name}", Call(|host| ask(made(host, "user-attributes"), json!({})))),
         (
             "PATCH",
@@ -232,7 +256,7 @@ pub fn calls() -> Vec<(&'static str, &'static str, Row)> {
             "/api/v1/accounts/{id}/link",
             Call(|host| {
                 user(host);
-                ask(account(host, None) + "/link", json!({"user": "ada"}))
+                ask(account(host, None) + "/link", json!({"user": "maria"}))
             }),
         ),
         (
@@ -244,13 +268,13 @@ pub fn calls() -> Vec<(&'static str, &'static str, Row)> {
             }),
         ),
         ("POST", "/api/v1/accounts/{id}/ignore", Call(|host| ask(account(host, None) + "/ignore", json!({})))),
-        ("POST", "/api/v1/tokens", Call(|_| ask("/tokens", json!({"name": "second"})))),
+        ("POST", "/api/v1/tokens", Call(|_| ask("/tokens", json!({"name": "ci"})))),
         (
             "DELETE",
             "/api/v1/tokens/{name}",
             Call(|host| {
-                host.post("/tokens", &json!({"name": "second"}));
-                ask("/tokens/second", json!({}))
+                host.post("/tokens", &json!({"name": "ci"}));
+                ask("/tokens/ci", json!({}))
             }),
         ),
     ]
@@ -260,45 +284,50 @@ fn app(name: &str) -> Json {
     json!({"name": name, "connector": "sample", "settings": {"base_url": "https://crm.example.com"}})
 }
 
-fn credential() -> Ask {
+pub fn credential() -> Ask {
     let body = json!({"origin": "https://hr.example.com", "scheme": "bearer", "secret": "correct horse"});
     ask("/credentials/hr", body)
 }
 
 fn named() -> Json {
-    json!({"name": "night"})
+    json!({"name": "night-shift"})
 }
 
 fn described() -> Json {
-    json!({"description": "of the night"})
+    json!({"description": "Works at night"})
 }
 
-/// Makes a thing called `night` of this kind: where it is.
-fn made(host: &Host, kind: &str) -> String {
-    let body = if kind == "user-attributes" { json!({"name": "night", "type": "text"}) } else { named() };
+/// Makes a thing of this kind: where it is.
+pub fn made(host: &Host, kind: &str) -> String {
+    let body = if kind == "user-attributes" { json!({"name": "cost_centre", "type": "text"}) } else { named() };
     let made = host.post(&format!("/{kind}"), &body);
     assert_eq!(made.status, 201, "{kind}: {made:?}");
-    format!("/{kind}/night")
+    made.header("location").trim_start_matches("/api/v1").to_owned()
 }
 
 /// A delegation that can be made.
 fn delegation(host: &Host) -> Json {
     user(host);
-    host.post("/users", &json!({"username": "bob"}));
-    json!({"user": "ada", "delegate": "bob", "until": "2999-01-01T00:00:00Z"})
+    host.post("/users", &json!({"username": "jonas"}));
+    json!({"user": "maria", "delegate": "jonas", "until": "2999-01-01T00:00:00Z"})
 }
 
 /// Makes one: where it is.
-fn delegated(host: &Host) -> String {
+pub fn delegated(host: &Host) -> String {
     let made = host.post("/delegations", &delegation(host));
     assert_eq!(made.status, 201, "{made:?}");
     made.header("location").trim_start_matches("/api/v1").to_owned()
 }
 
 /// Makes a user: where they are.
-fn user(host: &Host) -> String {
-    host.post("/users", &json!({"username": "ada"}));
-    "/users/ada".to_owned()
+pub fn user(host: &Host) -> String {
+    host.post(
+        "/users",
+        &json!({
+            "username": "maria", "email": "maria@example.org", "first_name": "Maria", "last_name": "Rossi",
+        }),
+    );
+    "/users/maria".to_owned()
 }
 
 fn after(host: &Host, first: &str, then: &str) -> Ask {
@@ -308,7 +337,7 @@ fn after(host: &Host, first: &str, then: &str) -> Ask {
 }
 
 /// Makes an account: where it is.
-fn account(host: &Host, user: Option<UserId>) -> String {
+pub fn account(host: &Host, user: Option<UserId>) -> String {
     let situation = if user.is_some() { Situation::Confirmed } else { Situation::Unassigned };
     host.wait(async {
         let app = host.store.app_by_name("hr").await.unwrap().unwrap();
@@ -317,7 +346,7 @@ fn account(host: &Host, user: Option<UserId>) -> String {
             app: app.id,
             external_id: Some("x1".to_owned()),
             user,
-            username: "ada".to_owned(),
+            username: "maria".to_owned(),
             email: None,
             first_name: None,
             last_name: None,
@@ -341,13 +370,17 @@ fn account(host: &Host, user: Option<UserId>) -> String {
     "/accounts/ACC-000001".to_owned()
 }
 
+/// As the guard has it.
+const WHY_HELD: &str =
+    "312 accounts would be made or brought back, more than the 200 that `guard.max_changes` allows without consent";
+
 /// Makes a job that waits for consent: its number.
 fn held(host: &Host) -> String {
     host.post("/profiles", &json!({"name": "guests"}));
     host.call("PATCH", "/apps/hr", &[], Some(&json!({"profiles": ["staff", "guests"]})));
     host.wait(async {
         let job = host.store.jobs(&JobQuery { limit: 1, ..JobQuery::default() }).await.unwrap().items.remove(0);
-        let held = Job { state: JobState::Held, held: Some("many".to_owned()), ..job.clone() };
+        let held = Job { state: JobState::Held, held: Some(WHY_HELD.to_owned()), ..job.clone() };
         let jobs = vec![Versioned::replacing(job.version, held)];
         host.store.commit(ChangeSet { jobs, ..ChangeSet::default() }).await.unwrap();
         job.id.to_string()
@@ -355,13 +388,13 @@ fn held(host: &Host) -> String {
 }
 
 /// Makes a request that the engine would take up: its number.
-fn requested(host: &Host) -> String {
-    asked_for(host, json!({"app": "hr", "operation": "Create", "user": "ada"}))
+pub fn requested(host: &Host) -> String {
+    asked_for(host, json!({"app": "hr", "operation": "Create", "user": "maria"}))
 }
 
 /// Makes one that waits for its date.
 fn scheduled(host: &Host) -> String {
-    asked_for(host, json!({"app": "hr", "operation": "Create", "user": "ada", "run_at": "2999-01-01T00:00:00Z"}))
+    asked_for(host, json!({"app": "hr", "operation": "Create", "user": "maria", "run_at": "2999-01-01T00:00:00Z"}))
 }
 
 fn asked_for(host: &Host, body: Json) -> String {
@@ -377,11 +410,11 @@ fn waiting(host: &Host) -> String {
 
 fn failed(host: &Host) -> String {
     let id = requested(host);
-    take(host, &id, Event::Fail { why: "of it".to_owned() });
+    take(host, &id, Event::Fail { why: "the target answers 403".to_owned() });
     id
 }
 
-fn in_review(host: &Host) -> String {
+pub fn in_review(host: &Host) -> String {
     let id = requested(host);
     let names = NameAttributes::default();
     let report = AttemptReport {

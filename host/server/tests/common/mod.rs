@@ -4,6 +4,8 @@
 
 pub mod agreement;
 pub mod calls;
+pub mod shapes;
+pub mod story;
 
 use async_trait::async_trait;
 use gatehouse_core::lifecycle::{NameAttributes, Resolution};
