@@ -148,8 +148,9 @@ fn approve(desk: &Desk, chance: Option<&mut Chance>) {
 fn settle(desk: &Desk) {
     let settled = || {
         approve(desk, None);
-        let open = ["New", "Requested", "Committing"].map(|state| desk.all(&format!("/requests?state={state}")).len());
+        // Jobs first: what one raises at its end is there once it is done.
         let jobs = ["Counting", "Running"].map(|state| desk.all(&format!("/jobs?state={state}")).len());
+        let open = ["New", "Requested", "Committing"].map(|state| desk.all(&format!("/requests?state={state}")).len());
         (open == [0; 3] && jobs == [0; 2]).then_some(())
     };
     until(settled).unwrap_or_else(|| panic!("it never comes to rest: {:#?}", desk.all("/requests?limit=50")));
