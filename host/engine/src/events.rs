@@ -81,7 +81,7 @@ pub async fn decide_for_user(
                 .is_some_and(|before| before.profile != user.profile || before.permission_sets != user.permission_sets);
             let app_before = if moved { before_open_jobs(store, app).await? } else { app.clone() };
             let change = Change { app_before: &app_before, app, before, user, reactivated };
-            decided.extend(decide(store, connector, &change, of_app).await?);
+            decided.extend(decide(store, connector, &change).await?);
         }
     }
     Ok(decided)
@@ -125,12 +125,11 @@ impl Apps {
     }
 }
 
-/// Decides what a change raises for a user whose accounts in the app are these; none if nothing.
+/// Decides what a change raises for a user; none if nothing.
 pub(crate) async fn decide(
     store: &dyn Store,
     connector: &Connector,
     change: &Change<'_>,
-    accounts: Vec<Account>,
 ) -> Result<Option<Decided>, StoreError> {
     let (app, mut user, mut before) = (change.app, change.user.clone(), change.before.cloned());
     name_managers(store, &app.config, before.iter_mut().chain([&mut user])).await?;
@@ -143,7 +142,12 @@ pub(crate) async fn decide(
         // What nobody knows may have been made is taken for made: what takes it away again waits for that to be settled.
         lane.open.splice(0..0, creates_in_review(store, app.id, Subject::User(user.id)).await?);
     }
-    lane.account = preferred(accounts);
+    // After the lane: what a request of it does in between is done twice here, which comes to the same. The other way
+    // round it would be missed, and a leaver's account stay as the request had left it.
+    if change.before.is_some() {
+        let mut accounts = store.accounts_of_users(app.id, &[user.id]).await?;
+        lane.account = preferred(accounts.pop().unwrap_or_default());
+    }
     let raising = raise(change, &lane);
     Ok(Decided { app: app.clone(), user: user.clone(), connector: connector.clone(), lane, raising }.unless_nothing())
 }

@@ -9,7 +9,7 @@ use gatehouse_core::events::{Change, Tally};
 use gatehouse_core::job::{Count, Piece, Source, Task};
 use gatehouse_core::lifecycle::{Event, step};
 use gatehouse_core::ports::{ChangeSet, JobQuery, ListPage, RequestQuery, Store, StoreError, Versioned};
-use gatehouse_core::{Account, Actor, App, Connector, Job, JobState, LinkState, Request, State, User, UserId};
+use gatehouse_core::{Actor, App, Connector, Job, JobState, LinkState, Request, State, User};
 use gatehouse_failpoints::fail_point;
 use std::sync::Arc;
 
@@ -79,16 +79,13 @@ struct Walk<'a> {
     app: App,
 }
 
-/// A user, and their accounts in the app.
-type Member = (User, Vec<Account>);
-
 impl Walk<'_> {
     /// The users of a source after a cursor that no earlier source covers, how many there were, and where to go on.
     async fn members(
         &self,
         source: usize,
         after: Option<&str>,
-    ) -> Result<(Vec<Member>, u64, Option<String>), StoreError> {
+    ) -> Result<(Vec<User>, u64, Option<String>), StoreError> {
         let store = self.shell.store.as_ref();
         let page: ListPage<User> = match self.job.sources().get(source) {
             Some(Source::Profile(name)) => store.users_of_profile(name, after, PIECE).await?,
@@ -96,10 +93,8 @@ impl Walk<'_> {
             None => ListPage { items: Vec::new(), next: None },
         };
         let looked_at = page.items.len() as u64;
-        let users: Vec<User> = page.items.into_iter().filter(|user| !self.job.is_covered(source, user)).collect();
-        let ids: Vec<UserId> = users.iter().map(|user| user.id).collect();
-        let accounts = store.accounts_of_users(self.app.id, &ids).await?;
-        Ok((users.into_iter().zip(accounts).collect(), looked_at, page.next))
+        let users = page.items.into_iter().filter(|user| !self.job.is_covered(source, user)).collect();
+        Ok((users, looked_at, page.next))
     }
 
     fn change<'b>(&'b self, user: &'b User) -> Change<'b> {
@@ -116,8 +111,8 @@ async fn count(walk: &Walk<'_>) -> Result<(), StoreError> {
         loop {
             let (members, looked_at, next) = walk.members(source, after.as_deref()).await?;
             total += looked_at;
-            for (user, accounts) in members {
-                if let Some(decided) = decide(store, &walk.connector, &walk.change(&user), accounts).await? {
+            for user in members {
+                if let Some(decided) = decide(store, &walk.connector, &walk.change(&user)).await? {
                     decided.count(&mut tally);
                 }
             }
@@ -162,8 +157,8 @@ async fn raise(walk: &Walk<'_>) -> Result<(), StoreError> {
         now: shell.now(),
     };
     let mut followed = Followed::default();
-    for (user, accounts) in members {
-        if let Some(decided) = decide(store, &walk.connector, &walk.change(&user), accounts).await? {
+    for user in members {
+        if let Some(decided) = decide(store, &walk.connector, &walk.change(&user)).await? {
             // Whoever consented to the job consented to all of it.
             followed.append(decided.open(store, &cause, None).await?);
         }

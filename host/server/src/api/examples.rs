@@ -18,7 +18,9 @@ pub(super) fn add(document: &mut OpenApi) {
         for (method, operation) in operations(item) {
             let Some(of) = WRITTEN.get(format!("{} {path}", word(&method))) else { continue };
             if let Some(RefOr::T(body)) = &mut operation.request_body {
-                body.content.values_mut().for_each(|content| set(content, &of["body"]));
+                // The rows of an import are recorded as CSV.
+                let recorded = body.content.iter_mut().filter(|(kind, _)| *kind != "application/jsonl");
+                recorded.for_each(|(_, content)| set(content, &of["body"]));
             }
             for (status, response) in &mut operation.responses.responses {
                 if let RefOr::T(response) = response {
