@@ -133,6 +133,20 @@ fn nobody_gets_a_second_account_while_the_first_may_have_been_made() {
     assert_eq!(another.status, 202, "{another:?}");
 }
 
+#[test]
+fn nobody_is_erased_whose_account_may_have_been_made() {
+    let (host, id) = in_review();
+    assert_eq!(host.call("PATCH", "/users/ada", &[], Some(&json!({"active": false}))).status, 200);
+    for request in host.get("/requests?app=hr&state=Requested").body["items"].as_array().unwrap() {
+        host.post(&format!("/requests/{}/cancel", request["id"].as_str().unwrap()), &json!({"reason": "no"}));
+    }
+    let refused = host.post("/users/ada/erase", &json!({}));
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.text.contains(&format!("{id} of user `ada` is not done")), "{}", refused.text);
+    assert_eq!(host.post(&format!("/requests/{id}/complete"), &json!({"note": "it was not"})).status, 200);
+    assert_eq!(host.post("/users/ada/erase", &json!({})).status, 200, "its twin");
+}
+
 /// What follows in the lane of the user, the newest first.
 fn operations(host: &Host) -> Vec<Json> {
     let list = host.get("/requests?app=hr").body;

@@ -75,9 +75,12 @@ impl Services {
     }
 
     async fn unsettled_request(&self, user: &User) -> Result<Option<RequestId>, ServiceError> {
-        for state in State::ALL.into_iter().filter(|state| !state.is_settled()) {
-            let subject = Some(Subject::User(user.id));
-            let query = RequestQuery { subject, state: Some(state), limit: 1, ..RequestQuery::default() };
+        let of_user = RequestQuery { subject: Some(Subject::User(user.id)), limit: 1, ..RequestQuery::default() };
+        let open = State::ALL.into_iter().filter(|state| !state.is_settled());
+        let open = open.map(|state| RequestQuery { state: Some(state), ..of_user.clone() });
+        // What is in review may have made an account, which nobody could tell whose it is.
+        let in_review = RequestQuery { needs_review: true, ..of_user.clone() };
+        for query in open.chain([in_review]) {
             if let Some(request) = self.store.requests(&query).await?.items.first() {
                 return Ok(Some(request.id));
             }
