@@ -70,7 +70,9 @@ fn the_api_does_what_its_document_says() {
     run.args(["--header", &format!("Authorization: Bearer {}", s.host.token())]);
     run.args(["--checks", "all"]);
     run.args(["--max-time", BUDGET, "--max-examples", "15", "--seed", "1", "--continue-on-failure", "--no-shrink"]);
-    run.args(["--workers", "2", "--request-timeout", "30", "--suppress-health-check", "all", "--warnings", "off"]);
+    // One worker: CPython 3.11 cannot parse Python in two threads at a time ("AST constructor recursion depth
+    // mismatch"), which Hypothesis does.
+    run.args(["--workers", "1", "--request-timeout", "30", "--suppress-health-check", "all", "--warnings", "off"]);
     for (path, _) in LEFT_OUT {
         run.args(["--exclude-path", path]);
     }
