@@ -139,7 +139,7 @@ pub struct Account {
 
 impl Account {
     /// A record of which nothing is known yet: nobody's, and not to be used.
-    pub(crate) fn blank(id: AccountId, app: AppId, now: Timestamp) -> Self {
+    pub fn blank(id: AccountId, app: AppId, now: Timestamp) -> Self {
         Self {
             id,
             app,

@@ -2,11 +2,13 @@
 //! which accounts. It decides from records that are handed to it; it never opens a request, and never looks at a
 //! target.
 
+mod again;
 mod guard;
 mod lane;
 mod raising;
 mod table;
 
+pub use again::not_again;
 pub use guard::{GuardPolicy, Tally, held, held_unsurveyed};
 pub use lane::{Lane, is_unstarted};
 pub use raising::{Change, Raise, Raising, amiss, raise};

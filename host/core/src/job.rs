@@ -195,6 +195,11 @@ impl Job {
             && self.task.access().is_some()
     }
 
+    /// Whether somebody has consented to it, and so to all that it raises: to what was not counted, too.
+    pub fn has_consent(&self) -> bool {
+        self.decided.is_some() && self.state != JobState::Cancelled
+    }
+
     /// Whether there is something to do for it yet.
     pub fn is_unfinished(&self) -> bool {
         !matches!(self.state, JobState::Completed | JobState::Cancelled)
@@ -351,7 +356,9 @@ mod tests {
         assert_eq!(held.state, JobState::Held);
         assert!(held.held.as_ref().unwrap().contains("10000 accounts would be made or brought back"));
         let by = Actor("boss".to_owned());
-        assert_eq!(held.clone().approved(&by, "hired", Timestamp::UNIX_EPOCH).unwrap().state, JobState::Running);
+        assert!(!held.has_consent() && !counted(10).has_consent(), "not yet, and never asked for");
+        let approved = held.clone().approved(&by, "hired", Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!((approved.state, approved.has_consent()), (JobState::Running, true));
         assert_eq!(held.cancelled(&by, "a mistake", Timestamp::UNIX_EPOCH).unwrap().state, JobState::Cancelled);
         let refused = counted(10).approved(&by, "", Timestamp::UNIX_EPOCH).unwrap_err();
         assert_eq!(refused.to_string(), "JOB-000001 is Running: it waits for no consent");

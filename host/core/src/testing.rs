@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+use crate::lifecycle::{NewRequest, Raised, open};
 use crate::{
-    Account, AccountId, App, AppId, AuthScheme, Capability, ConnectorRef, CredentialSlot, Description, Digest,
-    ProvisioningConfig, SettingDefinition, SettingType, Situation, User, UserId,
+    Account, AccountId, Actor, App, AppId, AuthScheme, Capability, Change, ConnectorRef, CredentialSlot, Description,
+    Digest, Operation, ProvisioningConfig, Request, RequestId, RequestObject, SettingDefinition, SettingType,
+    Situation, Subject, User, UserId,
 };
 use gatehouse_schema::{AttributeDefinition, Attributes, Status};
 use jiff::Timestamp;
@@ -141,4 +143,22 @@ pub(crate) fn app() -> App {
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
     }
+}
+
+/// A request for user 1's account, opened with that change.
+pub(crate) fn request(operation: Operation, change: Change) -> Request {
+    let new = NewRequest {
+        id: RequestId(7),
+        app: AppId(1),
+        operation,
+        object: RequestObject::User,
+        subject: Subject::User(UserId(1)),
+        account: None,
+        change,
+        approvals: None,
+        by: Actor("admin".to_owned()),
+        reason: None,
+        raised: Raised::default(),
+    };
+    open(new, Timestamp::UNIX_EPOCH).request.record
 }

@@ -3,7 +3,7 @@
 
 use crate::managers::name_managers;
 use crate::requests::{Ask, NotOpened, creates_in_review, dated, new_request, not_in_doubt, preferred};
-use gatehouse_core::events::{Change, Lane, Raise, Raising, Tally, amiss, held_unsurveyed, raise};
+use gatehouse_core::events::{Change, Lane, Raise, Raising, Tally, amiss, held_unsurveyed, not_again, raise};
 use gatehouse_core::job::before_open;
 use gatehouse_core::lifecycle::{Event, Moment, Raised, Transition, open, open_failed, step};
 use gatehouse_core::planning::{Refused, plan_change};
@@ -12,6 +12,7 @@ use gatehouse_core::{
     Account, Actor, App, AppId, Connector, Correlation, Job, JobId, JobState, Operation, Request, RequestId, Subject,
     User, UserId,
 };
+use gatehouse_failpoints::fail_point;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,6 +27,8 @@ pub struct Cause {
     pub correlation: Option<Correlation>,
     /// The job through which requests are raised.
     pub job: Option<JobId>,
+    /// Whether somebody has consented to all that follows.
+    pub consented: bool,
     /// When.
     pub now: Timestamp,
 }
@@ -142,6 +145,7 @@ pub(crate) async fn decide(
         // What nobody knows may have been made is taken for made: what takes it away again waits for that to be settled.
         lane.open.splice(0..0, creates_in_review(store, app.id, Subject::User(user.id)).await?);
     }
+    fail_point!("events.lane_read");
     // After the lane: what a request of it does in between is done twice here, which comes to the same. The other way
     // round it would be missed, and a leaver's account stay as the request had left it.
     if change.before.is_some() {
@@ -168,6 +172,23 @@ pub async fn decide_settled(store: &dyn Store, app: &App, settled: &Transition) 
     lane.account = Some(account.record.clone());
     let raising = amiss(app, &user, &lane, &settled.request.record);
     Ok(Decided { app: app.clone(), user, connector, lane, raising }.unless_nothing())
+}
+
+/// Why a request is not to be done again, by what the directory says now.
+///
+/// # Errors
+/// The store is unavailable.
+pub async fn out_of_date(
+    store: &dyn Store,
+    app: &App,
+    request: &Request,
+    looks_first: bool,
+) -> Result<Option<String>, StoreError> {
+    let Subject::User(id) = request.subject else { return Ok(None) };
+    let Some(connector) = store.connector(app.connector.digest).await? else { return Ok(None) };
+    let Some(mut user) = store.user(id).await? else { return Ok(None) };
+    name_managers(store, &app.config, [&mut user]).await?;
+    Ok(not_again(app, &user, &connector.description, request, looks_first))
 }
 
 /// A user's open requests in an app; the account is left out.
@@ -295,9 +316,8 @@ impl Decided {
         let mut watched = Tally::default();
         watched.add(operation);
         let mass = mass.filter(|_| watched != Tally::default()).map(str::to_owned);
-        // Whoever consented to a job consented to all of it.
-        let consented = cause.job.is_some();
-        mass.or_else(|| held_unsurveyed(&self.app, &self.connector.description, operation).filter(|_| !consented))
+        let unsurveyed = || held_unsurveyed(&self.app, &self.connector.description, operation);
+        mass.or_else(|| unsurveyed().filter(|_| !cause.consented))
     }
 
     fn moment(&self, cause: &Cause) -> Moment {

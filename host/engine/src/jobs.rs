@@ -154,12 +154,12 @@ async fn raise(walk: &Walk<'_>) -> Result<(), StoreError> {
         user: job.requested_by,
         correlation: job.correlation.clone(),
         job: Some(job.id),
+        consented: job.has_consent(),
         now: shell.now(),
     };
     let mut followed = Followed::default();
     for user in members {
         if let Some(decided) = decide(store, &walk.connector, &walk.change(&user)).await? {
-            // Whoever consented to the job consented to all of it.
             followed.append(decided.open(store, &cause, None).await?);
         }
     }

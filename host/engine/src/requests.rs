@@ -247,16 +247,3 @@ fn preference(account: &Account) -> (u8, AccountId) {
     };
     (rank, account.id)
 }
-
-/// A request for the same user that has not come to its end, those aside whose date has not come: what is right for the account afterwards is not yet known.
-pub(crate) async fn under_way(store: &dyn Store, app: &App, user: UserId) -> Result<Option<Request>, StoreError> {
-    let query = RequestQuery {
-        app: Some(app.id),
-        subject: Some(Subject::User(user)),
-        // Requests of one lane run in order: the newest are the ones that may be open.
-        limit: 50,
-        ..RequestQuery::default()
-    };
-    let found = store.requests(&query).await?;
-    Ok(found.items.into_iter().find(|request| request.is_in_lane() && request.operation.writes()))
-}

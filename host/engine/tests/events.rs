@@ -4,7 +4,7 @@
 mod common;
 
 use common::target::Fault;
-use common::{World, by};
+use common::{World, by, until};
 use gatehouse_core::events::DirectoryEvent;
 use gatehouse_core::job::{Origin, access_job};
 use gatehouse_core::ports::{ChangeSet, Clock as _, Versioned};
@@ -14,15 +14,20 @@ use gatehouse_engine::requests::{Ask, Whose, prepare_account_request};
 
 /// Changes a user, and opens what follows from it.
 async fn happens(world: &World, user: &User, change: impl FnOnce(&mut User)) -> Vec<Request> {
+    happens_held(world, user, change, None).await
+}
+
+/// As [`happens`], held by the guard for this reason.
+async fn happens_held(world: &World, user: &User, change: impl FnOnce(&mut User), held: Option<&str>) -> Vec<Request> {
     let store = world.store.as_ref();
     let before = store.user(user.id).await.unwrap().unwrap();
     world.change_user(user.id, change).await;
     let after = store.user(user.id).await.unwrap().unwrap();
     let apps = Apps::all(store).await.unwrap();
-    let cause = Cause { by: by(), user: None, correlation: None, job: None, now: world.clock.now() };
+    let cause = Cause { by: by(), user: None, correlation: None, job: None, consented: false, now: world.clock.now() };
     let mut raised = Vec::new();
     for decided in decide_for_user(store, &apps, Some(&before), &after, false).await.unwrap() {
-        let followed = decided.open(store, &cause, None).await.unwrap();
+        let followed = decided.open(store, &cause, held).await.unwrap();
         raised.extend(followed.requests().cloned());
         world.commit(followed.changes).await;
     }
@@ -127,4 +132,49 @@ async fn whoever_leaves_a_profile_while_a_job_about_it_waits_loses_what_they_had
     // Its twin: whoever stays is for the job.
     let renamed = happens(&world, &bob, |user| user.last_name = Some("Hopper".to_owned())).await;
     assert!(!shown(&renamed).iter().any(|(operation, _)| *operation == Operation::Deactivate), "{renamed:#?}");
+}
+
+#[tokio::test]
+async fn what_the_guard_holds_gives_way_to_a_committed_plan() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run("one");
+    let ada = world.provisioned(&engine, &app, "ada").await;
+    let held = happens_held(&world, &ada, |user| user.active = false, Some("a mass")).await;
+    assert_eq!((held[0].operation, held[0].state), (Operation::Deactivate, State::New));
+    world.clock.advance(std::time::Duration::from_secs(1));
+    let (_, children) = world.reconcile_and_commit(&engine, &app).await;
+    assert_eq!(children.iter().map(|child| child.operation).collect::<Vec<_>>(), [Operation::Deactivate]);
+    let before = world.get(held[0].id).await;
+    assert_eq!((before.state, before.superseded_by), (State::Cancelled, Some(children[0].id)));
+    assert_eq!(world.account_of(&app, &ada).await.status, gatehouse_core::schema::Status::Deactivated);
+}
+
+/// What a job raises for ada, whom it makes an account; `decided`: somebody consented to it.
+async fn raised_by_job(decided: bool) -> Request {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let ada = world.user("ada").await;
+    world.change_app(app.id, |app| (app.surveyed, app.profiles) = (false, Default::default())).await;
+    let before = world.store.app(app.id).await.unwrap().unwrap();
+    let after = App { profiles: ["staff".to_owned()].into(), ..before.clone() };
+    // What is raised stays as it was raised.
+    world.change_app(app.id, |app| (app.paused, app.profiles) = (true, after.profiles.clone())).await;
+    let origin = Origin { id: JobId(1), by: by(), user: None, correlation: None, now: world.clock.now() };
+    let job = access_job(&before, &after, origin).unwrap();
+    let decided = decided.then(|| (by(), "the target is empty".to_owned()));
+    // Nothing was to be made when it was counted.
+    let job = gatehouse_core::Job { state: JobState::Running, decided, ..job };
+    world.commit(ChangeSet { jobs: vec![Versioned::new(job)], ..ChangeSet::default() }).await;
+    let _engine = world.run("one");
+    let lane = async || world.store.lane(app.id, gatehouse_core::Subject::User(ada.id)).await.unwrap().pop();
+    until("the job raises", lane).await
+}
+
+#[tokio::test]
+async fn a_job_that_nobody_consented_to_makes_no_account_before_anybody_has_looked() {
+    let held = raised_by_job(false).await;
+    assert_eq!((held.operation, held.state), (Operation::Create, State::New));
+    assert!(held.held.is_some_and(|why| why.contains("no reconciliation has looked yet")));
+    assert_eq!(raised_by_job(true).await.held, None, "its twin");
 }

@@ -55,6 +55,7 @@ pub const FAILPOINTS: &[Failpoint] = &[
     point("open.after_commit", "those claims are given back"),
     point("api.before_commit", "the API has taken a request; nothing of it is stored"),
     point("api.after_commit", "the request is stored; nobody has been told"),
+    point("events.lane_read", "a user has changed; their open requests were read, and their account not yet"),
     point("person.before_commit", "somebody has decided about a request; nothing of it is stored"),
     point("person.after_commit", "the decision is stored; nobody has been told"),
     point("claim.before", "the engine looks for work that is due"),

@@ -4,8 +4,9 @@
 mod common;
 
 use common::Host;
-use gatehouse_core::ports::{ChangeSet, Store as _, Versioned};
-use gatehouse_core::{Account, AppId};
+use common::engine::{self, account_of};
+use gatehouse_core::Account;
+use gatehouse_core::schema::Status;
 use serde_json::json;
 
 /// Three accounts that a reconciliation might have found.
@@ -15,17 +16,10 @@ fn with_accounts(host: &Host) {
         {"external_id": "2", "username": "bob", "status": "Deactivated"},
     ]});
     assert_eq!(host.post("/apps/hr/reconcile", &supplied).status, 202);
-    let account = |id: u64, status: &str| -> Account {
-        let record = json!({
-            "id": format!("ACC-{id:06}"), "app": AppId(1), "external_id": id.to_string(), "username": format!("a{id}"),
-            "attributes": {}, "status": status, "frozen": id == 3, "link_state": "Orphaned", "situation": "unassigned",
-            "is_known_link": false, "version": 0, "updated_at": "2026-01-01T00:00:00Z",
-        });
-        serde_json::from_value(record).unwrap()
-    };
-    let accounts = [account(1, "Active"), account(2, "Deactivated"), account(3, "Active")];
-    let accounts = accounts.into_iter().map(Versioned::new).collect();
-    host.wait(host.store.commit(ChangeSet { accounts, ..ChangeSet::default() })).unwrap();
+    let account = |id, status, frozen| Account { status, frozen, ..account_of(id, None) };
+    let accounts =
+        [account(1, Status::Active, false), account(2, Status::Deactivated, false), account(3, Status::Active, true)];
+    engine::with_accounts(host, accounts);
 }
 
 #[test]

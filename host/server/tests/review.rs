@@ -4,49 +4,26 @@
 mod common;
 
 use common::Host;
-use gatehouse_core::lifecycle::{
-    AttemptReport, Event, Looked, Moment, NameAttributes, OutcomeReport, Resolution, step,
-};
-use gatehouse_core::ports::Store as _;
-use gatehouse_core::{AccountId, CallFailure, FailureKind, Reading, RequestId, Showed};
+use common::engine::{self, in_review_by_event};
+use gatehouse_core::lifecycle::{Event, Resolution};
 use serde_json::{Value as Json, json};
-
-fn take(host: &Host, number: RequestId, event: Event) {
-    host.wait(async {
-        let app = host.store.app_by_name("hr").await.unwrap().unwrap();
-        let request = host.store.request(number).await.unwrap().unwrap();
-        let moment = Moment { now: request.created_at, jitter: 0, retry: app.config.retry.clone() };
-        let transition = step(&request, event, &moment).unwrap();
-        host.store.commit(transition.into_changes(None)).await.unwrap();
-    });
-}
 
 /// A host with a Create in review, as the engine would leave it, and its number.
 fn in_review() -> (Host, String) {
     let host = Host::start().with_app();
-    host.post("/users", &json!({"username": "ada", "email": "ada@example.com"}));
-    let asked = host.post("/requests", &json!({"app": "hr", "operation": "Create", "user": "ada"}));
-    let id = asked.body["id"].as_str().unwrap_or_else(|| panic!("{asked:?}")).to_owned();
-    let number: RequestId = id.parse().unwrap();
-    let names = NameAttributes::default();
-    let report = AttemptReport {
-        result: Err(CallFailure::new(FailureKind::Unavailable, "no answer")),
-        write_left: true,
-        writes: Vec::new(),
-        known: None,
-        refreshed: None,
-        new_account: AccountId(1),
-        names: names.clone(),
-    };
-    let at = "2026-01-01T00:00:00Z".parse().unwrap();
-    let showed = Showed::Unclear;
-    let reading = Reading { at, asked: "accounts".to_owned(), found: Vec::new(), showed, why: "of it".to_owned() };
-    let looked = Looked { resolution: Resolution::Unprovable("nobody knows".to_owned()), reading };
-    take(&host, number, Event::AttemptStarted);
-    take(&host, number, Event::AttemptFinished(Box::new(report)));
-    let report = OutcomeReport { looked, known: None, new_account: AccountId(1), names };
-    take(&host, number, Event::OutcomeRead(Box::new(report)));
+    let id = engine::in_review(&host);
     (host, id)
+}
+
+/// The same of a Create that an event has raised.
+fn of_event() -> (Host, String) {
+    let host = Host::start().with_app().looked_at();
+    let id = in_review_by_event(&host);
+    (host, id)
+}
+
+fn change(host: &Host, change: &Json) {
+    assert_eq!(host.call("PATCH", "/users/maria", &[], Some(change)).status, 200, "{change}");
 }
 
 fn queue(host: &Host) -> Vec<Json> {
@@ -79,7 +56,7 @@ fn what_was_made_is_noted_once_with_the_account_somebody_names() {
     assert_eq!(settled.body["needs_review"], false);
     let accounts = host.get("/accounts?app=hr").body;
     let account = &accounts["items"][0];
-    assert_eq!((&account["external_id"], &account["user_name"]), (&json!("x1"), &json!("ada")));
+    assert_eq!((&account["external_id"], &account["user_name"]), (&json!("x1"), &json!("maria")));
     assert_eq!((&account["link_state"], &account["situation"]), (&json!("Linked"), &json!("confirmed")));
     assert!(queue(&host).is_empty());
     let audit = host.get("/audit").text;
@@ -124,27 +101,27 @@ fn a_retry_of_a_request_in_review_looks_before_it_writes_and_cannot_be_settled_b
 #[test]
 fn nobody_gets_a_second_account_while_the_first_may_have_been_made() {
     let (host, id) = in_review();
-    let second = host.post("/requests", &json!({"app": "hr", "operation": "Create", "user": "ada"}));
+    let second = host.post("/requests", &json!({"app": "hr", "operation": "Create", "user": "maria"}));
     assert_eq!(second.status, 409, "{second:?}");
     assert!(second.text.contains(&format!("{id} may have made this account")), "{}", second.text);
     let left = host.post(&format!("/requests/{id}/complete"), &json!({"note": "she left"}));
     assert_eq!((left.status, &left.body["needs_review"]), (200, &json!(false)), "{left:?}");
-    let another = host.post("/requests", &json!({"app": "hr", "operation": "Create", "user": "ada"}));
+    let another = host.post("/requests", &json!({"app": "hr", "operation": "Create", "user": "maria"}));
     assert_eq!(another.status, 202, "{another:?}");
 }
 
 #[test]
 fn nobody_is_erased_whose_account_may_have_been_made() {
     let (host, id) = in_review();
-    assert_eq!(host.call("PATCH", "/users/ada", &[], Some(&json!({"active": false}))).status, 200);
+    assert_eq!(host.call("PATCH", "/users/maria", &[], Some(&json!({"active": false}))).status, 200);
     for request in host.get("/requests?app=hr&state=Requested").body["items"].as_array().unwrap() {
         host.post(&format!("/requests/{}/cancel", request["id"].as_str().unwrap()), &json!({"reason": "no"}));
     }
-    let refused = host.post("/users/ada/erase", &json!({}));
+    let refused = host.post("/users/maria/erase", &json!({}));
     assert_eq!(refused.status, 409, "{refused:?}");
-    assert!(refused.text.contains(&format!("{id} of user `ada` is not done")), "{}", refused.text);
+    assert!(refused.text.contains(&format!("{id} of user `maria` is not done")), "{}", refused.text);
     assert_eq!(host.post(&format!("/requests/{id}/complete"), &json!({"note": "it was not"})).status, 200);
-    assert_eq!(host.post("/users/ada/erase", &json!({})).status, 200, "its twin");
+    assert_eq!(host.post("/users/maria/erase", &json!({})).status, 200, "its twin");
 }
 
 /// What follows in the lane of the user, the newest first.
@@ -158,7 +135,7 @@ fn an_account_that_is_found_to_be_made_is_taken_from_whoever_left_meanwhile() {
     for (change, raised) in [
         (json!({"active": false}), Some(("Deactivate", "disable_user"))),
         (json!({"frozen": true}), Some(("Freeze", "freeze_user"))),
-        (json!({"first_name": "Ada"}), None),
+        (json!({"first_name": "Mary"}), None),
     ] {
         let (host, id) = in_review();
         // Nothing of what she has follows her while the app follows no events: as if she had left before anybody knew.
@@ -167,7 +144,7 @@ fn an_account_that_is_found_to_be_made_is_taken_from_whoever_left_meanwhile() {
             assert_eq!(host.call("PATCH", "/apps/hr", &[], Some(&config)).status, 200);
         };
         follow(false);
-        assert_eq!(host.call("PATCH", "/users/ada", &[], Some(&change)).status, 200);
+        assert_eq!(host.call("PATCH", "/users/maria", &[], Some(&change)).status, 200);
         follow(true);
         let body = json!({"outcome": "made", "external_id": "x1"});
         let settled = host.post(&format!("/requests/{id}/settle"), &body);
@@ -186,8 +163,8 @@ fn an_account_that_is_found_to_be_made_is_taken_from_whoever_left_meanwhile() {
 #[test]
 fn only_a_request_in_review_is_settled() {
     let host = Host::start().with_app();
-    host.post("/users", &json!({"username": "ada", "email": "ada@example.com"}));
-    let asked = host.post("/requests", &json!({"app": "hr", "operation": "Create", "user": "ada"}));
+    host.post("/users", &json!({"username": "maria", "email": "maria@example.org"}));
+    let asked = host.post("/requests", &json!({"app": "hr", "operation": "Create", "user": "maria"}));
     let id = asked.body["id"].as_str().unwrap();
     let refused = host.post(&format!("/requests/{id}/settle"), &json!({"outcome": "not_made"}));
     assert_eq!(refused.status, 409, "{refused:?}");
@@ -209,4 +186,68 @@ fn of_two_people_who_settle_it_at_once_one_is_refused() {
     let accounts = host.get("/accounts?app=hr").body["items"].as_array().unwrap().len();
     let clones = host.get("/requests?app=hr&state=Requested").body["items"].as_array().unwrap().len();
     assert_eq!(accounts + clones, 1, "settled once");
+}
+
+fn retry(host: &Host, id: &str) -> common::Answer {
+    host.call("POST", &format!("/requests/{id}/retry"), &[], None)
+}
+
+#[test]
+fn what_the_directory_does_not_want_any_more_is_not_taken_up_again() {
+    for (now, why) in [
+        (json!({"profile": null}), "lost access"),
+        (json!({"active": false}), "disabled"),
+        (json!({"email": "maria@example.com"}), "`emails` has changed since"),
+    ] {
+        let host = Host::start().with_app().looked_at();
+        host.post("/users", &json!({"username": "maria", "email": "maria@example.org", "profile": "staff"}));
+        let id = host.get("/requests?app=hr").body["items"][0]["id"].as_str().unwrap().to_owned();
+        engine::take(&host, &id, Event::Fail { why: "the target answers 403".to_owned() });
+        change(&host, &now);
+        let refused = retry(&host, &id);
+        assert_eq!(refused.status, 409, "{refused:?}");
+        assert!(refused.text.contains(why) && refused.text.contains("request complete"), "{}", refused.text);
+        assert_eq!(host.get(&format!("/requests/{id}")).body["state"], "Failed", "nothing was done");
+        // And back: it is wanted again.
+        change(&host, &json!({"profile": "staff", "active": true, "email": "maria@example.org"}));
+        for request in host.get("/requests?app=hr&state=Requested").body["items"].as_array().unwrap() {
+            host.post(&format!("/requests/{}/cancel", request["id"].as_str().unwrap()), &json!({"reason": "no"}));
+        }
+        assert_eq!(retry(&host, &id).status, 202, "its twin");
+    }
+}
+
+#[test]
+fn what_is_in_review_and_not_wanted_any_more_is_settled_and_not_retried() {
+    let (host, id) = of_event();
+    change(&host, &json!({"profile": null}));
+    let refused = retry(&host, &id);
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.text.contains("gatehouse request settle"), "{}", refused.text);
+    let path = format!("/requests/{id}/settle");
+    let again = host.post(&path, &json!({"outcome": "not_made"}));
+    assert_eq!(again.status, 409, "it would be made then: {again:?}");
+    assert!(again.text.contains("lost access") && again.text.contains("request complete"), "{}", again.text);
+    let made = host.post(&path, &json!({"outcome": "made", "external_id": "x1"}));
+    assert_eq!(made.status, 200, "{made:?}");
+}
+
+#[test]
+fn an_account_with_another_name_is_not_the_one_that_was_made() {
+    let (host, id) = in_review();
+    let path = format!("/requests/{id}/settle");
+    let named = |username: &str| {
+        let account = gatehouse_core::schema::Account {
+            external_id: "x1".to_owned(),
+            username: username.to_owned(),
+            ..Default::default()
+        };
+        *host.background.looked.lock().unwrap() = Some(Ok(Resolution::Done(Some(account))));
+        host.post(&path, &json!({"outcome": "made", "external_id": "x1"}))
+    };
+    let refused = named("jonas");
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.text.contains("`jonas`") && refused.text.contains("`maria`"), "{}", refused.text);
+    assert_eq!(queue(&host), [json!(id)], "nothing was settled");
+    assert_eq!(named("Maria").status, 200, "targets write names as they like");
 }

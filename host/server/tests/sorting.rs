@@ -4,9 +4,8 @@
 
 mod common;
 
+use common::engine::{account_of, with_accounts};
 use common::{Host, component};
-use gatehouse_core::ports::{ChangeSet, Store as _, Versioned};
-use gatehouse_core::{Account, AccountId, AppId, Situation};
 use serde_json::{Value as Json, json};
 use std::cmp::Ordering;
 
@@ -65,10 +64,7 @@ fn furnished() -> (Host, Vec<(&'static str, String)>) {
     for grants in [json!([]), json!(["staff", "mike"]), json!(["kilo"])] {
         assert_eq!(host.call("PATCH", "/apps/hr", &[], Some(&json!({"profiles": grants}))).status, 200);
     }
-    host.wait(async {
-        let accounts = (1..=5).map(|id| Versioned::new(account(id))).collect();
-        host.store.commit(ChangeSet { accounts, ..ChangeSet::default() }).await.unwrap();
-    });
+    with_accounts(&host, (1..=5).map(|id| account_of(id, None)));
     let staged: Vec<Json> = (0..5).map(|no| json!({"external_id": no.to_string()})).collect();
     let run = made("/apps/hr/reconcile", json!({"staged": staged}));
     let run = run["id"].as_str().unwrap();
@@ -78,33 +74,6 @@ fn furnished() -> (Host, Vec<(&'static str, String)>) {
         ("/api/v1/requests/{id}/staging", format!("/requests/{run}/staging")),
     ];
     (host, places)
-}
-
-fn account(id: u64) -> Account {
-    Account {
-        id: AccountId(id),
-        app: AppId(1),
-        external_id: Some(format!("x{id}")),
-        user: None,
-        username: format!("account{id}"),
-        email: None,
-        first_name: None,
-        last_name: None,
-        attributes: Default::default(),
-        status: gatehouse_core::schema::Status::Active,
-        frozen: false,
-        frozen_with_user: false,
-        link_state: Situation::Unassigned.link_state(),
-        situation: Situation::Unassigned,
-        why: None,
-        is_known_link: false,
-        revision: None,
-        fingerprint: None,
-        last_seen: None,
-        last_run: None,
-        version: 0,
-        updated_at: "2026-01-01T00:00:00Z".parse().unwrap(),
-    }
 }
 
 /// Everything of a list, by pages of two.

@@ -32,12 +32,12 @@ pub fn overtaken(
 
 /// Why what a run has planned for a user's account is not raised, to be looked at again by the next run. None: it is.
 ///
-/// `open` is a request for the account that may still change it: what is right afterwards is not yet known. A user who
-/// has changed since the run was asked for may be planned for as they were before, and so may one whose account has
+/// `open` are the requests for the account that may still change it: what is right afterwards is not yet known. Those that
+/// the guard holds are not among them: whoever commits a plan wants what it plans in their place. A user who has changed since the run was asked for may be planned for as they were before, and so may one whose account has
 /// (`known` is its record before this run writes it): a request that was under way during the analysis, and came to its
 /// end since, has changed what the analysis took for granted.
-pub fn outdated(run: &Request, user: &User, known: Option<&Account>, open: Option<&Request>) -> Option<String> {
-    match open {
+pub fn outdated(run: &Request, user: &User, known: Option<&Account>, open: &[Request]) -> Option<String> {
+    match open.iter().find(|open| open.held.is_none()) {
         Some(open) => Some(format!("{} is under way", open.id)),
         None if user.updated_at > run.created_at => Some("the user has changed since".to_owned()),
         None if known.is_some_and(|known| known.updated_at > run.created_at) => {
@@ -58,8 +58,8 @@ fn still_means(known: &Account, verdict: &Verdict) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::testing::account;
-    use crate::{StagedAction, UserId};
+    use crate::testing::{account, request, user};
+    use crate::{Operation, StagedAction, UserId};
     use gatehouse_schema::Account as RemoteAccount;
 
     const SEALED: Timestamp = Timestamp::UNIX_EPOCH;
@@ -108,6 +108,17 @@ mod tests {
         for situation in [Situation::Deleted, Situation::Protected] {
             check(&row(situation, None), Some(&by_hand(1, "ext", Some(7))), &[], true);
         }
+    }
+
+    #[test]
+    fn what_the_guard_holds_gives_way_to_a_plan_and_what_is_under_way_does_not() {
+        let open = |held: Option<&str>| {
+            let change = crate::Change::Unplanned;
+            Request { held: held.map(str::to_owned), ..request(Operation::Create, change) }
+        };
+        let why = |open: &[Request]| outdated(&open[0], &user(1, "ada"), None, open);
+        assert_eq!(why(&[open(Some("a mass"))]), None);
+        assert_eq!(why(&[open(Some("a mass")), open(None)]).as_deref(), Some("UPR-000007 is under way"));
     }
 
     #[test]

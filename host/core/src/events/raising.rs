@@ -47,17 +47,25 @@ pub fn raise(change: &Change<'_>, lane: &Lane) -> Raising {
     follow(&Judge::of(change), lane)
 }
 
-/// What takes away again what somebody turns out to have, by what has been found out about this request, and is not to
-/// have: nobody knew of the account when they lost access, left or were frozen. Nothing for anybody else.
+/// What puts right what has been found out about a request: nobody knew of the account when its user lost access, left
+/// or was frozen; nor that it was taken away when they came back. Nothing where it is as it should be.
 pub fn amiss(app: &App, user: &User, lane: &Lane, settled: &Request) -> Raising {
-    let as_it_was = User { active: true, frozen: false, ..user.clone() };
+    let mut as_it_was = User { active: true, frozen: false, ..user.clone() };
+    match settled.operation {
+        Operation::Deactivate | Operation::Delete => as_it_was.active = false,
+        Operation::Freeze => as_it_was.frozen = true,
+        _ => {}
+    }
     let change = Change { app_before: app, app, before: Some(&as_it_was), user, reactivated: false };
     // Where the scope cannot be evaluated, nobody loses anything over it; nor over a grant that they never had, if
     // somebody asked for the account by hand.
-    let by_grant = settled.event.is_some() || settled.raised_by.is_some();
-    let has = !by_grant || app.entitles(user) != Access::NotGiven;
-    let judge = Judge { had: true, has, takes: true, touched: false, ..Judge::of(&change) };
-    if has && judge.usable { Raising::default() } else { follow(&judge, lane) }
+    let has = !settled.followed() || app.entitles(user) != Access::NotGiven;
+    let judge = Judge::of(&change);
+    if has && judge.usable {
+        let again = settled.followed() && !lets_in(settled.operation) && judge.has;
+        return if again { follow(&judge, lane) } else { Raising::default() };
+    }
+    follow(&Judge { had: true, has, takes: true, touched: false, ..judge }, lane)
 }
 
 fn follow(judge: &Judge<'_>, lane: &Lane) -> Raising {
@@ -78,6 +86,22 @@ fn follow(judge: &Judge<'_>, lane: &Lane) -> Raising {
 /// Whether it makes an account that can be used, or makes one usable again.
 fn lets_in(operation: Operation) -> bool {
     matches!(operation, Operation::Create | Operation::Activate | Operation::Reactivate)
+}
+
+/// Why the directory says the opposite of an operation: who has access, is active, is frozen. None where it does not,
+/// or cannot say.
+pub(super) fn opposed(operation: Operation, access: Access, user: &User) -> Option<&'static str> {
+    match operation {
+        _ if lets_in(operation) && access == Access::NotGiven => Some("the user has lost access to the app"),
+        _ if lets_in(operation) && !user.active => Some("the user has been disabled"),
+        _ if lets_in(operation) && user.frozen => Some("the user has been frozen"),
+        Operation::Deactivate | Operation::Delete if access == Access::Given && user.active => {
+            Some("the user is to have an account again")
+        }
+        Operation::Freeze if !user.frozen => Some("the user is frozen no longer"),
+        Operation::Unfreeze if user.frozen => Some("the user has been frozen again"),
+        _ => None,
+    }
 }
 
 /// Changes to the user leave it alone.
@@ -147,21 +171,9 @@ impl<'a> Judge<'a> {
     }
 
     fn why_not(&self, operation: Operation) -> Option<&'static str> {
-        let user = self.change.user;
-        match operation {
-            _ if lets_in(operation) && !self.has => Some("the user has lost access to the app"),
-            _ if lets_in(operation) && !user.active => Some("the user has been disabled"),
-            _ if lets_in(operation) && user.frozen => Some("the user has been frozen"),
-            Operation::Create | Operation::Update | Operation::Reactivate
-                if self.touched || self.change.reactivated =>
-            {
-                Some("the user has changed again")
-            }
-            Operation::Deactivate if self.has && user.active => Some("the user is to have an account again"),
-            Operation::Freeze if !user.frozen => Some("the user is frozen no longer"),
-            Operation::Unfreeze if user.frozen => Some("the user has been frozen again"),
-            _ => None,
-        }
+        let asserts = matches!(operation, Operation::Create | Operation::Update | Operation::Reactivate);
+        let changed = asserts && (self.touched || self.change.reactivated);
+        opposed(operation, self.has.into(), self.change.user).or(changed.then_some("the user has changed again"))
     }
 
     /// What is to be done, given the account as open requests leave it, and what has just been withdrawn.

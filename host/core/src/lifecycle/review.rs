@@ -7,8 +7,8 @@ use super::outcome::claimed;
 use super::people::{clone_of, retried};
 use super::{Draft, Marker, NameAttributes, Refused, Resolution, Transition};
 use crate::{
-    Account, AccountId, Actor, AttemptOutcome, CallFailure, CommitStep, Level, Request, RequestId, State, Subject,
-    UserId,
+    Account, AccountId, Actor, AttemptOutcome, CallFailure, CommitStep, Desired, Level, Request, RequestId, State,
+    Subject, UserId,
 };
 use gatehouse_schema::Account as RemoteAccount;
 
@@ -113,9 +113,12 @@ fn under_review(draft: Draft) -> Result<Draft, Refused> {
 
 /// The account to note, or why the target or the records contradict that the change was made.
 fn accepted(draft: &Draft, step: &CommitStep, report: &MadeReport) -> Result<Option<RemoteAccount>, String> {
-    if matches!(step, CommitStep::Create(_)) {
+    if let CommitStep::Create(desired) = step {
         return match &report.looked {
-            Ok(Resolution::Done(Some(account))) => ours(draft, account, report).map(|()| Some(account.clone())),
+            Ok(Resolution::Done(Some(account))) => {
+                named_alike(desired, account, report)?;
+                ours(draft, account, report).map(|()| Some(account.clone()))
+            }
             Ok(_) => Err("the target has no account with that id: look up its id in the target once more".to_owned()),
             Err(failure) => Err(format!("the account cannot be read, so nothing was settled: {failure}")),
         };
@@ -134,6 +137,21 @@ fn accepted(draft: &Draft, step: &CommitStep, report: &MadeReport) -> Result<Opt
         // Nobody but that person can know.
         Ok(Resolution::Unprovable(_)) | Err(_) => Ok(None),
     }
+}
+
+/// Whether the named account can be the one that was made: what carries our marker is, whatever the target calls it.
+fn named_alike(desired: &Desired, account: &RemoteAccount, report: &MadeReport) -> Result<(), String> {
+    let marked = report.marker.as_ref().is_some_and(|marker| marker.is_on(account));
+    let alike = |a: &str, b: &str| a.trim().to_lowercase() == b.trim().to_lowercase();
+    if marked || alike(&desired.username, &account.username) {
+        return Ok(());
+    }
+    let id = &account.external_id;
+    Err(format!(
+        "account {id} is called `{}`, and `{}` was to be made: look up its id once more; if it is the one all the \
+         same, leave this request with `gatehouse request complete`, and link the account to its user",
+        account.username, desired.username
+    ))
 }
 
 /// Whether the named account may become the user's.

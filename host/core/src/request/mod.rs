@@ -266,6 +266,11 @@ pub struct Request {
 }
 
 impl Request {
+    /// Whether it followed from the directory, by an event or a reconciliation: nobody asked for just this by hand.
+    pub fn followed(&self) -> bool {
+        self.event.is_some() || self.raised_by.is_some()
+    }
+
     /// Whether it waits for somebody to say what came of its last write. Nothing is written for it until then.
     pub fn is_in_review(&self) -> bool {
         self.state == State::Failed && self.needs_review

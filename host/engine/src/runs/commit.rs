@@ -10,13 +10,13 @@ use crate::known::{all_accounts, is_place};
 use crate::loading::Surroundings;
 use crate::managers::name_managers;
 use crate::noted::host_line;
-use crate::requests::{Ask, NotOpened, Whose, not_in_doubt, open_for, under_way};
+use crate::requests::{Ask, NotOpened, Whose, not_in_doubt, open_for};
 use gatehouse_core::analysis::{CommitContext, apply_verdict, outdated, overtaken};
-use gatehouse_core::lifecycle::{Event, Raised};
+use gatehouse_core::lifecycle::{Event, Raised, step};
 use gatehouse_core::ports::{AccountQuery, ChangeSet, Sequence, StoreError, Versioned};
 use gatehouse_core::{
-    Account, AccountId, Completeness, Digest, Level, Operation, Run, Situation, StagedAction, StagingRow,
-    StagingSource, UserId, Verdict,
+    Account, AccountId, Completeness, Digest, Level, Operation, Request, RequestId, Run, Situation, StagedAction,
+    StagingRow, StagingSource, Subject, UserId, Verdict,
 };
 use gatehouse_failpoints::fail_point;
 use std::collections::{BTreeSet, HashMap};
@@ -176,8 +176,9 @@ impl Batch {
         let store = job.shell.store.clone();
         let Some(mut user) = store.user(user).await? else { return Ok(()) };
         name_managers(store.as_ref(), &around.app.config, [&mut user]).await?;
-        let open = under_way(store.as_ref(), &around.app, user.id).await?;
-        if let Some(why) = outdated(&job.request, &user, known, open.as_ref()) {
+        let mut open = store.lane(around.app.id, Subject::User(user.id)).await?;
+        open.retain(|request| request.operation.writes());
+        if let Some(why) = outdated(&job.request, &user, known, &open) {
             self.note(job, Level::Info, format!("{operation:?} for `{}` is not raised: {why}", user.username));
             return Ok(());
         }
@@ -201,6 +202,7 @@ impl Batch {
         match opened {
             Ok(transition) => {
                 self.raised += 1;
+                self.supersede(job, around, &open, transition.request.record.id);
                 let transition = transition.correlated(job.request.correlation.as_ref());
                 self.changes.append(transition.into_changes(None));
                 Ok(())
@@ -209,6 +211,21 @@ impl Batch {
             Err(why) => {
                 self.note(job, Level::Warn, format!("{operation:?} for `{}` is not raised: {why}", user.username));
                 Ok(())
+            }
+        }
+    }
+
+    /// What the guard has held until now gives way to what the plan does.
+    fn supersede(&mut self, job: &Job, around: &Surroundings, held: &[Request], with: RequestId) {
+        for request in held {
+            if self.changes.requests.iter().any(|changed| changed.record.id == request.id) {
+                continue;
+            }
+            let why = Some(format!("{} has looked at the target since", job.request.id));
+            let event = Event::Supersede { by: job.request.created_by.clone(), with, why };
+            // Where somebody was faster the commit is refused, and all of this done again.
+            if let Ok(transition) = step(request, event, &job.shell.moment(&around.app.config.retry)) {
+                self.changes.append(transition.into_changes(None));
             }
         }
     }

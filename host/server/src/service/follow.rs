@@ -56,7 +56,7 @@ impl Services {
     /// The caller, as the cause of what follows.
     pub(super) fn cause(&self, caller: &Caller) -> Cause {
         let (by, correlation) = (caller.actor.clone(), caller.correlation.clone());
-        Cause { by, user: caller.user, correlation, job: None, now: self.now() }
+        Cause { by, user: caller.user, correlation, job: None, consented: false, now: self.now() }
     }
 
     async fn followed(

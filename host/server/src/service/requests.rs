@@ -9,6 +9,7 @@ use gatehouse_core::approval::{Voter, standing};
 use gatehouse_core::lifecycle::{Event, Moment, Raised, Transition, step};
 use gatehouse_core::ports::{ChangeSet, Direction, RequestQuery, Sequence, StoreError};
 use gatehouse_core::{App, Digest, Operation, Request, RequestId, StagingRow, State, Subject};
+use gatehouse_engine::events::out_of_date;
 use gatehouse_engine::requests::{Ask, NotOpened, Whose, prepare_account_request};
 use gatehouse_failpoints::fail_point;
 use serde::Serialize;
@@ -298,8 +299,13 @@ impl Services {
         if commits && request.operation == Operation::Reconcile {
             self.plan_must_hold(&app, &request).await?;
         }
-        if matches!(decision, Decision::Retry) && request.operation == Operation::Reconcile {
+        let retries = matches!(decision, Decision::Retry);
+        // What is looked at here is not to be overtaken by a change of its user.
+        let _raising = if retries { Some(self.raising.lock().await) } else { None };
+        if retries && request.operation == Operation::Reconcile {
             self.no_active_run(&app).await?;
+        } else if retries {
+            self.must_be_wanted(&app, &request, request.is_in_review()).await?;
         }
         let voter = Voter { shared, ..self.voter(caller).await? };
         let event = self.event(&voter, decision);
@@ -379,6 +385,21 @@ impl Services {
             },
             Decision::Complete(note) => Event::CompleteManually { by, note },
         }
+    }
+
+    /// What followed from the directory is not done again where the directory says otherwise by now.
+    /// `looks_first`: the target is looked at before anything is written.
+    pub(super) async fn must_be_wanted(
+        &self,
+        app: &App,
+        request: &Request,
+        looks_first: bool,
+    ) -> Result<(), ServiceError> {
+        if request.state != State::Failed {
+            return Ok(());
+        }
+        let why = out_of_date(self.store.as_ref(), app, request, looks_first).await?;
+        why.map_or(Ok(()), |why| Err(ServiceError::Conflict(format!("{}: {why}", request.id))))
     }
 
     /// What is committed is what was analysed (invariant 7): people, links or configuration may have changed since.

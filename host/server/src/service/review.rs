@@ -48,16 +48,20 @@ impl Services {
             }
         };
         let moment = Moment { now: self.now(), jitter: self.clock.jitter(), retry: app.config.retry.clone() };
+        // What was not known to be there may be somebody's who left meanwhile: that follows in the same commit.
+        let _raising = self.raising.lock().await;
+        if body.outcome == SettledAs::NotMade {
+            self.must_be_wanted(&app, &request, false).await?;
+        }
         // Whoever settled it, or wrote its account, since it was read comes first: the versions tell.
         let transition = step(&request, event, &moment)?;
         let links = external_id.is_some();
-        // What was not known to be there may be somebody's who left meanwhile: that follows in the same commit.
-        let _raising = self.raising.lock().await;
         let followed = match decide_settled(self.store.as_ref(), &app, &transition).await? {
             Some(decided) => decided.open(self.store.as_ref(), &self.cause(caller), None).await?,
             None => Followed::default(),
         };
-        self.commit_decision(caller, &request, transition, |changes| {
+        let raised: Vec<_> = followed.requests().filter(|raised| raised.version == 0).cloned().collect();
+        let answer = self.commit_decision(caller, &request, transition, |changes| {
             changes.append(followed.changes);
             changes.remove_accounts.extend(superfluous);
             if links {
@@ -65,8 +69,11 @@ impl Services {
                 let counted = App { link_epoch: app.link_epoch + 1, updated_at: moment.now, ..app.clone() };
                 changes.apps.push(Versioned::replacing(app.version, counted));
             }
-        })
-        .await
+        });
+        let answer = answer.await?;
+        let mut lately = self.lately.lock().await;
+        raised.iter().for_each(|request| lately.note(request.app, request.operation, request.created_at));
+        Ok(answer)
     }
 }
 

@@ -1,14 +1,9 @@
 //! How every endpoint that may change something is called, so that it does what it is for. It checks nothing.
 
+use super::engine::{account, analysed, failed, in_review};
 use super::{Host, component};
-use gatehouse_core::lifecycle::OutcomeReport;
-use gatehouse_core::lifecycle::{
-    AnalysisReport, AttemptReport, Event, Looked, Moment, NameAttributes, Resolution, step,
-};
 use gatehouse_core::ports::{ChangeSet, JobQuery, Store as _, Versioned};
-use gatehouse_core::{
-    Account, AccountId, CallFailure, Digest, FailureKind, Job, JobState, Reading, RequestId, Showed, Situation, UserId,
-};
+use gatehouse_core::{Job, JobState, UserId};
 use serde_json::{Value as Json, json};
 
 /// How an endpoint is called.
@@ -336,40 +331,6 @@ fn after(host: &Host, first: &str, then: &str) -> Ask {
     ask(format!("{path}/{then}"), json!({}))
 }
 
-/// Makes an account: where it is.
-pub fn account(host: &Host, user: Option<UserId>) -> String {
-    let situation = if user.is_some() { Situation::Confirmed } else { Situation::Unassigned };
-    host.wait(async {
-        let app = host.store.app_by_name("hr").await.unwrap().unwrap();
-        let account = Account {
-            id: AccountId(1),
-            app: app.id,
-            external_id: Some("x1".to_owned()),
-            user,
-            username: "maria".to_owned(),
-            email: None,
-            first_name: None,
-            last_name: None,
-            attributes: Default::default(),
-            status: gatehouse_core::schema::Status::Active,
-            frozen: false,
-            frozen_with_user: false,
-            link_state: situation.link_state(),
-            situation,
-            why: None,
-            is_known_link: false,
-            revision: None,
-            fingerprint: None,
-            last_seen: None,
-            last_run: None,
-            version: 0,
-            updated_at: app.created_at,
-        };
-        host.store.commit(ChangeSet { accounts: vec![Versioned::new(account)], ..ChangeSet::default() }).await.unwrap();
-    });
-    "/accounts/ACC-000001".to_owned()
-}
-
 /// As the guard has it.
 const WHY_HELD: &str =
     "312 accounts would be made or brought back, more than the 200 that `guard.max_changes` allows without consent";
@@ -406,58 +367,4 @@ fn asked_for(host: &Host, body: Json) -> String {
 fn waiting(host: &Host) -> String {
     host.call("PATCH", "/apps/hr", &[], Some(&json!({"config": {"approval_required": ["Create"]}})));
     requested(host)
-}
-
-fn failed(host: &Host) -> String {
-    let id = requested(host);
-    take(host, &id, Event::Fail { why: "the target answers 403".to_owned() });
-    id
-}
-
-pub fn in_review(host: &Host) -> String {
-    let id = requested(host);
-    let names = NameAttributes::default();
-    let report = AttemptReport {
-        result: Err(CallFailure::new(FailureKind::Unavailable, "no answer")),
-        write_left: true,
-        writes: Vec::new(),
-        known: None,
-        refreshed: None,
-        new_account: AccountId(1),
-        names: names.clone(),
-    };
-    let at = "2026-01-01T00:00:00Z".parse().unwrap();
-    let showed = Showed::Unclear;
-    let reading = Reading { at, asked: "accounts".to_owned(), found: Vec::new(), showed, why: "of it".to_owned() };
-    let looked = Looked { resolution: Resolution::Unprovable("nobody knows".to_owned()), reading };
-    take(host, &id, Event::AttemptStarted);
-    take(host, &id, Event::AttemptFinished(Box::new(report)));
-    let report = OutcomeReport { looked, known: None, new_account: AccountId(1), names };
-    take(host, &id, Event::OutcomeRead(Box::new(report)));
-    id
-}
-
-fn analysed(host: &Host) -> String {
-    let run = host.post("/apps/hr/reconcile", &json!({"staged": [{"external_id": "1"}]}));
-    let id = run.body["id"].as_str().unwrap().to_owned();
-    let basis = host.wait(async {
-        let app = host.store.app_by_name("hr").await.unwrap().unwrap();
-        app.analysis_basis(host.store.directory_epoch().await.unwrap())
-    });
-    let analysis = AnalysisReport { through: 1, rows: 1, ..AnalysisReport::default() };
-    take(host, &id, Event::AnalysisBegan { basis });
-    take(host, &id, Event::RowsAnalyzed(analysis));
-    take(host, &id, Event::PlanSealed { plan: Digest::of(b"plan"), auto_commit: false });
-    id
-}
-
-fn take(host: &Host, id: &str, event: Event) {
-    let number: RequestId = id.parse().unwrap();
-    host.wait(async {
-        let app = host.store.app_by_name("hr").await.unwrap().unwrap();
-        let request = host.store.request(number).await.unwrap().unwrap();
-        let moment = Moment { now: request.created_at, jitter: 0, retry: app.config.retry.clone() };
-        let transition = step(&request, event, &moment).unwrap();
-        host.store.commit(transition.into_changes(None)).await.unwrap();
-    });
 }

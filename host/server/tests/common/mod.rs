@@ -4,6 +4,7 @@
 
 pub mod agreement;
 pub mod calls;
+pub mod engine;
 pub mod shapes;
 pub mod story;
 
@@ -16,8 +17,8 @@ use gatehouse_core::ports::{
 use gatehouse_core::provision::{Matched, Sighting};
 use gatehouse_core::schema::{Account as RemoteAccount, AttributeDefinition};
 use gatehouse_core::{
-    Actor, App, AuthScheme, CallFailure, Capability, Connector, CredentialSlot, Description, Digest, FailureKind,
-    Interface, SettingDefinition, SettingType, User,
+    Actor, App, AuthScheme, CallFailure, Capability, CommitStep, Connector, CredentialSlot, Description, Digest,
+    FailureKind, Interface, SettingDefinition, SettingType, User,
 };
 use gatehouse_engine::{Review, SystemClock};
 use gatehouse_server::api::{Api, router};
@@ -90,8 +91,16 @@ impl Background for Pretended {
         Ok(Matched::Found(self.found.lock().unwrap().clone()))
     }
 
-    async fn review(&self, _: &App, _: &gatehouse_core::Request, id: Option<&str>) -> Result<Review, StoreError> {
-        let account = |id: &str| RemoteAccount { external_id: id.to_owned(), ..RemoteAccount::default() };
+    async fn review(&self, _: &App, of: &gatehouse_core::Request, id: Option<&str>) -> Result<Review, StoreError> {
+        let username = match of.change.content.step(of.steps_done) {
+            Some(CommitStep::Create(desired)) => desired.username.clone(),
+            _ => String::new(),
+        };
+        let account = |id: &str| RemoteAccount {
+            external_id: id.to_owned(),
+            username: username.clone(),
+            ..RemoteAccount::default()
+        };
         let looked = self.looked.lock().unwrap().clone();
         Ok(Review {
             looked: looked.unwrap_or_else(|| Ok(Resolution::Done(id.map(account)))),

@@ -2,7 +2,8 @@
 //! Every call of it is made on a host of this process, by a clock that stands still, so that it is always the same.
 
 use super::agreement::{document, operation};
-use super::calls::{Ask, Row, account, calls, credential, delegated, in_review, made, requested, user};
+use super::calls::{Ask, Row, calls, credential, delegated, made, requested, user};
+use super::engine::{account, in_review};
 use super::{Answer, Host, ManualClock, component};
 use gatehouse_core::UserId;
 use gatehouse_core::lifecycle::Resolution;

@@ -1,11 +1,10 @@
 //! People with permissions and tokens, in a host's store.
 
+use crate::common::engine::{account_of, with_accounts};
 use crate::common::{Answer, Host};
 use gatehouse_core::access::Scope;
 use gatehouse_core::ports::{ChangeSet, Store as _, Versioned};
-use gatehouse_core::{
-    Account, AccountId, Actor, AppId, Group, Permissions, Profile, Situation, SystemPermission, User, UserId,
-};
+use gatehouse_core::{Actor, Group, Permissions, Profile, SystemPermission, User, UserId};
 use gatehouse_server::service::Caller;
 use gatehouse_server::wire::NewToken;
 use jiff::Timestamp;
@@ -68,32 +67,7 @@ impl Host {
 
     /// An account of a user in the app with number 1.
     pub fn account(&self, id: u64, user: UserId) {
-        let account = Account {
-            id: AccountId(id),
-            app: AppId(1),
-            external_id: Some(format!("x{id}")),
-            user: Some(user),
-            username: format!("account{id}"),
-            email: None,
-            first_name: None,
-            last_name: None,
-            attributes: Default::default(),
-            status: gatehouse_core::schema::Status::Active,
-            frozen: false,
-            frozen_with_user: false,
-            link_state: Situation::Confirmed.link_state(),
-            situation: Situation::Confirmed,
-            why: None,
-            is_known_link: true,
-            revision: None,
-            fingerprint: None,
-            last_seen: None,
-            last_run: None,
-            version: 0,
-            updated_at: Timestamp::UNIX_EPOCH,
-        };
-        let changes = ChangeSet { accounts: vec![Versioned::new(account)], ..ChangeSet::default() };
-        self.wait(self.store.commit(changes)).unwrap();
+        with_accounts(self, [account_of(id, Some(user))]);
     }
 
     pub fn group(&self, name: &str, members: &[&Person]) {

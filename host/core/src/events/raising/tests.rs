@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
-use crate::testing::{account, app, user};
+use crate::testing::{account, app, request, user};
 use crate::{Situation, UserId};
 
 /// A user of profile `staff`, to which the app is granted, and what is to be changed of both.
@@ -258,27 +258,13 @@ fn an_update_is_raised_for_what_expressions_use() {
 
 /// An open request of this operation about the user's account, asked for by hand, waiting for its approval.
 fn waiting(operation: Operation) -> Request {
-    let new = crate::lifecycle::NewRequest {
-        id: RequestId(7),
-        app: crate::AppId(1),
-        operation,
-        object: crate::RequestObject::User,
-        subject: crate::Subject::User(UserId(1)),
-        account: None,
-        change: crate::Change::Account {
-            external_id: Some("x1".to_owned()),
-            steps: vec![crate::CommitStep::SetStatus(Status::Deactivated)],
-            frozen: (operation == Operation::Freeze).then_some(true),
-            with_user: false,
-        },
-        approvals: None,
-        by: crate::Actor("admin".to_owned()),
-        reason: None,
-        raised: crate::lifecycle::Raised::default(),
+    let change = crate::Change::Account {
+        external_id: Some("x1".to_owned()),
+        steps: vec![crate::CommitStep::SetStatus(Status::Deactivated)],
+        frozen: (operation == Operation::Freeze).then_some(true),
+        with_user: false,
     };
-    let mut request = crate::lifecycle::open(new, jiff::Timestamp::UNIX_EPOCH).request.record;
-    (request.state, request.approval) = (State::New, crate::Approval::Required);
-    request
+    Request { state: State::New, approval: crate::Approval::Required, ..request(operation, change) }
 }
 
 #[test]
@@ -335,14 +321,17 @@ fn an_account_on_a_date_to_come_is_not_made_for_somebody_who_loses_access_before
     assert_eq!(withdrawn(never().after(|user| user.email = None), Operation::Create), []);
 }
 
+/// What follows where a request turns out to have left the case's account.
+fn settled(case: &Case, operation: Operation, event: Option<DirectoryEvent>) -> Vec<(DirectoryEvent, Operation)> {
+    let lane = Lane { account: case.account.clone(), ..Lane::default() };
+    let settled = Request { event, ..waiting(operation) };
+    let raising = amiss(&case.app, &case.user, &lane, &settled);
+    raising.raise.into_iter().map(|raise| (raise.event, raise.operation)).collect()
+}
+
 #[test]
 fn an_account_that_is_found_out_about_late_is_taken_from_whoever_is_not_to_have_it() {
-    let found_by = |case: &Case, event: Option<DirectoryEvent>| {
-        let lane = Lane { account: case.account.clone(), ..Lane::default() };
-        let settled = Request { event, ..waiting(Operation::Create) };
-        let raising = amiss(&case.app, &case.user, &lane, &settled);
-        raising.raise.into_iter().map(|raise| (raise.event, raise.operation)).collect::<Vec<_>>()
-    };
+    let found_by = |case: &Case, event| settled(case, Operation::Create, event);
     let found = |case: &Case| found_by(case, Some(DirectoryEvent::CreateUser));
     let deactivates = |event| [(event, Operation::Deactivate)];
     let left = || case().after(|user| user.active = false);
@@ -361,4 +350,25 @@ fn an_account_that_is_found_out_about_late_is_taken_from_whoever_is_not_to_have_
     assert_eq!(found(&left().app(|app| app.config.follow_events = false)), []);
     assert_eq!(found(&left().with_deactivated()), [], "it is deactivated already");
     assert_eq!(found(&left().without_account()), []);
+}
+
+#[test]
+fn an_account_that_turns_out_to_be_taken_away_is_given_back_to_whoever_came_back_meanwhile() {
+    let by = Some(DirectoryEvent::DisableUser);
+    let frozen = |with_user| {
+        let mut case = case().with_deactivated();
+        case.account.iter_mut().for_each(|account| (account.frozen, account.frozen_with_user) = (true, with_user));
+        case
+    };
+    let gone = || case().with_deactivated();
+    let activated = [(DirectoryEvent::EnableUser, Operation::Activate)];
+    assert_eq!(settled(&gone(), Operation::Deactivate, by), activated);
+    assert_eq!(settled(&gone(), Operation::Deactivate, None), [], "somebody wanted that by hand");
+    assert_eq!(settled(&gone().after(|user| user.active = false), Operation::Deactivate, by), [], "as it is to be");
+    assert_eq!(settled(&gone().after(|user| user.profile = None), Operation::Deactivate, by), []);
+    assert_eq!(settled(&gone().after(|user| user.frozen = true), Operation::Deactivate, by), []);
+    let unfrozen = settled(&frozen(true), Operation::Freeze, by);
+    assert!(unfrozen.contains(&(DirectoryEvent::UnfreezeUser, Operation::Unfreeze)), "{unfrozen:?}");
+    assert_eq!(settled(&frozen(false), Operation::Freeze, None), [], "a freeze of the account alone");
+    assert_eq!(settled(&frozen(true).after(|user| user.frozen = true), Operation::Freeze, by), []);
 }
