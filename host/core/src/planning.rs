@@ -243,11 +243,7 @@ impl<'a> Planner<'a> {
     /// The user, for operations that make an account usable.
     fn user_who_may_sign_in(&self, account: Option<&Account>) -> Result<&'a User, Refused> {
         let user = self.user(account)?;
-        match (user.active, user.frozen) {
-            (false, _) => Err(user_is(user, "disabled", "enable the user first")),
-            (true, true) => Err(user_is(user, "frozen", "unfreeze the user first")),
-            (true, false) => Ok(user),
-        }
+        barred(user).map_or(Ok(user), Err)
     }
 
     fn linked<'b>(&self, account: Option<&'b Account>) -> Result<&'b Account, Refused> {
@@ -304,10 +300,15 @@ fn user_is(user: &User, condition: &'static str, remedy: &'static str) -> Refuse
 /// Why an account that a sealed step would make usable is not to become so any more: its user may not sign in. What
 /// took that away may have come while nobody could withdraw the request.
 pub fn not_to_be_usable(user: &User) -> Option<String> {
+    barred(user).map(|why| why.to_string())
+}
+
+fn barred(user: &User) -> Option<Refused> {
     match (user.active, user.frozen) {
+        _ if user.erased_at.is_some() => Some(user_is(user, "erased", "whoever comes back is a new user")),
+        (false, _) => Some(user_is(user, "disabled", "enable the user first")),
+        (true, true) => Some(user_is(user, "frozen", "unfreeze the user first")),
         (true, false) => None,
-        (false, _) => Some(user_is(user, "disabled", "enable the user first").to_string()),
-        (true, true) => Some(user_is(user, "frozen", "unfreeze the user first").to_string()),
     }
 }
 

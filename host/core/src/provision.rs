@@ -5,7 +5,7 @@
 use crate::analysis::{renames, standard_judgement};
 use crate::linking::{account_keys, user_keys};
 use crate::mapping::{self, Purpose};
-use crate::{Access, Account, App, Description, Facts, LinkRule, Operation, Situation, USERNAME, User};
+use crate::{Access, Account, App, Description, Facts, LinkRule, Operation, Request, Situation, USERNAME, User};
 use gatehouse_schema::{Account as RemoteAccount, Schema, Status};
 
 /// An account of the target that a linking rule finds for a user.
@@ -72,8 +72,24 @@ impl App {
     }
 }
 
-/// What a user needs in an app. `account` is theirs as far as it is known here.
-pub fn needed(app: &App, user: &User, account: Option<&Account>, matched: &Matched, schema: &Schema) -> Needed {
+/// What is known of a user in an app.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// The user's account, as far as it is known here.
+    pub account: Option<&'a Account>,
+    /// The user's open requests.
+    pub open: &'a [Request],
+    /// What was found of them in the target.
+    pub matched: &'a Matched,
+}
+
+/// What a user needs in an app.
+pub fn needed(app: &App, user: &User, known: Known<'_>, schema: &Schema) -> Needed {
+    let Known { account, open, matched } = known;
+    if let Some(open) = open.iter().find(|open| open.operation.writes()) {
+        let what = format!("{} ({:?}) is to change the account, and is not done", open.id, open.operation);
+        return nothing(format!("{what}: see to that one first (`gatehouse request show {}`)", open.id));
+    }
     let access = app.entitles(user);
     if user.active && access == Access::Undecided {
         return nothing("whether the user is in the app's scope cannot be told, so nothing is changed");
@@ -231,7 +247,8 @@ mod tests {
 
     fn check(app: &App, user: &User, account: Option<&Account>, expected: &str) {
         let schema = testing::description().schema().unwrap();
-        let needed = needed(app, user, account, &Matched::Found(Vec::new()), &schema);
+        let known = Known { account, open: &[], matched: &Matched::Found(Vec::new()) };
+        let needed = needed(app, user, known, &schema);
         let operation = needed.operation.map_or("nothing".to_owned(), |operation| format!("{operation:?}"));
         assert_eq!(format!("{operation}: {}", needed.why), expected);
     }
@@ -304,7 +321,8 @@ mod tests {
     fn no_account_is_made_beside_one_that_may_be_the_users() {
         let schema = testing::description().schema().unwrap();
         let found = Matched::Found(vec![Sighting { rule: 1, account: remote("e9", "ADA") }]);
-        let needed = needed(&testing::app(), &ada(), None, &found, &schema);
+        let known = Known { account: None, open: &[], matched: &found };
+        let needed = needed(&testing::app(), &ada(), known, &schema);
         assert_eq!(needed.operation, None);
         assert!(needed.why.starts_with("the target has `ADA` (e9) already"), "{}", needed.why);
     }
@@ -355,7 +373,8 @@ mod tests {
             account.set_situation(if linked { Situation::Confirmed } else { Situation::Ambiguous });
             let schema = testing::description().schema().unwrap();
             let none = Matched::Found(Vec::new());
-            let needed = needed(&app, &user, has.then_some(&account), &none, &schema);
+            let known = Known { account: has.then_some(&account), open: &[], matched: &none };
+            let needed = needed(&app, &user, known, &schema);
             use Operation::{Activate, Create, Deactivate, Reactivate, Unfreeze, Update};
             let in_scope = app.in_scope(&user);
             if matches!(needed.operation, Some(Create | Activate | Reactivate | Unfreeze | Update)) {

@@ -37,7 +37,7 @@ pub async fn of_jobs(store: &dyn Store, app: AppId, since: Timestamp) -> Result<
     Ok(tally)
 }
 
-/// What single events have raised since then, the oldest first; what jobs raise aside, and what is held.
+/// What single events have raised since then, the oldest first; what jobs raise aside, and what is or was held.
 ///
 /// # Errors
 /// The store is unavailable.
@@ -56,7 +56,8 @@ pub async fn of_events(
                 if request.created_at < since {
                     break 'pages;
                 }
-                if request.event.is_some() && request.job.is_none() && request.held.is_none() {
+                let weighs = request.held.is_none() && !request.released;
+                if request.event.is_some() && request.job.is_none() && weighs {
                     found.push((request.created_at, operation));
                 }
             }

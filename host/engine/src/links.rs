@@ -13,6 +13,7 @@ use gatehouse_failpoints::fail_point;
 pub(crate) async fn link(job: &mut Job, app: &App, change: LinkChange) -> Worked {
     let facts = facts(job, change).await?;
     let now = job.shell.now();
+    let before = facts.account.clone();
     let linked = match change_link(change, facts, now) {
         Ok(linked) => linked,
         Err(why) => return job.commit(app, Event::LinkRefused { why }).await,
@@ -26,7 +27,12 @@ pub(crate) async fn link(job: &mut Job, app: &App, change: LinkChange) -> Worked
         ..ChangeSet::default()
     };
     fail_point!("link.before_commit");
-    job.commit_with(app, Event::LinkApplied { accounts: vec![linked.account] }, more).await?;
+    job.commit_with(
+        app,
+        Event::LinkApplied { changed: before.into_iter().map(|before| (before, linked.account.clone())).collect() },
+        more,
+    )
+    .await?;
     fail_point!("link.after_commit");
     Ok(())
 }

@@ -48,7 +48,7 @@ async fn ask(
         notes.append(Notes::of(&around.caller(None), "find", &report, shell.now()));
         let accounts = match report.result {
             Ok(accounts) => accounts,
-            Err(failure) => return Matched::NotAsked(format!("the target could not be searched: {failure}")),
+            Err(failure) => return Matched::NotAsked(failure.to_string()),
         };
         for account in accounts {
             let new = !found.iter().any(|seen| seen.account.external_id == account.external_id);

@@ -297,6 +297,11 @@ async fn links_made_by_hand_are_known_and_advance_the_link_epoch() {
     world.ends(&engine, id, State::Completed).await;
     let linked = world.account_of(&app, &user).await;
     assert_eq!((linked.link_state, linked.is_known_link), (LinkState::Linked, true));
+    let audit = world.store.audit(None, 100).await.unwrap().items;
+    let record = audit.into_iter().find(|record| record.action == "account.link").unwrap();
+    let (of, whose) = (&record.changes["user"], &record.changes["situation"]);
+    assert_eq!((of.before.is_null(), of.after.as_str()), (true, Some(user.id.to_string().as_str())), "{record:?}");
+    assert_eq!((whose.before.as_str(), whose.after.as_str()), (Some("unassigned"), Some("confirmed")), "{record:?}");
 
     world.target(&app, |target| drop(target.seed("another", &[])));
     let other = world.reconcile(&app).await;

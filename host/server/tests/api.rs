@@ -65,6 +65,11 @@ fn a_wrong_token_is_told_what_to_do_and_a_revoked_one_is_wrong_at_once() {
     let last = host.call("DELETE", "/tokens/first", &[], None);
     assert_eq!((last.status, last.case()), (409, "conflict"), "the last good token cannot be revoked");
     assert!(last.text.contains("installation's own") && last.text.contains("gatehouse token create"), "{last:?}");
+    assert_eq!(host.post("/tokens", &json!({"name": "reader", "scopes": ["read"]})).status, 201);
+    let last = host.call("DELETE", "/tokens/first", &[], None);
+    assert_eq!(last.status, 409, "with the other one nobody could make tokens: {last:?}");
+    assert_eq!(host.post("/tokens", &json!({"name": "second"})).status, 201);
+    assert_eq!(host.call("DELETE", "/tokens/first", &[], None).status, 204, "its twin");
 }
 
 #[test]

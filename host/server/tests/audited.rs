@@ -64,8 +64,6 @@ const WITHOUT_FIELDS: &[&str] = &[
     "POST /api/v1/apps/{app}/withdraw",
     "POST /api/v1/jobs/{job}/approve",
     "POST /api/v1/jobs/{job}/cancel",
-    "POST /api/v1/connectors",
-    "DELETE /api/v1/connectors/{connector}",
     "POST /api/v1/requests",
     "POST /api/v1/requests/{id}/commit",
     "POST /api/v1/requests/{id}/approve",

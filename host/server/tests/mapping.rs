@@ -149,7 +149,7 @@ fn provisioning_raises_the_request_and_tells_how_it_came_to_that() {
     let said = host.post("/apps/hr/provision", &json!({"user": "ada", "reason": "first day"}));
     assert_eq!((said.status, said.header("location")), (202, "/api/v1/requests/UPR-000001"), "{said:?}");
     let steps: Vec<_> = said.body["trace"].as_array().unwrap().iter().map(|s| s["step"].as_str().unwrap()).collect();
-    assert_eq!(steps, ["access", "scope", "account", "match", "mapping", "operation", "plan"]);
+    assert_eq!(steps, ["access", "scope", "account", "requests", "match", "mapping", "operation", "plan"]);
     let (request, change) = (&said.body["request"], &said.body["change"]);
     assert_eq!((&request["operation"], &request["reason"]), (&json!("Create"), &json!("first day")));
     assert_eq!(&request["change"], change, "what was told is what was sealed");
@@ -158,6 +158,9 @@ fn provisioning_raises_the_request_and_tells_how_it_came_to_that() {
     assert_eq!(desired["ssn"][0]["text"], "***");
     assert_eq!(host.get("/requests/UPR-000001").body["state"], "Requested");
     assert_eq!(host.background.woken.load(Ordering::Relaxed), woken + 1);
+    let again = host.post("/apps/hr/provision", &json!({"user": "ada"}));
+    assert_eq!((again.status, &again.body["request"]), (200, &Json::Null), "one is enough: {again:?}");
+    assert!(again.body["why"].as_str().unwrap().contains("UPR-000001 (Create)"), "{again:?}");
     let nothing = host.post("/apps/hr/provision", &json!({"user": "cyd"}));
     assert_eq!((nothing.status, &nothing.body["operation"]), (200, &Json::Null));
     assert_eq!(host.post("/apps/hr/provision", &json!({"user": "eve"})).status, 404);

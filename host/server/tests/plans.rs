@@ -3,33 +3,15 @@
 
 mod common;
 
-use common::Host;
-use gatehouse_core::lifecycle::{AnalysisReport, Event, Moment, step};
+use common::{Host, engine};
 use gatehouse_core::ports::{ChangeSet, Store as _, Versioned};
-use gatehouse_core::{Digest, Request, RequestId, State};
+use gatehouse_core::{Request, State};
 use serde_json::json;
 
 /// Host with app `hr`, and a supplied run of it that has been analysed, as the engine would.
 fn analysed() -> (Host, String) {
     let host = Host::start().with_app();
-    let run = host.post("/apps/hr/reconcile", &json!({"staged": [{"external_id": "1"}]}));
-    let id = run.body["id"].as_str().unwrap().to_owned();
-    let number: RequestId = id.parse().unwrap();
-    host.wait(async {
-        let app = host.store.app_by_name("hr").await.unwrap().unwrap();
-        let basis = app.analysis_basis(host.store.directory_epoch().await.unwrap());
-        let analysis = AnalysisReport { through: 1, rows: 1, ..AnalysisReport::default() };
-        for event in [
-            Event::AnalysisBegan { basis },
-            Event::RowsAnalyzed(analysis),
-            Event::PlanSealed { plan: Digest::of(b"plan"), auto_commit: false },
-        ] {
-            let request = host.store.request(number).await.unwrap().unwrap();
-            let moment = Moment { now: request.created_at, jitter: 0, retry: app.config.retry.clone() };
-            let transition = step(&request, event, &moment).unwrap();
-            host.store.commit(transition.into_changes(None)).await.unwrap();
-        }
-    });
+    let id = engine::analysed(&host);
     assert_eq!(host.get(&format!("/requests/{id}")).body["state"], "Analyzed");
     (host, id)
 }
@@ -49,7 +31,9 @@ fn a_plan_made_before_a_change_of_users_or_configuration_is_not_committed() {
     ];
     for change in changes {
         let (host, id) = analysed();
+        assert_eq!(host.get(&format!("/requests/{id}")).body["waits_for"], "commit");
         change(&host);
+        assert_eq!(host.get(&format!("/requests/{id}")).body["waits_for"], "reconcile");
         let refused = host.call("POST", &format!("/requests/{id}/commit"), &[], None);
         assert_eq!((refused.status, refused.case()), (409, "conflict"));
         assert!(refused.text.contains("reconcile again"), "{}", refused.text);

@@ -283,10 +283,24 @@ fn nothing_is_said_of_an_erased_person_again() {
         ("POST", "/groups/board/members", json!({"add": ["erased-1"]})),
         ("POST", "/tokens", json!({"name": "hers", "user": "erased-1", "scopes": ["read"]})),
         ("POST", "/users", json!({"username": "erased-9"})),
+        ("POST", "/sharing-rules", json!({"name": "hers", "to_user": "erased-1", "access": "read"})),
+        (
+            "POST",
+            "/sharing-rules",
+            json!({"name": "of-her", "owner_user": "erased-1", "access": "read", "to_managers": true}),
+        ),
+        ("POST", "/delegations", json!({"user": "erased-1", "delegate": "bob", "until": "2999-01-01T00:00:00Z"})),
+        (
+            "PATCH",
+            "/apps/hr",
+            json!({"config": {"approvals": [{"operations": ["Create"], "steps": [{"approvers": {"users": ["erased-1"]}}]}]}}),
+        ),
     ] {
         let refused = host.call(method, path, &[], Some(&body));
         assert!(refused.status == 422 && refused.text.contains("erased"), "{path}: {refused:?}");
     }
+    let asked = host.post("/requests", &json!({"app": "hr", "operation": "Create", "user": "erased-1"}));
+    assert!(asked.status == 409 && asked.text.contains("whoever comes back is a new user"), "{asked:?}");
     let rows = "username,active,manager\nerased-1,true,\ncid,true,erased-1\n";
     std::fs::write(at.path().join("people.csv"), rows).unwrap();
     let (code, stdout, stderr) = host.cli(at.path(), &["user", "import", "people.csv"]);

@@ -72,7 +72,7 @@ pub fn held(tally: Tally, before: Tally, linked: u64, policy: &GuardPolicy) -> O
     let share = u128::from(deactivates) * 100 > u128::from(linked) * u128::from(policy.max_percent);
     if deactivates > policy.always_allowed && share {
         return Some(format!(
-            "{deactivates} of {linked} linked accounts would be deactivated{within}, more than the {}% that \
+            "{deactivates} accounts would be deactivated{within}, more than the {}% of the {linked} linked ones that \
              `guard.max_percent` allows without consent",
             policy.max_percent
         ));
@@ -121,7 +121,7 @@ mod tests {
     fn few_changes_need_no_consent_and_many_do() {
         check(0, 0, 0, None);
         check(0, 5, 5, None);
-        check(0, 6, 5, Some("6 of 5 linked accounts"));
+        check(0, 6, 5, Some("more than the 20% of the 5 linked ones"));
         check(0, 20, 100, None);
         check(0, 21, 100, Some("more than the 20%"));
         check(0, 200, 10_000, None);

@@ -5,9 +5,10 @@ use super::{AttemptReport, Draft, NameAttributes, Refused, Transition, next_try}
 use crate::ports::Versioned;
 use crate::{
     Account, AccountId, Actor, Approval, Attempt, AttemptOutcome, CallFailure, Change, CommitStep, FailureKind, Level,
-    Operation, Situation, State, Subject, USERNAME, fingerprint,
+    LinkState, Operation, Situation, State, Subject, USERNAME, UserId, fingerprint,
 };
 use gatehouse_schema::{Account as RemoteAccount, Status};
+use serde::Serialize;
 
 /// Notes that a call is about to be made. The key stays the same for every attempt at a step, clones included.
 pub(super) fn started(draft: Draft) -> Result<Transition, Refused> {
@@ -151,13 +152,31 @@ pub(super) fn concluded(draft: Draft, known: Option<Account>) -> Result<Transiti
     Ok(draft.go(State::Completed, &Actor::host(), "nothing had to be changed in the target")?.finish())
 }
 
-pub(super) fn link_applied(draft: Draft, accounts: Vec<Account>) -> Result<Transition, Refused> {
+/// What the audit trail says of a link before and after.
+#[derive(Serialize)]
+struct Linked {
+    user: Option<UserId>,
+    link_state: LinkState,
+    situation: Situation,
+}
+
+impl Linked {
+    fn of(account: &Account) -> Self {
+        Self { user: account.user, link_state: account.link_state, situation: account.situation }
+    }
+}
+
+pub(super) fn link_applied(draft: Draft, changed: Vec<(Account, Account)>) -> Result<Transition, Refused> {
     let mut draft = linking(draft)?;
-    for account in accounts {
+    let by = draft.before.created_by.clone();
+    for (before, account) in changed {
         draft.note(Level::Info, format!("{} is now {:?} ({:?})", account.id, account.link_state, account.situation));
+        let mut record = draft.record(&by, "account.link");
+        record.subject = format!("account {}", account.id);
+        record.person = draft.before.subject.person();
+        draft.audit.push(record.changing(Some(&Linked::of(&before)), Some(&Linked::of(&account))));
         draft.accounts.push(Versioned::replacing(account.version, account));
     }
-    let by = draft.before.created_by.clone();
     Ok(draft.go(State::Completed, &by, "")?.finish())
 }
 

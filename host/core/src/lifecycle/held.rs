@@ -8,6 +8,7 @@ use crate::{Actor, Approval, AuditRecord, Level, State};
 pub(super) fn release(draft: Draft, by: &Actor) -> Result<Transition, Refused> {
     let mut draft = draft.only_in(&[State::New])?;
     let Some(held) = draft.after.held.take() else { return draft.refuse("nothing holds it") };
+    draft.after.released = true;
     let mut record =
         AuditRecord::new(draft.now(), by, "request.release", draft.before.id.to_string()).with("held", held);
     (record.app, record.request) = (Some(draft.before.app), Some(draft.before.id));

@@ -148,8 +148,8 @@ pub enum Event {
     },
     /// The links are as the request wants them.
     LinkApplied {
-        /// The accounts after it.
-        accounts: Vec<Account>,
+        /// The accounts before it and after it.
+        changed: Vec<(Account, Account)>,
     },
     /// What was asked of the links cannot be done any more.
     LinkRefused {
@@ -373,7 +373,7 @@ pub fn step(request: &Request, event: Event, moment: &Moment) -> Result<Transiti
         Event::AttemptLost => outcome::lost(draft),
         Event::OutcomeRead(report) => outcome::outcome_read(draft, *report),
         Event::Concluded { known } => attempts::concluded(draft, known.map(|known| *known)),
-        Event::LinkApplied { accounts } => attempts::link_applied(draft, accounts),
+        Event::LinkApplied { changed } => attempts::link_applied(draft, changed),
         Event::LinkRefused { why } => attempts::link_refused(draft, why),
         Event::PageStored(report) => runs::page_stored(draft, report),
         Event::ReadFailed(failure) => runs::read_failed(draft, failure),

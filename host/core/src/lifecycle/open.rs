@@ -141,6 +141,7 @@ fn begin(new: NewRequest, state: State, run: Option<Run>, now: Timestamp) -> Tra
         event: new.raised.by_event,
         job: new.raised.by_job,
         held: new.raised.held,
+        released: false,
         retry_count: 0,
         supersedes: new.raised.supersedes,
         superseded_by: None,

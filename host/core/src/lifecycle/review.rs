@@ -65,6 +65,7 @@ pub(super) fn made(draft: Draft, report: MadeReport) -> Result<Transition, Refus
     }
     draft.after.steps_done += 1;
     draft.after.needs_review = false;
+    draft.after.error = None;
     let which = remote.as_ref().map(|account| format!(" (account {})", account.external_id)).unwrap_or_default();
     let last = draft.after.change.content.step(draft.after.steps_done).is_none();
     if let Some(account) = account_after(&draft, &step, remote, known, new_account, &names, last) {

@@ -231,6 +231,9 @@ pub struct Request {
     /// Why the guard against mass changes holds it, if it does: it waits for consent to the whole mass.
     #[serde(default)]
     pub held: Option<String>,
+    /// Whether it was held, and somebody has consented: it is no longer weighed with what comes after it.
+    #[serde(default)]
+    pub released: bool,
     /// How often it has been taken up again.
     #[serde(default)]
     pub retry_count: u32,

@@ -272,7 +272,7 @@ pub fn event_of(name: &str, request: &Request) -> Event {
         "OutcomeNotDone" => outcome(Resolution::NotDone(None)),
         "OutcomeUnprovable" => outcome(Resolution::Unprovable("it is not ours".to_owned())),
         "Concluded" => Event::Concluded { known: None },
-        "LinkApplied" => Event::LinkApplied { accounts: Vec::new() },
+        "LinkApplied" => Event::LinkApplied { changed: Vec::new() },
         "LinkRefused" => Event::LinkRefused { why: "gone".to_owned() },
         "PageStored" => page(request, PageNext::More(format!("after {}", run.pages))),
         "LastPageStored" => page(request, PageNext::Complete),

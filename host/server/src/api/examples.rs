@@ -9,8 +9,13 @@ use utoipa::openapi::example::{Example, ExampleBuilder};
 use utoipa::openapi::{Content, OpenApi, Ref, RefOr};
 
 /// By call, `POST /api/v1/users`: its `body`, and its `answers` by status. And `problems`, by case.
-static WRITTEN: LazyLock<Json> =
-    LazyLock::new(|| serde_json::from_str(include_str!("examples.json")).unwrap_or_default());
+static WRITTEN: LazyLock<Json> = LazyLock::new(|| match serde_json::from_str(include_str!("examples.json")) {
+    Ok(written) => written,
+    Err(error) => {
+        tracing::error!(%error, "examples.json, which this build contains, is no JSON: the document has no examples");
+        Json::Null
+    }
+});
 
 /// Adds them to every operation that there are some of.
 pub(super) fn add(document: &mut OpenApi) {

@@ -56,7 +56,7 @@ pub(super) async fn limit(State(api): State<Api>, request: Request, next: Next) 
         Ok(()) => Ok(next.run(request).await),
         Err(seconds) => {
             let detail = format!(
-                "this token has made {} calls within a minute, and may make no more; try again in {seconds} s \
+                "this token may make no more calls for now: more than {} within a minute; try again in {seconds} s \
                  (`calls_per_minute` in the host's configuration)",
                 api.rates.per_minute
             );

@@ -52,16 +52,17 @@ impl Rows {
 
 pub(super) fn read(file: &Path) -> Result<Rows> {
     let bytes = values::file(file)?;
+    // Spreadsheets and editors put a byte order mark in front.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     match file.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase).as_deref() {
-        Some("csv") => csv_rows(&bytes).with_context(|| format!("{}", file.display())),
-        Some("jsonl" | "ndjson") => Ok(json_rows(&bytes)),
+        Some("csv") => csv_rows(bytes).with_context(|| format!("{}", file.display())),
+        Some("jsonl" | "ndjson") => Ok(json_rows(bytes)),
         _ => bail!("{} is neither a .csv nor a .jsonl file", file.display()),
     }
 }
 
 /// Rows as they stand in the file: cut where the reader sees the next one begin, not re-written.
 fn csv_rows(bytes: &[u8]) -> Result<Rows> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     if let Some(row) = open_quote(bytes) {
         bail!(
             "the quote that opens in row {row} is not closed; put quotes around a field with a quote in it, and two \

@@ -221,7 +221,8 @@ fn erase(session: &Session, user: &str, yes: bool) -> Result<()> {
     }
     let erased = session.client.post(&format!("/api/v1/users/{}/erase", escape(user)), json!({}))?;
     let sentence = format!(
-        "{} says nothing of a person any more. `gatehouse compact` clears what is left of it in the file.",
+        "{} says nothing of a person any more. `gatehouse compact` clears what is left of it in the file; their \
+         accounts in apps stay linked to that number (`gatehouse account list --user {0}`).",
         text(&erased["id"])
     );
     session.out.say(&erased, &sentence);

@@ -187,7 +187,7 @@ fn show(progress: &Progress, request: &Json) {
         _ => progress.count(&state, 0, None),
     }
     let trouble = match text(&request["error"]) {
-        why if why.is_empty() || state == "Failed" => String::new(),
+        why if why.is_empty() || request["due"].is_null() => String::new(),
         why => format!(", trying again at {}: {why}", time(&request["due"])),
     };
     progress.step(format!("{} {state}{trouble}", text(&request["id"])));
@@ -217,6 +217,7 @@ pub(super) fn waits_for(request: &Json) -> String {
     match text(&request["waits_for"]).as_str() {
         "date" => time(&request["run_at"]),
         "guard" => "release (guard)".to_owned(),
+        "app" => "app (paused)".to_owned(),
         "request" => text(&request["behind"]),
         other => other.to_owned(),
     }
@@ -236,6 +237,9 @@ fn next(request: &Json) -> String {
     let app = text(&request["app"]);
     match text(&request["state"]).as_str() {
         "New" if !request["held"].is_null() => format!("gatehouse app release {app}, or withdraw"),
+        "Analyzed" if request["waits_for"] == "reconcile" => {
+            format!("gatehouse app reconcile {app}: people, links or the configuration have changed since")
+        }
         "New" | "Analyzed" if waits => format!("gatehouse request approve {id}, or deny"),
         "Analyzed" => format!("gatehouse request commit {id}"),
         "Failed" if request["needs_review"] == true => format!("gatehouse request show {id}; then settle {id}"),

@@ -1,5 +1,6 @@
 //! Who votes, who stands in for whom, and what is still waited for. Whether a vote counts is for the core to say.
 
+use super::erase::erased;
 use super::views::Views;
 use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{
@@ -114,6 +115,7 @@ impl Services {
             version: 1,
         };
         let mut problems = time_problems(&delegation);
+        problems.extend(erased(&user).map(|why| Problem::new("user", why)));
         if delegation.until <= now {
             problems.push(Problem::new("until", format!("{} is over", delegation.until)));
         }
@@ -217,10 +219,8 @@ impl Services {
     ) -> Result<(), ServiceError> {
         for user in users.and_then(Json::as_array_mut).into_iter().flatten() {
             let Some(named) = user.as_str() else { continue };
-            match self.find_user(named).await {
-                Ok(found) => *user = found.id.to_string().into(),
-                Err(ServiceError::NotFound(why)) => problems.push(Problem::new(at, why)),
-                Err(error) => return Err(error),
+            if let Some(found) = self.person_there(named, at, problems).await? {
+                *user = found.id.to_string().into();
             }
         }
         Ok(())

@@ -115,7 +115,8 @@ impl Services {
         let audit = self
             .audit(caller, "connector.install", format!("connector {}", named(&connector)))
             .with("digest", digest)
-            .with("signature", "none, running it unsigned was consented to");
+            .with("signature", "none, running it unsigned was consented to")
+            .changing(None, Some(&view));
         let mut changes = ChangeSet { audit: vec![audit], ..ChangeSet::default() };
         changes.connectors.push((connector, component));
         caller.remember(&mut changes, &answer);
@@ -162,7 +163,8 @@ impl Services {
         }
         let audit = self
             .audit(caller, "connector.uninstall", format!("connector {}", named(&connector)))
-            .with("digest", connector.digest);
+            .with("digest", connector.digest)
+            .changing(Some(&ConnectorView::from(&connector)), None);
         let remove_connectors = vec![connector.digest];
         self.store.commit(ChangeSet { audit: vec![audit], remove_connectors, ..ChangeSet::default() }).await?;
         self.connectors.unload(connector.digest);

@@ -4,7 +4,7 @@
 
 use super::{Answer, Caller, ServiceError, Services};
 use gatehouse_core::ports::{ChangeSet, RequestQuery, Token, TrailChange, Versioned};
-use gatehouse_core::{Group, RequestId, State, Subject, User};
+use gatehouse_core::{Group, Problem, RequestId, State, Subject, User};
 
 /// Whether anything may still be said of the user.
 ///
@@ -25,6 +25,25 @@ pub(super) fn erased(user: &User) -> Option<String> {
 }
 
 impl Services {
+    /// The user who is named at a place of what was sent. One who is not there, or was erased, is a problem there.
+    pub(super) async fn person_there(
+        &self,
+        named: &str,
+        at: &str,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Option<User>, ServiceError> {
+        let why = match self.find_user(named).await {
+            Ok(user) => match erased(&user) {
+                Some(why) => why,
+                None => return Ok(Some(user)),
+            },
+            Err(ServiceError::NotFound(why)) => why,
+            Err(other) => return Err(other),
+        };
+        problems.push(Problem::new(at, why));
+        Ok(None)
+    }
+
     /// Erases a user: the record keeps its number and says nothing any more, no audit record says anything of them, they
     /// belong to no group, and their tokens are worthless. Whoever is erased already is left as they are.
     ///

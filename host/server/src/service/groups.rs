@@ -1,6 +1,5 @@
 //! Groups: named lists of users, changed in bulk. What belonging to one means is said where it is named.
 
-use super::erase::erased;
 use super::{Answer, Caller, Paging, ServiceError, Services, lists::Place, named};
 use crate::wire::{ById, ByName, GroupChange, GroupView, MemberView, MembersBody, NewGroup, Page};
 use gatehouse_core::ports::{ChangeSet, Versioned};
@@ -193,14 +192,7 @@ impl Services {
     ) -> Result<Vec<UserId>, ServiceError> {
         let mut found = Vec::with_capacity(names.len());
         for (at, name) in names.iter().enumerate() {
-            match self.find_user(name).await {
-                Ok(user) => match erased(&user) {
-                    Some(why) => problems.push(Problem::new(format!("{list}[{at}]"), why)),
-                    None => found.push(user.id),
-                },
-                Err(ServiceError::NotFound(why)) => problems.push(Problem::new(format!("{list}[{at}]"), why)),
-                Err(other) => return Err(other),
-            }
+            found.extend(self.person_there(name, &format!("{list}[{at}]"), problems).await?.map(|user| user.id));
         }
         Ok(found)
     }

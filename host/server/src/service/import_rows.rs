@@ -38,6 +38,8 @@ const SEPARATORS: [(char, &str); 2] = [(';', "semicolons"), ('\t', "tabs")];
 const FREE: &str = "attr.";
 
 pub(super) fn read(format: Format, bytes: &[u8]) -> Result<Vec<Read>, ImportError> {
+    // Spreadsheets and editors put a byte order mark in front.
+    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     match format {
         Format::Csv => csv_rows(bytes),
         Format::JsonLines => Ok(json_rows(bytes)),
@@ -58,8 +60,6 @@ fn not_utf_8(row: u64, column: Option<&str>) -> ImportError {
 /// # Errors
 /// The header is wrong: then no row means anything.
 fn csv_rows(bytes: &[u8]) -> Result<Vec<Read>, ImportError> {
-    // Spreadsheets put a byte order mark in front.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(bytes);
     let header = reader.byte_headers().map_err(|e| error(1, None, format!("the header cannot be read: {e}")))?;
     let header = csv::StringRecord::from_byte_record(header.clone()).map_err(|_| not_utf_8(1, None))?;
@@ -187,6 +187,13 @@ fn json_row(no: u64, line: &[u8]) -> Read {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_line_of_json() {
+        let read = |text: &str| read(Format::JsonLines, text.as_bytes()).unwrap().remove(0);
+        assert_eq!(read("\u{feff}{\"username\": \"ann\"}").unwrap().username, "ann");
+        assert!(read("{\"username\": \"ann\"\u{feff}}").is_err(), "nor is it anywhere else");
+    }
 
     fn check(csv: &str, expected: &[&str]) {
         let rows = match read(Format::Csv, csv.as_bytes()) {

@@ -14,10 +14,12 @@ use gatehouse_core::lifecycle::Raised;
 use gatehouse_core::mapping::{MAX_SAMPLES, MappedRule, Purpose, desired, rule_by_rule, try_config};
 use gatehouse_core::planning::plan_change;
 use gatehouse_core::ports::{AccountQuery, ChangeSet};
-use gatehouse_core::provision::{Matched, needed};
+use gatehouse_core::provision::{Known, Matched, needed};
 use gatehouse_core::schema::Schema;
 use gatehouse_core::validation::validate_config;
-use gatehouse_core::{Account, App, Description, Operation, Problem, ProvisioningConfig, USERNAME, User, analysis};
+use gatehouse_core::{
+    Account, App, Description, Operation, Problem, ProvisioningConfig, Request, Subject, USERNAME, User, analysis,
+};
 use gatehouse_engine::name_managers;
 use gatehouse_engine::requests::{Ask, Whose, account_of, prepare_account_request};
 use gatehouse_policy::Resource;
@@ -84,7 +86,9 @@ impl Services {
         let user = self.with_manager(&app, self.find_user(&body.user).await?).await?;
         let account = account_of(self.store.as_ref(), &app, user.id).await?;
         let matched = self.matched(&app, &user, account.as_ref()).await?;
-        let needed = needed(&app, &user, account.as_ref(), &matched, &schema_of(&description)?);
+        let open = self.store.lane(app.id, Subject::User(user.id)).await?;
+        let known = Known { account: account.as_ref(), open: &open, matched: &matched };
+        let needed = needed(&app, &user, known, &schema_of(&description)?);
         let mut report = ProvisionReport {
             user: user.username.clone(),
             dry_run: body.dry_run,
@@ -95,8 +99,7 @@ impl Services {
             change: None,
             request: None,
         };
-        let found = Found { app: &app, user: &user, account: account.as_ref(), matched: &matched };
-        self.tell(&found, &description, &mut report).await?;
+        self.tell((&app, &user), known, &description, &mut report).await?;
         let audit = self
             .app_audit(caller, "app.provision", &app)
             .with("user", user.username.clone())
@@ -143,16 +146,18 @@ impl Services {
     /// Tells how it was found out, and what would be sent.
     async fn tell(
         &self,
-        found: &Found<'_>,
+        (app, user): (&App, &User),
+        known: Known<'_>,
         description: &Description,
         report: &mut ProvisionReport,
     ) -> Result<(), ServiceError> {
-        let Found { app, user, account, matched } = found;
+        let Known { account, open, matched } = known;
         let access = access(app, user);
         report.trace = vec![
             step("access", access_in_words(&access)),
             step("scope", scope_in_words(&access)),
-            step("account", account_in_words(*account)),
+            step("account", account_in_words(account)),
+            step("requests", open_in_words(open)),
             step("match", match_in_words(app, matched)),
             step("operation", format!("{}: {}", named(report.operation), report.why)),
         ];
@@ -163,10 +168,10 @@ impl Services {
             let mapped = mapped(app, user, &schema_of(description)?, purpose, &sensitive);
             let counted = mapped.rules.iter().filter(|rule| !rule.values.is_empty() && rule.applies).count();
             let told = mapped.problem.clone().unwrap_or_else(|| format!("{counted} rules give values"));
-            report.trace.insert(4, step("mapping", told));
+            report.trace.insert(5, step("mapping", told));
             report.mapping = Some(mapped);
         }
-        match plan_change(operation, Some(user), *account, app, description) {
+        match plan_change(operation, Some(user), account, app, description) {
             Ok(change) => {
                 report.change = Some(self.views().masked_change(app.id, &change).await?);
                 report.trace.push(step("plan", "the change can be made; it is below".to_owned()));
@@ -177,14 +182,6 @@ impl Services {
         }
         Ok(())
     }
-}
-
-/// What is known of a user in an app.
-struct Found<'a> {
-    app: &'a App,
-    user: &'a User,
-    account: Option<&'a Account>,
-    matched: &'a Matched,
 }
 
 fn schema_of(description: &Description) -> Result<Schema, ServiceError> {
@@ -243,6 +240,14 @@ fn account_in_words(account: Option<&Account>) -> String {
             format!("{id} (`{}`): {status:?}{frozen}, {state:?} ({:?})", account.username, account.situation)
         }
         _ => "none of the user's is known here".to_owned(),
+    }
+}
+
+fn open_in_words(open: &[Request]) -> String {
+    let one = |request: &Request| format!("{} ({:?}, {:?})", request.id, request.operation, request.state);
+    match open {
+        [] => "none of the user's is open".to_owned(),
+        open => format!("open: {}", open.iter().map(one).collect::<Vec<_>>().join(", ")),
     }
 }
 

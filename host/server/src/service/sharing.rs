@@ -133,7 +133,7 @@ impl Services {
         let owner = match (&new.owner_user, &new.owner_group) {
             (None, None) => Some(Owner::Anybody),
             (Some(user), None) => {
-                noted(self.find_user(user).await, "owner_user", problems)?.map(|user| Owner::User(user.id))
+                self.person_there(user, "owner_user", problems).await?.map(|user| Owner::User(user.id))
             }
             (None, Some(group)) => self.group_there(group, "owner_group", problems).await?.map(Owner::Group),
             (Some(_), Some(_)) => {
@@ -151,7 +151,7 @@ impl Services {
     ) -> Result<Audience, ServiceError> {
         let audience = match (&new.to_user, &new.to_group, new.to_managers) {
             (Some(user), None, false) => {
-                noted(self.find_user(user).await, "to_user", problems)?.map(|user| Audience::User(user.id))
+                self.person_there(user, "to_user", problems).await?.map(|user| Audience::User(user.id))
             }
             (None, Some(group), false) => self.group_there(group, "to_group", problems).await?.map(Audience::Group),
             (None, None, true) => Some(Audience::Managers),

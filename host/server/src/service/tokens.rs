@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatehouse_core::access::{Action, Principal, Scope, may_hand_on};
 use gatehouse_core::ports::{ChangeSet, Token, Versioned};
-use gatehouse_core::{Actor, AskedFrom, AuditRecord, Digest, Permissions, User, UserId};
+use gatehouse_core::{Actor, AskedFrom, AuditRecord, Digest, Permissions, SystemPermission, User, UserId};
 use gatehouse_policy::{Resource, policies};
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
@@ -251,12 +251,11 @@ impl Services {
         if token.revoked_at.is_some() {
             return Ok(());
         }
-        let now = self.now();
-        if !all.iter().any(|other| other.name != name && is_good(other, now)) {
+        if self.opens_everything(token).await? && !self.others_open_everything(&all, name).await? {
             let whose = if token.user.is_some() { "" } else { " and the installation's own" };
             let text = format!(
-                "`{name}` is the last good token{whose}: nobody could get in without it. Make another one first, with \
-                 `gatehouse token create NAME`, and revoke `{name}` with that"
+                "`{name}` is the last good token that may do everything{whose}: nobody could make another one without \
+                 it. Make one first, with `gatehouse token create NAME`, and revoke `{name}` with that"
             );
             return Err(ServiceError::Conflict(text));
         }
@@ -271,6 +270,34 @@ impl Services {
         self.store.commit(changes).await?;
         self.sign_ins.forget(name);
         Ok(())
+    }
+}
+
+impl Services {
+    async fn others_open_everything(&self, all: &[Token], but: &str) -> Result<bool, ServiceError> {
+        for other in all.iter().filter(|other| other.name != but) {
+            if self.opens_everything(other).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a token is good, and good for everything: the installation's own, or that of somebody with all
+    /// permissions.
+    async fn opens_everything(&self, token: &Token) -> Result<bool, ServiceError> {
+        if !token.scopes.is_empty() || !is_good(token, self.now()) {
+            return Ok(false);
+        }
+        let owner = match token.user {
+            Some(id) => match self.store.user(id).await? {
+                Some(owner) => Some(owner),
+                None => return Ok(false),
+            },
+            None => None,
+        };
+        let permissions = self.carried_by_owner(owner.as_ref()).await?;
+        Ok(SystemPermission::ALL.iter().all(|permission| permissions.contains(permission)))
     }
 }
 

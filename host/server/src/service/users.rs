@@ -1,6 +1,6 @@
 //! Users: made, changed, listed by what they are. What follows for accounts is decided by the core.
 
-use super::erase::{erased, not_erased};
+use super::erase::not_erased;
 use super::follow::UserEvent;
 use super::{Answer, Caller, Paging, ServiceError, Services};
 use crate::wire::{ByIdOrUsername, NewUser, Page, Sort, SortKey, UserChange, UserView};
@@ -48,8 +48,8 @@ impl UserFilter {
             (None | Some(ByIdOrUsername::Id), None) => UserOrder::Number,
             (Some(ByIdOrUsername::Username), None) if !filtered => UserOrder::Username,
             (Some(ByIdOrUsername::Username), None) => {
-                let why = "a list with these filters comes by `id` or `-id`; give `username_prefix` to have it by \
-                           `username` or `-username`";
+                let why = "a list with these filters comes by `id` or `-id`; with the beginning of a username besides \
+                           (`username_prefix`, `--prefix`) it comes by `username` or `-username`";
                 return Err(ServiceError::invalid("sort", why));
             }
             (Some(ByIdOrUsername::Id), Some(_)) => {
@@ -282,16 +282,12 @@ impl Services {
     async fn change_in_place(&self, user: &mut User, change: UserChange) -> Result<(), ServiceError> {
         let mut problems = Vec::new();
         if let Some(Some(manager)) = &change.manager {
-            match self.find_user(manager).await {
-                Ok(found) if found.id == user.id && user.id.0 != 0 => {
+            match self.person_there(manager, "manager", &mut problems).await? {
+                Some(found) if found.id == user.id && user.id.0 != 0 => {
                     problems.push(Problem::new("manager", "nobody manages themselves"));
                 }
-                Ok(found) => match erased(&found) {
-                    Some(why) => problems.push(Problem::new("manager", why)),
-                    None => user.manager = Some(found.id),
-                },
-                Err(ServiceError::NotFound(why)) => problems.push(Problem::new("manager", why)),
-                Err(other) => return Err(other),
+                Some(found) => user.manager = Some(found.id),
+                None => {}
             }
         } else if change.manager.is_some() {
             user.manager = None;

@@ -5,18 +5,19 @@ use super::{ServiceError, Services};
 use crate::wire::{AccountView, RequestView, RunView, StagingRowView, UserView, ValueView, VerdictView};
 use gatehouse_core::schema::Attributes;
 use gatehouse_core::{
-    Account, App, AppId, Change, Operation, Request, RequestId, StagedAction, StagingRow, StagingSource, State,
+    Account, App, AppId, Change, Digest, Operation, Request, RequestId, StagedAction, StagingRow, StagingSource, State,
     Subject, User, UserId, Verdict,
 };
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-/// What a request waits for that is no other request.
-fn waits_for(request: &Request) -> Option<&'static str> {
+/// What a request waits for that is no other request. `holds`: its plan is what would be planned now.
+fn waits_for(request: &Request, holds: bool) -> Option<&'static str> {
     match request.state {
-        _ if request.awaits_date => Some("date"),
         State::New if request.held.is_some() => Some("guard"),
+        State::Analyzed if request.due.is_none() && !holds => Some("reconcile"),
         _ if request.awaits_approval_since().is_some() => Some("approval"),
+        _ if request.awaits_date => Some("date"),
         State::Analyzed if request.due.is_none() => Some("commit"),
         _ => None,
     }
@@ -40,6 +41,9 @@ pub struct Views<'a> {
 struct Known {
     name: String,
     sensitive: BTreeSet<String>,
+    paused: bool,
+    /// What an analysis would depend on now, of the app and of people; none: the app is gone.
+    basis: Option<Digest>,
 }
 
 impl Services {
@@ -136,7 +140,9 @@ impl Views<'_> {
             _ => Some(request.change.digest),
         };
         let behind = self.first_of_lane(request).await?.filter(|first| *first != request.id);
-        let waits_for = waits_for(request).or(behind.map(|_| "request"));
+        let holds = request.run.as_ref().is_none_or(|run| run.basis == app.basis);
+        let stands = app.paused && !request.state.is_settled();
+        let waits_for = waits_for(request, holds).or(behind.map(|_| "request")).or(stands.then_some("app"));
         let behind = behind.filter(|_| waits_for == Some("request"));
         let change = self.masked_change(request.app, &request.change.content).await?;
         Ok(RequestView {
@@ -162,7 +168,7 @@ impl Views<'_> {
             raised_by: request.raised_by,
             event: request.event,
             job: request.job,
-            held: request.held.clone(),
+            held: request.held.clone().filter(|_| request.state == State::New),
             waits_for,
             behind,
             retry_count: request.retry_count,
@@ -237,8 +243,11 @@ impl Views<'_> {
             return Ok(known.clone());
         }
         let known = match self.services.store.app(id).await? {
-            Some(app) => Known { sensitive: self.sensitive(&app).await?, name: app.name },
-            None => Known { name: id.to_string(), sensitive: BTreeSet::new() },
+            Some(app) => {
+                let basis = Some(app.analysis_basis(self.services.store.directory_epoch().await?));
+                Known { sensitive: self.sensitive(&app).await?, name: app.name, paused: app.paused, basis }
+            }
+            None => Known { name: id.to_string(), ..Known::default() },
         };
         self.apps.insert(id, known.clone());
         Ok(known)

@@ -78,8 +78,9 @@ pub struct RequestView {
     pub job: Option<JobId>,
     /// Why the guard against mass changes holds it; null if it does not.
     pub held: Option<String>,
-    /// What it waits for before anything more is done: `date`, `guard`, `approval`, `commit` of its plan, or a `request` in
-    /// front of it; null if nothing.
+    /// What it waits for before anything more is done: consent to what the `guard` holds, an `approval`, its `date`, the
+    /// `commit` of its plan (`reconcile`: the plan is not what would be planned now, so the app is to be reconciled anew),
+    /// a `request` in front of it, or its `app`, which is paused; null if nothing.
     #[schema(example = "approval")]
     pub waits_for: Option<&'static str>,
     /// The request that is to be done first, where it waits for one.

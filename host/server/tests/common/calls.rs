@@ -2,6 +2,7 @@
 
 use super::engine::{account, analysed, failed, in_review};
 use super::{Host, component};
+use gatehouse_core::events::Tally;
 use gatehouse_core::ports::{ChangeSet, JobQuery, Store as _, Versioned};
 use gatehouse_core::{Job, JobState, UserId};
 use serde_json::{Value as Json, json};
@@ -341,7 +342,9 @@ fn held(host: &Host) -> String {
     host.call("PATCH", "/apps/hr", &[], Some(&json!({"profiles": ["staff", "guests"]})));
     host.wait(async {
         let job = host.store.jobs(&JobQuery { limit: 1, ..JobQuery::default() }).await.unwrap().items.remove(0);
-        let held = Job { state: JobState::Held, held: Some(WHY_HELD.to_owned()), ..job.clone() };
+        let tally = Tally { creates: 312, deactivates: 0 };
+        let held = Some(WHY_HELD.to_owned());
+        let held = Job { state: JobState::Held, held, tally, total: 312, ..job.clone() };
         let jobs = vec![Versioned::replacing(job.version, held)];
         host.store.commit(ChangeSet { jobs, ..ChangeSet::default() }).await.unwrap();
         job.id.to_string()

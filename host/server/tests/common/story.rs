@@ -50,6 +50,9 @@ fn besides() -> Vec<Prepared> {
         }),
         ("POST", "/api/v1/apps/{name}/provision", |host| {
             host.post("/users", &json!({"username": "maria", "email": "maria@example.org", "profile": "staff"}));
+            // Somebody has called off what she was to get of herself.
+            let raised = host.get("/requests?user=maria").body["items"][0]["id"].as_str().unwrap().to_owned();
+            host.post(&format!("/requests/{raised}/cancel"), &json!({"reason": "not yet"}));
             ask("/apps/hr/provision", &json!({"user": "maria"}))
         }),
         ("POST", "/api/v1/connectors/check", |_| Ask {

@@ -199,6 +199,7 @@ pub fn request(id: u64, app: u64, user: u64, due: Option<i64>) -> Request {
         event: None,
         job: None,
         held: None,
+        released: false,
         retry_count: 0,
         supersedes: None,
         superseded_by: None,
