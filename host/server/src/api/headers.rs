@@ -57,7 +57,7 @@ pub(super) fn document(method: &HttpMethod, path: &str, operation: &mut Operatio
         }
         match status.as_str() {
             "401" => add(response, "WWW-Authenticate", "What is asked for (RFC 6750)."),
-            "429" => add(response, "Retry-After", "After how many seconds to try again."),
+            "429" | "503" => add(response, "Retry-After", "After how many seconds to try again."),
             _ => {}
         }
     }

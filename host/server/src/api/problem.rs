@@ -174,10 +174,14 @@ fn of_store(error: StoreError, text: String) -> Problem {
             tracing::error!(error = text, "the store is unavailable");
             // Whoever calls can do something about a full disk; the text names neither paths nor records.
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "store-unavailable", "The store is unavailable", text)
+                .repeated_in(STORE_AGAIN)
         }
         _ => internal(&text),
     }
 }
+
+/// After how many seconds a store that is unavailable is worth another try: somebody has to make room first.
+const STORE_AGAIN: u64 = 10;
 
 fn internal(text: &str) -> Problem {
     tracing::error!(error = text, "a call failed for a reason that should not be");
