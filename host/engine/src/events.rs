@@ -233,8 +233,8 @@ impl Decided {
         let mut instead: BTreeMap<Operation, RequestId> = BTreeMap::new();
         for raise in std::mem::take(&mut self.raising.raise) {
             let before = withdrawn.iter().rev().find(|(request, _)| request.operation == raise.operation);
-            let place = before.map(|(request, _)| request.id);
-            let Some(transition) = self.transition(store, raise, place, cause, held).await? else { continue };
+            let before = before.map(|(request, _)| request);
+            let Some(transition) = self.transition(store, raise, before, cause, held).await? else { continue };
             let transition = transition.correlated(cause.correlation.as_ref());
             let request = transition.request.record.clone();
             instead.insert(request.operation, request.id);
@@ -268,7 +268,7 @@ impl Decided {
         &self,
         store: &dyn Store,
         raise: Raise,
-        supersedes: Option<RequestId>,
+        before: Option<&Request>,
         cause: &Cause,
         held: Option<&str>,
     ) -> Result<Option<Transition>, StoreError> {
@@ -276,9 +276,9 @@ impl Decided {
         let raised = Raised {
             by_event: Some(raise.event),
             by_job: cause.job,
-            held: self.held(raise.operation, cause, held),
+            held: self.held(raise.operation, before, cause, held),
             requested_by: cause.user,
-            supersedes,
+            supersedes: before.map(|before| before.id),
             ..Raised::default()
         };
         let ask = Ask {
@@ -311,13 +311,20 @@ impl Decided {
         Ok(new.ok().map(|new| open_failed(new, &why, cause.now)))
     }
 
-    /// Why a request waits for somebody's consent.
-    fn held(&self, operation: Operation, cause: &Cause, mass: Option<&str>) -> Option<String> {
+    /// Why a request waits for somebody's consent: as the one did whose place it takes, whatever else is the reason.
+    fn held(
+        &self,
+        operation: Operation,
+        before: Option<&Request>,
+        cause: &Cause,
+        mass: Option<&str>,
+    ) -> Option<String> {
         let mut watched = Tally::default();
         watched.add(operation);
         let mass = mass.filter(|_| watched != Tally::default()).map(str::to_owned);
         let unsurveyed = || held_unsurveyed(&self.app, &self.connector.description, operation);
-        mass.or_else(|| unsurveyed().filter(|_| !cause.consented))
+        let as_before = || before.and_then(|before| before.held.clone());
+        mass.or_else(|| unsurveyed().or_else(as_before).filter(|_| !cause.consented))
     }
 
     fn moment(&self, cause: &Cause) -> Moment {

@@ -135,6 +135,27 @@ async fn whoever_leaves_a_profile_while_a_job_about_it_waits_loses_what_they_had
 }
 
 #[tokio::test]
+async fn what_takes_the_place_of_what_the_guard_holds_is_held() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    world.change_app(app.id, |app| app.surveyed = true).await;
+    let ada = world.user("ada").await;
+    let out = |user: &mut User| user.profile = None;
+    world.change_user(ada.id, out).await;
+    let held = happens_held(&world, &ada, |user| user.profile = Some("staff".to_owned()), Some("a mass")).await;
+    assert_eq!(held[0].held.as_deref(), Some("a mass"));
+    let renamed = |raised: Vec<Request>| raised.into_iter().find(|request| request.version == 0).unwrap();
+    let again = renamed(happens(&world, &ada, |user| user.email = Some("ada@example.org".to_owned())).await);
+    assert_eq!((again.supersedes, again.held.as_deref()), (Some(held[0].id), Some("a mass")));
+    // Its twin: what was not held is not held because it changes.
+    world.change_user(ada.id, out).await;
+    world.decide(again.id, gatehouse_core::lifecycle::Event::Cancel { by: by(), why: "no".to_owned() }).await;
+    happens(&world, &ada, |user| user.profile = Some("staff".to_owned())).await;
+    let free = renamed(happens(&world, &ada, |user| user.email = Some("ada@example.com".to_owned())).await);
+    assert_eq!(free.held, None);
+}
+
+#[tokio::test]
 async fn what_the_guard_holds_gives_way_to_a_committed_plan() {
     let world = World::new().await;
     let app = world.app("hr").await;

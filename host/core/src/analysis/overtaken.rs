@@ -33,9 +33,10 @@ pub fn overtaken(
 /// Why what a run has planned for a user's account is not raised, to be looked at again by the next run. None: it is.
 ///
 /// `open` are the requests for the account that may still change it: what is right afterwards is not yet known. Those that
-/// the guard holds are not among them: whoever commits a plan wants what it plans in their place. A user who has changed since the run was asked for may be planned for as they were before, and so may one whose account has
-/// (`known` is its record before this run writes it): a request that was under way during the analysis, and came to its
-/// end since, has changed what the analysis took for granted.
+/// the guard holds are not among them: whoever commits a plan wants what it plans in their place. A user who has changed
+/// since the run was asked for may be planned for as they were before, and so may one whose account has (`known` is its
+/// record before this run writes it): a request that was under way during the analysis, and came to its end since, has
+/// changed what the analysis took for granted.
 pub fn outdated(run: &Request, user: &User, known: Option<&Account>, open: &[Request]) -> Option<String> {
     match open.iter().find(|open| open.held.is_none()) {
         Some(open) => Some(format!("{} is under way", open.id)),

@@ -33,8 +33,7 @@ pub fn not_again(
         let operation = format!("{:?}", request.operation).to_lowercase();
         format!(
             "{what}, so what was to be written to the account of `{who}` is out of date; ask for what is right now with \
-             `gatehouse request create --app {} --user {who} --operation {operation}`, and leave this one with \
-             `gatehouse request complete`",
+             `gatehouse request create {} {operation} --user {who}`, and leave this one with `gatehouse request complete`",
             app.name
         )
     })
@@ -142,7 +141,7 @@ mod tests {
         let moved = |user: &mut User| user.email = Some("ada@example.org".to_owned());
         for operation in [Operation::Create, Operation::Update, Operation::Reactivate] {
             let why = why(operation, moved);
-            assert!(why.contains("has changed since") && why.contains("request create --app hr"), "{why}");
+            assert!(why.contains("has changed since") && why.contains("gatehouse request create hr "), "{why}");
         }
         assert_eq!(why(Operation::Activate, moved), "", "it writes no values");
     }

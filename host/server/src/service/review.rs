@@ -72,7 +72,8 @@ impl Services {
         });
         let answer = answer.await?;
         let mut lately = self.lately.lock().await;
-        raised.iter().for_each(|request| lately.note(request.app, request.operation, request.created_at));
+        let unheld = raised.iter().filter(|raised| raised.held.is_none());
+        unheld.for_each(|request| lately.note(request.app, request.operation, request.created_at));
         Ok(answer)
     }
 }

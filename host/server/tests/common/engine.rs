@@ -7,7 +7,7 @@ use gatehouse_core::lifecycle::{
     AnalysisReport, AttemptReport, Event, Looked, Moment, NameAttributes, OutcomeReport, Resolution, step,
 };
 use gatehouse_core::ports::{ChangeSet, Store as _, Versioned};
-use gatehouse_core::schema::Status;
+use gatehouse_core::schema::{Account as RemoteAccount, Status};
 use gatehouse_core::{
     Account, AccountId, AppId, CallFailure, Digest, FailureKind, Reading, RequestId, Showed, Situation, UserId,
 };
@@ -61,24 +61,29 @@ pub fn in_review_by_event(host: &Host) -> String {
     id
 }
 
+/// How the call of an attempt has ended. The account is left as `result` says.
+pub fn finished(host: &Host, id: &str, result: Result<RemoteAccount, CallFailure>, known: Option<Account>) {
+    let report = AttemptReport {
+        result: result.map(|account| (Some(account), true)),
+        write_left: true,
+        writes: Vec::new(),
+        known,
+        refreshed: None,
+        new_account: AccountId(1),
+        names: NameAttributes::default(),
+    };
+    take(host, id, Event::AttemptFinished(Box::new(report)));
+}
+
 /// Nobody knows what came of the write of a request.
 fn into_review(host: &Host, id: &str) {
     let names = NameAttributes::default();
-    let report = AttemptReport {
-        result: Err(CallFailure::new(FailureKind::Unavailable, "no answer")),
-        write_left: true,
-        writes: Vec::new(),
-        known: None,
-        refreshed: None,
-        new_account: AccountId(1),
-        names: names.clone(),
-    };
     let at = "2026-01-01T00:00:00Z".parse().unwrap();
     let showed = Showed::Unclear;
     let reading = Reading { at, asked: "accounts".to_owned(), found: Vec::new(), showed, why: "of it".to_owned() };
     let looked = Looked { resolution: Resolution::Unprovable("nobody knows".to_owned()), reading };
     take(host, id, Event::AttemptStarted);
-    take(host, id, Event::AttemptFinished(Box::new(report)));
+    finished(host, id, Err(CallFailure::new(FailureKind::Unavailable, "no answer")), None);
     let report = OutcomeReport { looked, known: None, new_account: AccountId(1), names };
     take(host, id, Event::OutcomeRead(Box::new(report)));
 }
