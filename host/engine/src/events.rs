@@ -276,7 +276,7 @@ impl Decided {
         let raised = Raised {
             by_event: Some(raise.event),
             by_job: cause.job,
-            held: self.held(raise.operation, before, cause, held),
+            held: self.held(raise.operation, before.filter(|_| raise.again), cause, held),
             requested_by: cause.user,
             supersedes: before.map(|before| before.id),
             ..Raised::default()

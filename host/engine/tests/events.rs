@@ -156,6 +156,26 @@ async fn what_takes_the_place_of_what_the_guard_holds_is_held() {
 }
 
 #[tokio::test]
+async fn what_the_guard_holds_does_not_hold_up_what_somebody_does_to_one_person() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run("one");
+    let ada = world.provisioned(&engine, &app, "ada").await;
+    engine.stop().await;
+    let opened = |raised: &[Request]| {
+        let opened = raised.iter().filter(|request| request.version == 0);
+        opened.map(|request| (request.operation, request.held.clone())).collect::<Vec<_>>()
+    };
+    let mass = || Some("a mass".to_owned());
+    let out = |user: &mut User| user.profile = Some("guest".to_owned());
+    assert_eq!(opened(&happens_held(&world, &ada, out, mass().as_deref()).await), [(Operation::Deactivate, mass())]);
+    let frozen = happens(&world, &ada, |user| user.frozen = true).await;
+    assert_eq!(opened(&frozen), [(Operation::Freeze, None), (Operation::Deactivate, mass())]);
+    let disabled = happens(&world, &ada, |user| user.active = false).await;
+    assert_eq!(opened(&disabled), [(Operation::Deactivate, None)]);
+}
+
+#[tokio::test]
 async fn what_the_guard_holds_gives_way_to_a_committed_plan() {
     let world = World::new().await;
     let app = world.app("hr").await;

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use super::{Change as Happened, Lane, is_unstarted, raise};
+use super::{Change as Happened, Lane, Tally, is_unstarted, raise};
 use crate::lifecycle::{NewRequest, Raised, open};
 use crate::planning::{not_to_be_made, plan_change};
 use crate::testing::{app, description, user};
@@ -31,6 +31,10 @@ enum Act {
     Run,
     /// It is begun, and cannot be withdrawn any more.
     Begin,
+    /// What comes next is a mass, or no longer, and is held by the guard.
+    Mass(bool),
+    /// Somebody agrees to the first open request, or consents to it.
+    Agree,
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -45,7 +49,23 @@ fn act() -> impl Strategy<Value = Act> {
         1 => (any::<bool>(), any::<bool>()).prop_map(|(active, profile)| Act::ActiveAndProfile(active, profile)),
         4 => Just(Act::Run),
         1 => Just(Act::Begin),
+        1 => any::<bool>().prop_map(Act::Mass),
+        2 => Just(Act::Agree),
     ]
+}
+
+/// Operations that need an approval, in some histories.
+fn approvals() -> impl Strategy<Value = BTreeSet<Operation>> {
+    let some = [
+        Operation::Create,
+        Operation::Update,
+        Operation::Deactivate,
+        Operation::Activate,
+        Operation::Reactivate,
+        Operation::Freeze,
+        Operation::Unfreeze,
+    ];
+    prop_oneof![Just(BTreeSet::new()), prop::collection::btree_set(prop::sample::select(some.to_vec()), 1..4)]
 }
 
 struct World {
@@ -56,14 +76,38 @@ struct World {
     shown: Option<String>,
     next: u64,
     accounts_made: u64,
+    /// What needs an approval.
+    approvals: BTreeSet<Operation>,
+    /// Whether what happens is part of a mass.
+    mass: bool,
 }
 
 impl World {
-    fn new() -> Self {
+    /// Somebody who has an account already, or nobody yet.
+    fn new(provisioned: bool, approvals: BTreeSet<Operation>) -> Self {
+        let mut world = Self::of_nobody();
+        if provisioned {
+            world.act(Act::Profile(true));
+            world.settle();
+            assert!(world.usable());
+        }
+        Self { approvals, ..world }
+    }
+
+    fn of_nobody() -> Self {
         let app = App { permission_sets: ["vpn".to_owned()].into(), ..app() };
         let user =
             User { profile: None, first_name: Some("0".to_owned()), last_name: Some("L".to_owned()), ..user(1, "ada") };
-        Self { app, user, lane: Lane::default(), shown: None, next: 1, accounts_made: 0 }
+        Self {
+            app,
+            user,
+            lane: Lane::default(),
+            shown: None,
+            next: 1,
+            accounts_made: 0,
+            approvals: BTreeSet::new(),
+            mass: false,
+        }
     }
 
     fn act(&mut self, act: Act) {
@@ -83,11 +127,16 @@ impl World {
             }
             Act::Run => return self.run(),
             Act::Begin => {
-                if let Some(first) = self.lane.open.first_mut() {
+                if let Some(first) = self.lane.open.first_mut().filter(|first| first.state != State::New) {
                     first.state = State::Committing;
                 }
                 return;
             }
+            Act::Mass(mass) => {
+                self.mass = mass;
+                return;
+            }
+            Act::Agree => return self.agree(),
         }
         let change = Happened {
             app_before: &app_before,
@@ -97,20 +146,27 @@ impl World {
             reactivated: matches!(act, Act::Reactivate),
         };
         let raising = raise(&change, &self.lane);
+        let mut withdrawn = Vec::new();
         for (id, _) in &raising.withdraw {
             let at = self.lane.open.iter().position(|open| open.id == *id).unwrap();
-            assert!(is_unstarted(&self.lane.open.remove(at)), "only what is not begun is withdrawn");
+            withdrawn.push(self.lane.open.remove(at));
         }
+        assert!(withdrawn.iter().all(is_unstarted), "only what is not begun is withdrawn");
         for raised in raising.raise {
             let account = self.lane.leaves(&BTreeSet::new());
             let planned =
                 plan_change(raised.operation, Some(change.user), account.as_ref(), change.app, &description());
             let planned = planned.unwrap_or_else(|why| panic!("{raised:?} for {account:?}: {why}"));
-            self.open(raised.operation, planned, raised.event);
+            let before = withdrawn.iter().rfind(|before| raised.again && before.operation == raised.operation);
+            let mut watched = Tally::default();
+            watched.add(raised.operation);
+            let mass = self.mass && watched != Tally::default();
+            let held = before.is_some_and(|before| before.held.is_some()) || mass;
+            self.open(raised.operation, planned, raised.event, held);
         }
     }
 
-    fn open(&mut self, operation: Operation, change: Change, event: super::DirectoryEvent) {
+    fn open(&mut self, operation: Operation, change: Change, event: super::DirectoryEvent, held: bool) {
         let new = NewRequest {
             id: RequestId(self.next),
             app: self.app.id,
@@ -125,12 +181,23 @@ impl World {
             raised: Raised { by_event: Some(event), ..Raised::default() },
         };
         self.next += 1;
-        self.lane.open.push(open(new, Timestamp::UNIX_EPOCH).request.record);
+        let mut request = open(new, Timestamp::UNIX_EPOCH).request.record;
+        if held || self.approvals.contains(&operation) {
+            request.state = State::New;
+            request.held = held.then(|| "a mass".to_owned());
+        }
+        self.lane.open.push(request);
+    }
+
+    fn agree(&mut self) {
+        if let Some(first) = self.lane.open.first_mut().filter(|first| first.state == State::New) {
+            (first.state, first.held) = (State::Requested, None);
+        }
     }
 
     /// Carries out the first open request, as the engine and a well-behaved target do.
     fn run(&mut self) {
-        if self.lane.open.is_empty() {
+        if self.lane.open.first().is_none_or(|first| first.state == State::New) {
             return;
         }
         let request: Request = self.lane.open.remove(0);
@@ -160,10 +227,28 @@ impl World {
             left.map(|account| Account { id: AccountId(1), external_id: Some("x1".to_owned()), ..account });
     }
 
-    fn settle(&mut self) {
-        while !self.lane.open.is_empty() {
+    /// Carries out all that waits for nobody.
+    fn drain(&mut self) {
+        while self.lane.open.first().is_some_and(|first| first.state != State::New) {
             self.run();
         }
+    }
+
+    fn settle(&mut self) {
+        while !self.lane.open.is_empty() {
+            self.agree();
+            self.run();
+        }
+    }
+
+    fn usable(&self) -> bool {
+        let account = self.lane.account.as_ref();
+        account.is_some_and(|account| account.status == Status::Active && !account.frozen)
+    }
+
+    /// Whether an open request of this operation waits for somebody itself.
+    fn waits(&self, operation: Operation) -> bool {
+        self.lane.open.iter().any(|open| open.operation == operation && open.state == State::New)
     }
 }
 
@@ -172,17 +257,34 @@ fn shown(attributes: &gatehouse_schema::Attributes) -> Option<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4096, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 8192, ..ProptestConfig::default() })]
     #[test]
-    fn in_the_end_the_account_is_as_it_should_be(acts in prop::collection::vec(act(), 1..24)) {
-        let mut world = World::new();
+    fn in_the_end_the_account_is_as_it_should_be(
+        acts in prop::collection::vec(act(), 1..24),
+        provisioned: bool,
+        approvals in approvals(),
+    ) {
+        let mut world = World::new(provisioned, approvals);
         for act in &acts {
             world.act(*act);
+        }
+        world.drain();
+        // Nothing but its own approval, or consent to a mass, holds up what takes access away.
+        if world.usable() && (!world.app.grants(&world.user) || !world.user.active) {
+            prop_assert!(world.waits(Operation::Deactivate), "a leaver can sign in: {:?}", world.lane);
+        }
+        if world.usable() && world.user.frozen {
+            let waits = world.waits(Operation::Freeze) || world.waits(Operation::Deactivate);
+            prop_assert!(waits, "somebody who is frozen can sign in: {:?}", world.lane);
+            prop_assert!(
+                world.approvals.contains(&Operation::Freeze),
+                "a freeze waits for a mass or an approval of something else: {:?}", world.lane
+            );
         }
         world.settle();
         let (has, user) = (world.app.grants(&world.user), &world.user);
         let account = world.lane.account.as_ref();
-        let usable = account.is_some_and(|account| account.status == Status::Active && !account.frozen);
+        let usable = world.usable();
         // A Create that was begun before its user was frozen or disabled fails at its turn.
         let begun = acts.iter().any(|act| matches!(act, Act::Begin));
         prop_assert!(!usable || (has && user.active && !user.frozen), "somebody can sign in who may not: {account:?}");

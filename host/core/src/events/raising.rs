@@ -5,7 +5,7 @@ use super::lane::{Lane, is_gone};
 use super::table::{DirectoryEvent, row};
 use crate::{Access, Account, App, Operation, Request, RequestId, State, User, mapping};
 use gatehouse_schema::Status;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What happened, as one app sees it: the app and a user before and after. One of the two pairs may be the same.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +29,14 @@ pub struct Raise {
     pub event: DirectoryEvent,
     /// To do this.
     pub operation: Operation,
+    /// It only takes the place of one that is withdrawn, and is wanted for the same reason: held, if that was.
+    pub again: bool,
+}
+
+impl Raise {
+    fn of(event: DirectoryEvent, operation: Operation) -> Self {
+        Self { event, operation, again: false }
+    }
 }
 
 /// What follows from a change.
@@ -73,14 +81,13 @@ fn follow(judge: &Judge<'_>, lane: &Lane) -> Raising {
     if !config.follow_events || lane.account.as_ref().is_some_and(is_ignored) {
         return Raising::default();
     }
-    let withdraw = judge.unwanted(lane);
-    let but: BTreeSet<RequestId> = withdraw.iter().map(|(id, _)| *id).collect();
-    let withdrawn: BTreeSet<Operation> =
-        lane.open.iter().filter(|open| but.contains(&open.id)).map(|open| open.operation).collect();
-    let account = lane.leaves(&but).filter(|account| !is_gone(account));
-    let named = |raise: &Raise| config.operations.contains(&raise.operation);
-    let raise = judge.operations(account.as_ref(), &withdrawn).into_iter().filter(named).collect();
-    Raising { withdraw, raise }
+    let raising = judge.raising(lane);
+    // Whatever the reason, nothing that waits for a person stands in front of it.
+    let takes = |raise: &Raise| matches!(raise.operation, Operation::Deactivate | Operation::Freeze);
+    if !judge.takes && raising.raise.iter().any(takes) {
+        return Judge { takes: true, ..*judge }.raising(lane);
+    }
+    raising
 }
 
 /// Whether it makes an account that can be used, or makes one usable again.
@@ -109,7 +116,11 @@ fn is_ignored(account: &Account) -> bool {
     account.link_state == crate::LinkState::Ignored
 }
 
+/// What is withdrawn, and the events that it was for; none: somebody asked for it by hand.
+type Withdrawn = BTreeMap<Operation, Option<DirectoryEvent>>;
+
 /// What there is to know of a change.
+#[derive(Clone, Copy)]
 struct Judge<'a> {
     change: &'a Change<'a>,
     had: bool,
@@ -137,6 +148,18 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// What is withdrawn, and what is raised then.
+    fn raising(&self, lane: &Lane) -> Raising {
+        let withdraw = self.unwanted(lane);
+        let but: BTreeSet<RequestId> = withdraw.iter().map(|(id, _)| *id).collect();
+        let withdrawn: Withdrawn =
+            lane.open.iter().filter(|open| but.contains(&open.id)).map(|open| (open.operation, open.event)).collect();
+        let account = lane.leaves(&but).filter(|account| !is_gone(account));
+        let named = |raise: &Raise| self.change.app.config.operations.contains(&raise.operation);
+        let raise = self.operations(account.as_ref(), &withdrawn).into_iter().filter(named).collect();
+        Raising { withdraw, raise }
+    }
+
     /// Requests that are not begun and contradict what is wanted now, or that are to be sealed anew.
     fn unwanted(&self, lane: &Lane) -> Vec<(RequestId, String)> {
         let why = |open: &Request| match open.event {
@@ -155,13 +178,31 @@ impl<'a> Judge<'a> {
         (self.had && !self.has && lets_in(dated.operation)).then_some("the user has lost access to the app")
     }
 
-    /// What waits for a person must not hold up what takes access away, nor be taken for it: an approval may never come.
-    /// An Update is asked for anew, behind that; what somebody asked for by hand is theirs to ask for again.
+    /// What waits for a person must not hold up what takes access away, nor be taken for it: an approval, or consent to
+    /// a mass, may never come. What is wanted all the same is asked for anew, behind that; what somebody asked for by
+    /// hand is theirs to ask for again.
     fn why_behind(&self, open: &Request) -> Option<&'static str> {
-        let waits = open.state == State::New && open.held.is_none();
-        let asked_anew = open.operation == Operation::Update;
-        let by_hand = open.event.is_none();
-        (waits && self.takes && (asked_anew || by_hand)).then_some("what takes access away goes first")
+        let waits = open.state == State::New;
+        let gives_way = match open.operation {
+            _ if open.event.is_none() => true,
+            Operation::Update => true,
+            Operation::Deactivate => open.held.is_some() || self.freezes(),
+            Operation::Freeze => self.takes_for_good(),
+            _ => false,
+        };
+        (waits && self.takes && gives_way).then_some("what takes access away goes first")
+    }
+
+    /// Whether access is taken away, and not just for the time being.
+    fn takes_for_good(&self) -> bool {
+        let disabled = self.change.before.is_some_and(|before| before.active) && !self.change.user.active;
+        (self.had && !self.has) || disabled
+    }
+
+    /// Whether the account is to be frozen with its user, who was not frozen before.
+    fn freezes(&self) -> bool {
+        let newly = self.change.user.frozen && !self.change.before.is_some_and(|before| before.frozen);
+        newly && self.change.app.config.operations.contains(&Operation::Freeze)
     }
 
     /// What somebody asked for by hand is withdrawn only where it would let somebody in who may not.
@@ -177,76 +218,81 @@ impl<'a> Judge<'a> {
     }
 
     /// What is to be done, given the account as open requests leave it, and what has just been withdrawn.
-    fn operations(&self, account: Option<&Account>, withdrawn: &BTreeSet<Operation>) -> Vec<Raise> {
-        let mut raise: Vec<Raise> = Vec::new();
-        let mut add = |event: DirectoryEvent, operation: Operation| raise.push(Raise { event, operation });
+    fn operations(&self, account: Option<&Account>, withdrawn: &Withdrawn) -> Vec<Raise> {
         let (before, user) = (self.change.before, self.change.user);
         let was = |of: fn(&User) -> bool| before.is_some_and(of);
         let active = account.is_some_and(|account| account.status == Status::Active);
         let frozen = account.is_some_and(|account| account.frozen);
-        // An account that was to be deactivated was not frozen with its user.
-        let deactivation_withdrawn = withdrawn.contains(&Operation::Deactivate);
-        if active && self.had && !self.has {
-            add(self.access_event(), Operation::Deactivate);
-        } else if active && was(|user| user.active) && !user.active {
-            add(DirectoryEvent::DisableUser, Operation::Deactivate);
-        } else if active && user.frozen && !frozen && (!was(|user| user.frozen) || deactivation_withdrawn) {
-            add(DirectoryEvent::FreezeUser, Operation::Freeze);
-        }
+        let mut raise = if active { self.taking(frozen, withdrawn) } else { Vec::new() };
         let unfrozen = was(|user| user.frozen) && !user.frozen;
         if unfrozen && frozen {
-            add(DirectoryEvent::UnfreezeUser, Operation::Unfreeze);
+            raise.push(Raise::of(DirectoryEvent::UnfreezeUser, Operation::Unfreeze));
         }
         // A freeze of the account alone is for a person to end.
         let held = frozen && !unfrozen;
         let returns = self.back(withdrawn).filter(|_| self.has && self.usable && !held);
         let asserted = match returns {
-            Some((event, operation)) if !active => {
+            Some(back) if !active => {
                 // Without an account there is nothing to activate: it is made. Their own deactivated one is brought
                 // back by what the event asks for.
-                let operation = if account.is_none() { Operation::Create } else { operation };
-                add(event, operation);
+                let operation = if account.is_none() { Operation::Create } else { back.operation };
+                raise.push(Raise { operation, ..back });
                 operation != Operation::Activate
             }
             _ => false,
         };
         // What was withdrawn was to assert the attributes as well: an older Update may have been left out for its sake.
         let asserts = [Operation::Update, Operation::Reactivate, Operation::Create];
-        let lost = asserts.iter().any(|operation| withdrawn.contains(operation));
+        let lost = asserts.iter().any(|operation| withdrawn.contains_key(operation));
         let update = self.touched || self.change.reactivated || lost;
         if update && account.is_some() && !asserted {
             let reactivated = self.change.reactivated;
-            add(
-                if reactivated { DirectoryEvent::ReactivateUser } else { DirectoryEvent::UpdateUser },
-                Operation::Update,
-            );
+            let event = if reactivated { DirectoryEvent::ReactivateUser } else { DirectoryEvent::UpdateUser };
+            raise.push(Raise::of(event, Operation::Update));
         }
         raise
     }
 
+    /// What takes an active account away, for good or for the time being.
+    fn taking(&self, frozen: bool, withdrawn: &Withdrawn) -> Vec<Raise> {
+        if self.takes_for_good() {
+            let lost = self.had && !self.has;
+            let event = if lost { self.access_event() } else { DirectoryEvent::DisableUser };
+            return vec![Raise::of(event, Operation::Deactivate)];
+        }
+        let user = self.change.user;
+        let newly = !self.change.before.is_some_and(|before| before.frozen);
+        // An account that was to be deactivated was not frozen with its user. And one that is to be deactivated all the
+        // same, once somebody agrees, is to be frozen until then.
+        let deactivation = withdrawn.get(&Operation::Deactivate);
+        let freezes = user.frozen && !frozen && (newly || deactivation.is_some());
+        let freeze = freezes.then(|| Raise::of(DirectoryEvent::FreezeUser, Operation::Freeze));
+        let still = deactivation.copied().flatten().filter(|_| !self.has || !user.active);
+        let still = still.map(|event| Raise { event, operation: Operation::Deactivate, again: true });
+        freeze.into_iter().chain(still).collect()
+    }
+
     /// Why the user is to have a usable account from now on, and what brings a deactivated one back; none if nothing
     /// has changed about that.
-    fn back(&self, withdrawn: &BTreeSet<Operation>) -> Option<(DirectoryEvent, Operation)> {
+    fn back(&self, withdrawn: &Withdrawn) -> Option<Raise> {
         let (before, user) = (self.change.before, self.change.user);
-        let gives = |event: DirectoryEvent| row(event).gives.map(|operation| (event, operation));
+        let gives = |event: DirectoryEvent| row(event).gives.map(|operation| Raise::of(event, operation));
         if self.change.reactivated {
             return gives(DirectoryEvent::ReactivateUser);
         }
         if !self.had && self.has {
-            return Some((self.access_event(), Operation::Create));
+            return Some(Raise::of(self.access_event(), Operation::Create));
         }
         if before.is_some_and(|before| !before.active) && user.active {
             return gives(DirectoryEvent::EnableUser);
         }
         if before.is_some_and(|before| before.frozen) && !user.frozen {
-            return Some((DirectoryEvent::UnfreezeUser, Operation::Activate));
+            return Some(Raise::of(DirectoryEvent::UnfreezeUser, Operation::Activate));
         }
         // What was to bring the account back is sealed anew.
-        let again = [Operation::Create, Operation::Reactivate, Operation::Activate];
-        again
-            .into_iter()
-            .find(|operation| withdrawn.contains(operation))
-            .map(|again| (DirectoryEvent::UpdateUser, again))
+        let lets_in = [Operation::Create, Operation::Reactivate, Operation::Activate];
+        let operation = lets_in.into_iter().find(|operation| withdrawn.contains_key(operation))?;
+        Some(Raise { event: DirectoryEvent::UpdateUser, operation, again: true })
     }
 
     /// The event that gave access or took it.

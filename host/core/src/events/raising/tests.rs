@@ -281,7 +281,7 @@ fn what_waits_for_an_approval_neither_holds_up_a_leaver_nor_passes_for_what_is_t
         let lane = Lane { account: left.account.clone(), open: vec![waiting(operation)], ..Lane::default() };
         let raising = raise(&change, &lane);
         assert_eq!(raising.withdraw.len(), 1, "{operation:?}");
-        let first = Raise { event: DirectoryEvent::DisableUser, operation: Operation::Deactivate };
+        let first = Raise::of(DirectoryEvent::DisableUser, Operation::Deactivate);
         assert_eq!(raising.raise.first(), Some(&first), "{operation:?}");
         // Its twin: what takes nothing away leaves it alone, but for an Update that is out of date.
         let renamed = case().after(|user| user.manager = Some(UserId(9)));
