@@ -117,8 +117,8 @@ fn accepted(draft: &Draft, step: &CommitStep, report: &MadeReport) -> Result<Opt
     if let CommitStep::Create(desired) = step {
         return match &report.looked {
             Ok(Resolution::Done(Some(account))) => {
-                named_alike(desired, account, report)?;
-                ours(draft, account, report).map(|()| Some(account.clone()))
+                ours(draft, account, report)?;
+                named_alike(desired, account, report).map(|()| Some(account.clone()))
             }
             Ok(_) => Err("the target has no account with that id: look up its id in the target once more".to_owned()),
             Err(failure) => Err(format!("the account cannot be read, so nothing was settled: {failure}")),
