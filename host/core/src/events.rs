@@ -8,10 +8,10 @@ mod lane;
 mod raising;
 mod table;
 
-pub use again::not_again;
+pub use again::{About, not_again};
 pub use guard::{GuardPolicy, Tally, held, held_unsurveyed};
 pub use lane::{Lane, is_unstarted};
-pub use raising::{Change, Raise, Raising, amiss, raise};
+pub use raising::{Change, Raise, Raising, amiss, called_off, raise};
 pub use table::{DirectoryEvent, Row, TABLE, row};
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ impl App {
 pub struct Known<'a> {
     /// The user's account, as far as it is known here.
     pub account: Option<&'a Account>,
-    /// The user's open requests.
+    /// The user's open requests, and those in review.
     pub open: &'a [Request],
     /// What was found of them in the target.
     pub matched: &'a Matched,
@@ -87,8 +87,13 @@ pub struct Known<'a> {
 pub fn needed(app: &App, user: &User, known: Known<'_>, schema: &Schema) -> Needed {
     let Known { account, open, matched } = known;
     if let Some(open) = open.iter().find(|open| open.operation.writes()) {
-        let what = format!("{} ({:?}) is to change the account, and is not done", open.id, open.operation);
-        return nothing(format!("{what}: see to that one first (`gatehouse request show {}`)", open.id));
+        let (id, operation) = (open.id, open.operation);
+        let why = if open.is_in_review() {
+            "may have changed the account, and nobody knows"
+        } else {
+            "is to change the account, and is not done"
+        };
+        return nothing(format!("{id} ({operation:?}) {why}: see to that one first (`gatehouse request show {id}`)"));
     }
     let access = app.entitles(user);
     if user.active && access == Access::Undecided {

@@ -2,8 +2,10 @@
 //! and opens the requests. What follows is for `gatehouse_core::events` to say; nothing is written here.
 
 use crate::managers::name_managers;
-use crate::requests::{Ask, NotOpened, creates_in_review, dated, new_request, not_in_doubt, preferred};
-use gatehouse_core::events::{Change, Lane, Raise, Raising, Tally, amiss, held_unsurveyed, not_again, raise};
+use crate::requests::{Ask, NotOpened, account_of, dated, in_review, new_request, not_in_doubt, preferred};
+use gatehouse_core::events::{
+    About, Change, Lane, Raise, Raising, Tally, amiss, called_off, held_unsurveyed, not_again, raise,
+};
 use gatehouse_core::job::before_open;
 use gatehouse_core::lifecycle::{Event, Moment, Raised, Transition, open, open_failed, step};
 use gatehouse_core::planning::{Refused, plan_change};
@@ -143,7 +145,10 @@ pub(crate) async fn decide(
     };
     if change.before.is_some() && app.config.follow_events {
         // What nobody knows may have been made is taken for made: what takes it away again waits for that to be settled.
-        lane.open.splice(0..0, creates_in_review(store, app.id, Subject::User(user.id)).await?);
+        let (creates, others): (Vec<_>, Vec<_>) =
+            in_review(store, app.id, Subject::User(user.id)).await?.into_iter().partition(Request::makes_account);
+        lane.open.splice(0..0, creates);
+        lane.doubtful = others.into_iter().filter(|request| sets_status(request.operation)).collect();
     }
     fail_point!("events.lane_read");
     // After the lane: what a request of it does in between is done twice here, which comes to the same. The other way
@@ -153,6 +158,10 @@ pub(crate) async fn decide(
         lane.account = preferred(accounts.pop().unwrap_or_default());
     }
     let raising = raise(change, &lane);
+    if raising.doubted {
+        let doubtful = std::mem::take(&mut lane.doubtful);
+        lane.open.splice(0..0, doubtful);
+    }
     Ok(Decided { app: app.clone(), user: user.clone(), connector: connector.clone(), lane, raising }.unless_nothing())
 }
 
@@ -188,7 +197,25 @@ pub async fn out_of_date(
     let Some(connector) = store.connector(app.connector.digest).await? else { return Ok(None) };
     let Some(mut user) = store.user(id).await? else { return Ok(None) };
     name_managers(store, &app.config, [&mut user]).await?;
-    Ok(not_again(app, &user, &connector.description, request, looks_first))
+    let account = account_of(store, app, id).await?;
+    let about = About { app, user: &user, account: account.as_ref(), connector: &connector.description };
+    Ok(not_again(about, request, looks_first))
+}
+
+/// Decides what is wanted all the same once a request is called off; none if nothing.
+///
+/// # Errors
+/// The store is unavailable.
+pub async fn decide_called_off(store: &dyn Store, app: &App, request: &Request) -> Result<Option<Decided>, StoreError> {
+    let Subject::User(id) = request.subject else { return Ok(None) };
+    let Some(connector) = store.connector(app.connector.digest).await? else { return Ok(None) };
+    let Some(mut user) = store.user(id).await? else { return Ok(None) };
+    name_managers(store, &app.config, [&mut user]).await?;
+    let mut lane = lane(store, app, id).await?;
+    lane.open.retain(|open| open.id != request.id);
+    lane.account = account_of(store, app, id).await?;
+    let raising = called_off(app, &user, &lane, request);
+    Ok(Decided { app: app.clone(), user, connector, lane, raising }.unless_nothing())
 }
 
 /// A user's open requests in an app; the account is left out.
@@ -196,7 +223,12 @@ async fn lane(store: &dyn Store, app: &App, user: UserId) -> Result<Lane, StoreE
     let subject = Subject::User(user);
     let mut open = store.lane(app.id, subject).await?;
     open.retain(|request| is_of_account(request.operation));
-    Ok(Lane { account: None, open, dated: dated(store, app.id, subject).await? })
+    Ok(Lane { open, dated: dated(store, app.id, subject).await?, ..Lane::default() })
+}
+
+/// Whether it makes an account usable or unusable that is there before and after.
+fn sets_status(operation: Operation) -> bool {
+    !matches!(operation, Operation::Create | Operation::Delete | Operation::Update) && operation.writes()
 }
 
 /// Whether it is about the account itself: a Read changes nothing, and holds up what is behind it all the same.

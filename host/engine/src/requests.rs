@@ -97,9 +97,19 @@ pub(crate) async fn creates_in_review(
     app: AppId,
     subject: Subject,
 ) -> Result<Vec<Request>, StoreError> {
+    let mut found = in_review(store, app, subject).await?;
+    found.retain(Request::makes_account);
+    Ok(found)
+}
+
+/// Requests about a user's account of which nobody knows what came of them, the oldest first.
+///
+/// # Errors
+/// The store is unavailable.
+pub async fn in_review(store: &dyn Store, app: AppId, subject: Subject) -> Result<Vec<Request>, StoreError> {
     let of_user = RequestQuery { app: Some(app), subject: Some(subject), ..RequestQuery::default() };
     let mut found = all_requests(store, RequestQuery { needs_review: true, ..of_user }).await?;
-    found.retain(Request::makes_account);
+    found.reverse();
     Ok(found)
 }
 

@@ -9,30 +9,7 @@ use gatehouse_core::events::DirectoryEvent;
 use gatehouse_core::job::{Origin, access_job};
 use gatehouse_core::ports::{ChangeSet, Clock as _, Versioned};
 use gatehouse_core::{App, JobId, JobState, Operation, Request, State, User};
-use gatehouse_engine::events::{Apps, Cause, decide_for_user};
 use gatehouse_engine::requests::{Ask, Whose, prepare_account_request};
-
-/// Changes a user, and opens what follows from it.
-async fn happens(world: &World, user: &User, change: impl FnOnce(&mut User)) -> Vec<Request> {
-    happens_held(world, user, change, None).await
-}
-
-/// As [`happens`], held by the guard for this reason.
-async fn happens_held(world: &World, user: &User, change: impl FnOnce(&mut User), held: Option<&str>) -> Vec<Request> {
-    let store = world.store.as_ref();
-    let before = store.user(user.id).await.unwrap().unwrap();
-    world.change_user(user.id, change).await;
-    let after = store.user(user.id).await.unwrap().unwrap();
-    let apps = Apps::all(store).await.unwrap();
-    let cause = Cause { by: by(), user: None, correlation: None, job: None, consented: false, now: world.clock.now() };
-    let mut raised = Vec::new();
-    for decided in decide_for_user(store, &apps, Some(&before), &after, false).await.unwrap() {
-        let followed = decided.open(store, &cause, held).await.unwrap();
-        raised.extend(followed.requests().cloned());
-        world.commit(followed.changes).await;
-    }
-    raised
-}
 
 fn shown(raised: &[Request]) -> Vec<(Operation, Option<DirectoryEvent>)> {
     raised.iter().map(|request| (request.operation, request.event)).collect()
@@ -50,7 +27,7 @@ async fn what_takes_access_from_an_account_in_doubt_is_not_taken_for_done() {
     let create = world.request(&app, Operation::Create, &ada).await;
     assert!(world.ends(&engine, create, State::Failed).await.needs_review);
 
-    let left = happens(&world, &ada, |user| user.active = false).await;
+    let left = world.happens(&ada, |user| user.active = false).await;
     assert_eq!(shown(&left), [(Operation::Deactivate, Some(DirectoryEvent::DisableUser))]);
     let request = world.ends(&engine, left[0].id, State::Failed).await;
     let why = request.error.unwrap();
@@ -59,8 +36,8 @@ async fn what_takes_access_from_an_account_in_doubt_is_not_taken_for_done() {
     world
         .decide(create, gatehouse_core::lifecycle::Event::CompleteManually { by: by(), note: "it was not".to_owned() })
         .await;
-    happens(&world, &ada, |user| user.active = true).await;
-    let left = happens(&world, &ada, |user| user.active = false).await;
+    world.happens(&ada, |user| user.active = true).await;
+    let left = world.happens(&ada, |user| user.active = false).await;
     assert!(!shown(&left).iter().any(|(operation, _)| *operation == Operation::Deactivate), "{left:#?}");
 }
 
@@ -72,8 +49,8 @@ async fn what_takes_the_place_of_a_request_that_waits_is_named_by_it() {
     let engine = world.run("one");
     let ada = world.provisioned(&engine, &app, "ada").await;
     let rename = |name: &'static str| move |user: &mut User| user.email = Some(format!("{name}@example.com"));
-    let first = happens(&world, &ada, rename("Byron")).await;
-    let second = happens(&world, &ada, rename("Lovelace")).await;
+    let first = world.happens(&ada, rename("Byron")).await;
+    let second = world.happens(&ada, rename("Lovelace")).await;
     let (before, after) = (world.get(first[0].id).await, second.iter().find(|request| request.state == State::New));
     let after = after.unwrap();
     assert_eq!((before.state, before.superseded_by), (State::Cancelled, Some(after.id)));
@@ -82,7 +59,7 @@ async fn what_takes_the_place_of_a_request_that_waits_is_named_by_it() {
     assert!(log.contains(&format!("the user has changed again: superseded by {}", after.id)), "{log}");
     // Its twin: nothing takes the place of an Update of somebody who is not renamed but leaves before it is approved,
     // but the Update that goes on waiting behind the Deactivate.
-    let left = happens(&world, &ada, |user| user.active = false).await;
+    let left = world.happens(&ada, |user| user.active = false).await;
     let operations: Vec<_> = left.iter().filter(|request| !request.state.is_settled()).map(|r| r.operation).collect();
     assert_eq!(operations, [Operation::Deactivate, Operation::Update]);
 }
@@ -100,9 +77,9 @@ async fn an_account_on_a_date_to_come_goes_with_the_grant() {
     let asked = prepare_account_request(world.store.as_ref(), &app, ask, world.clock.now()).await.unwrap();
     let id = asked.request.record.id;
     world.commit(asked.into_changes(None)).await;
-    happens(&world, &ada, |user| user.frozen = true).await;
+    world.happens(&ada, |user| user.frozen = true).await;
     assert!(world.get(id).await.awaits_date, "whether she is frozen is looked at then");
-    let moved = happens(&world, &ada, |user| user.profile = Some("guest".to_owned())).await;
+    let moved = world.happens(&ada, |user| user.profile = Some("guest".to_owned())).await;
     assert_eq!(moved.len(), 1, "nothing but the withdrawal: {moved:#?}");
     assert_eq!(world.get(id).await.state, State::Cancelled);
 }
@@ -126,11 +103,11 @@ async fn whoever_leaves_a_profile_while_a_job_about_it_waits_loses_what_they_had
     let ada = world.provisioned(&engine, &app, "ada").await;
     let bob = world.provisioned(&engine, &app, "bob").await;
     held(&world, &app, |app| app.profiles.clear()).await;
-    let moved = happens(&world, &ada, |user| user.profile = Some("guest".to_owned())).await;
+    let moved = world.happens(&ada, |user| user.profile = Some("guest".to_owned())).await;
     assert_eq!(moved.len(), 1, "the job will not come by any more: {moved:#?}");
     assert_eq!(moved[0].operation, Operation::Deactivate);
     // Its twin: whoever stays is for the job.
-    let renamed = happens(&world, &bob, |user| user.last_name = Some("Hopper".to_owned())).await;
+    let renamed = world.happens(&bob, |user| user.last_name = Some("Hopper".to_owned())).await;
     assert!(!shown(&renamed).iter().any(|(operation, _)| *operation == Operation::Deactivate), "{renamed:#?}");
 }
 
@@ -142,16 +119,16 @@ async fn what_takes_the_place_of_what_the_guard_holds_is_held() {
     let ada = world.user("ada").await;
     let out = |user: &mut User| user.profile = None;
     world.change_user(ada.id, out).await;
-    let held = happens_held(&world, &ada, |user| user.profile = Some("staff".to_owned()), Some("a mass")).await;
+    let held = world.happens_held(&ada, |user| user.profile = Some("staff".to_owned()), Some("a mass")).await;
     assert_eq!(held[0].held.as_deref(), Some("a mass"));
     let renamed = |raised: Vec<Request>| raised.into_iter().find(|request| request.version == 0).unwrap();
-    let again = renamed(happens(&world, &ada, |user| user.email = Some("ada@example.org".to_owned())).await);
+    let again = renamed(world.happens(&ada, |user| user.email = Some("ada@example.org".to_owned())).await);
     assert_eq!((again.supersedes, again.held.as_deref()), (Some(held[0].id), Some("a mass")));
     // Its twin: what was not held is not held because it changes.
     world.change_user(ada.id, out).await;
     world.decide(again.id, gatehouse_core::lifecycle::Event::Cancel { by: by(), why: "no".to_owned() }).await;
-    happens(&world, &ada, |user| user.profile = Some("staff".to_owned())).await;
-    let free = renamed(happens(&world, &ada, |user| user.email = Some("ada@example.com".to_owned())).await);
+    world.happens(&ada, |user| user.profile = Some("staff".to_owned())).await;
+    let free = renamed(world.happens(&ada, |user| user.email = Some("ada@example.com".to_owned())).await);
     assert_eq!(free.held, None);
 }
 
@@ -168,10 +145,10 @@ async fn what_the_guard_holds_does_not_hold_up_what_somebody_does_to_one_person(
     };
     let mass = || Some("a mass".to_owned());
     let out = |user: &mut User| user.profile = Some("guest".to_owned());
-    assert_eq!(opened(&happens_held(&world, &ada, out, mass().as_deref()).await), [(Operation::Deactivate, mass())]);
-    let frozen = happens(&world, &ada, |user| user.frozen = true).await;
+    assert_eq!(opened(&world.happens_held(&ada, out, mass().as_deref()).await), [(Operation::Deactivate, mass())]);
+    let frozen = world.happens(&ada, |user| user.frozen = true).await;
     assert_eq!(opened(&frozen), [(Operation::Freeze, None), (Operation::Deactivate, mass())]);
-    let disabled = happens(&world, &ada, |user| user.active = false).await;
+    let disabled = world.happens(&ada, |user| user.active = false).await;
     assert_eq!(opened(&disabled), [(Operation::Deactivate, None)]);
 }
 
@@ -181,7 +158,7 @@ async fn what_the_guard_holds_gives_way_to_a_committed_plan() {
     let app = world.app("hr").await;
     let engine = world.run("one");
     let ada = world.provisioned(&engine, &app, "ada").await;
-    let held = happens_held(&world, &ada, |user| user.active = false, Some("a mass")).await;
+    let held = world.happens_held(&ada, |user| user.active = false, Some("a mass")).await;
     assert_eq!((held[0].operation, held[0].state), (Operation::Deactivate, State::New));
     world.clock.advance(std::time::Duration::from_secs(1));
     let (_, children) = world.reconcile_and_commit(&engine, &app).await;

@@ -5,11 +5,11 @@
 mod common;
 
 use common::Host;
-use common::engine::{account_of, finished, take, with_accounts};
+use common::engine::{finished, take, with_account_of_maria};
+use gatehouse_core::AccountId;
 use gatehouse_core::lifecycle::Event;
 use gatehouse_core::ports::Store as _;
 use gatehouse_core::schema::{Account as RemoteAccount, Status};
-use gatehouse_core::{AccountId, UserId};
 use gatehouse_failpoints::{arm, hits};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -18,9 +18,7 @@ use std::time::{Duration, Instant};
 #[allow(clippy::disallowed_methods, reason = "it polls, with a deadline")]
 fn a_freeze_that_is_done_while_its_end_is_decided_is_undone() {
     let host = Host::start().with_app().looked_at();
-    host.post("/users", &json!({"username": "maria", "email": "maria@example.org"}));
-    with_accounts(&host, [account_of(1, Some(UserId(1)))]);
-    assert_eq!(host.call("PATCH", "/users/maria", &[], Some(&json!({"profile": "staff"}))).status, 200);
+    with_account_of_maria(&host);
     assert_eq!(host.post("/users/maria/freeze", &json!({})).status, 200);
     let freeze = host.get("/requests?app=hr&operation=Freeze").body["items"][0]["id"].as_str().unwrap().to_owned();
     take(&host, &freeze, Event::AttemptStarted);

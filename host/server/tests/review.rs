@@ -119,7 +119,7 @@ fn nobody_is_erased_whose_account_may_have_been_made() {
     }
     let refused = host.post("/users/maria/erase", &json!({}));
     assert_eq!(refused.status, 409, "{refused:?}");
-    assert!(refused.text.contains(&format!("{id} of user `maria` is not done")), "{}", refused.text);
+    assert!(refused.text.contains(&format!("{id} of user `maria` may have changed an account")), "{}", refused.text);
     assert_eq!(host.post(&format!("/requests/{id}/complete"), &json!({"note": "it was not"})).status, 200);
     assert_eq!(host.post("/users/maria/erase", &json!({})).status, 200, "its twin");
 }
@@ -250,4 +250,46 @@ fn an_account_with_another_name_is_not_the_one_that_was_made() {
     assert!(refused.text.contains("`jonas`") && refused.text.contains("`maria`"), "{}", refused.text);
     assert_eq!(queue(&host), [json!(id)], "nothing was settled");
     assert_eq!(named("Maria").status, 200, "targets write names as they like");
+}
+
+#[test]
+fn nothing_is_raised_on_demand_while_a_request_is_in_review() {
+    let (host, id) = of_event();
+    let said = host.post("/apps/hr/provision", &json!({"user": "maria"}));
+    assert_eq!((said.status, &said.body["request"]), (200, &Json::Null), "{said:?}");
+    let why = said.body["why"].as_str().unwrap();
+    assert!(why.contains(&format!("{id} (Create) may have changed the account, and nobody knows")), "{why}");
+    assert!(said.text.contains(&format!("{id} (Create, in review)")), "{}", said.text);
+}
+
+#[test]
+fn a_change_that_reading_shows_is_not_settled_as_not_made() {
+    let host = Host::start().with_app().looked_at();
+    let id = engine::deactivate_in_review(&host);
+    let path = format!("/requests/{id}/settle");
+    *host.background.looked.lock().unwrap() = Some(Ok(Resolution::Done(None)));
+    let refused = host.post(&path, &json!({"outcome": "not_made"}));
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.text.contains("reading the account shows that the change is there"), "{}", refused.text);
+    *host.background.looked.lock().unwrap() = Some(Ok(Resolution::NotDone(None)));
+    assert_eq!(host.post(&path, &json!({"outcome": "not_made"})).status, 202, "its twin");
+}
+
+#[test]
+fn whoever_was_frozen_while_they_were_to_go_is_frozen_if_they_are_not() {
+    let raised = |freeze: bool| {
+        let host = Host::start().with_app().looked_at();
+        engine::with_account_of_maria(&host);
+        change(&host, &json!({"profile": null}));
+        if freeze {
+            assert_eq!(host.post("/users/maria/freeze", &json!({})).status, 200);
+        }
+        assert_eq!(operations(&host), ["Deactivate"], "more than a Freeze");
+        let id = host.get("/requests?app=hr").body["items"][0]["id"].as_str().unwrap().to_owned();
+        let off = host.post(&format!("/requests/{id}/cancel"), &json!({"reason": "she stays"}));
+        assert_eq!(off.status, 200, "{off:?}");
+        operations(&host)
+    };
+    assert_eq!(raised(true), ["Freeze", "Deactivate"]);
+    assert_eq!(raised(false), ["Deactivate"], "its twin: that was somebody's decision");
 }

@@ -3,28 +3,43 @@
 
 use super::raising::opposed;
 use crate::mapping::{self, Purpose};
-use crate::{App, Change, CommitStep, Description, Operation, Request, USERNAME, User};
+use crate::planning::not_to_be_made;
+use crate::{Account, App, Change, CommitStep, Description, Operation, Request, USERNAME, User};
 use gatehouse_schema::Attributes;
+
+/// What a request is about, as it is now.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// The app.
+    pub app: &'a App,
+    /// Whose account.
+    pub user: &'a User,
+    /// That account, as far as it is known.
+    pub account: Option<&'a Account>,
+    /// The app's connector.
+    pub connector: &'a Description,
+}
 
 /// Why a request is not to be taken up again; none if it may be. `looks_first`: it is in review, and the target is looked
 /// at before anything is written.
-pub fn not_again(
-    app: &App,
-    user: &User,
-    connector: &Description,
-    request: &Request,
-    looks_first: bool,
-) -> Option<String> {
+pub fn not_again(about: About<'_>, request: &Request, looks_first: bool) -> Option<String> {
+    let About { app, user, account, connector } = about;
+    let (id, who) = (request.id, &user.username);
+    let leave = format!("leave this one with `gatehouse request complete {id} --note …`");
+    // Asked for by hand or not: it would only fail anew.
+    let has_one = || not_to_be_made(user, account, app, connector).filter(|_| account.is_some());
+    if request.makes_account()
+        && !looks_first
+        && let Some(why) = has_one()
+    {
+        return Some(format!("{why}; {leave}"));
+    }
     if !request.followed() {
         return None;
     }
-    let who = &user.username;
     if let Some(why) = contradicted(app, user, request.operation) {
-        let instead = if looks_first {
-            "say what came of it with `gatehouse request settle`"
-        } else {
-            "leave it with `gatehouse request complete`"
-        };
+        let settle = format!("say what came of it with `gatehouse request settle {id} --made`, or `--not-made`");
+        let instead = if looks_first { &settle } else { &leave };
         return Some(format!("{:?} for `{who}` is not wanted any more: {why}; {instead}", request.operation));
     }
     // Whether an earlier write came through is for the target to tell; with other values it could not be recognised.
@@ -32,8 +47,8 @@ pub fn not_again(
     changed.map(|what| {
         let operation = format!("{:?}", request.operation).to_lowercase();
         format!(
-            "{what}, so what was to be written to the account of `{who}` is out of date; ask for what is right now with \
-             `gatehouse request create {} {operation} --user {who}`, and leave this one with `gatehouse request complete`",
+            "{what}, so what was to be written to the account of `{who}` is out of date; {leave}, and ask for what is \
+             right now with `gatehouse request create {} {operation} --user {who}`",
             app.name
         )
     })
@@ -82,7 +97,7 @@ mod tests {
     use crate::events::DirectoryEvent;
     use crate::planning::plan_change;
     use crate::testing::{account, app, description, request, user};
-    use crate::{Account, RequestId, UserId};
+    use crate::{RequestId, UserId};
 
     fn failed(operation: Operation, of: &User) -> Request {
         let account = Account { user: Some(UserId(1)), ..account(1, "x1", Some(1)) };
@@ -99,6 +114,10 @@ mod tests {
         Request { event, state: crate::State::Failed, ..request(operation, change) }
     }
 
+    fn check(app: &App, user: &User, request: &Request, looks_first: bool) -> Option<String> {
+        not_again(About { app, user, account: None, connector: &description() }, request, looks_first)
+    }
+
     fn ada() -> User {
         User { email: Some("ada@example.com".to_owned()), ..user(1, "ada") }
     }
@@ -107,7 +126,7 @@ mod tests {
         let mut now = ada();
         let request = failed(operation, &now);
         change(&mut now);
-        not_again(&app(), &now, &description(), &request, false).unwrap_or_default()
+        check(&app(), &now, &request, false).unwrap_or_default()
     }
 
     #[test]
@@ -151,9 +170,21 @@ mod tests {
         let mut now = ada();
         let by_hand = Request { event: None, ..failed(Operation::Create, &now) };
         now.profile = None;
-        assert_eq!(not_again(&app(), &now, &description(), &by_hand, false), None);
+        assert_eq!(check(&app(), &now, &by_hand, false), None);
         let by_run = Request { raised_by: Some(RequestId(9)), ..by_hand };
-        assert!(not_again(&app(), &now, &description(), &by_run, false).is_some());
+        assert!(check(&app(), &now, &by_run, false).is_some());
+    }
+
+    #[test]
+    fn nobody_who_has_an_account_by_now_is_made_another() {
+        let (now, hers) = (ada(), account(1, "x1", Some(1)));
+        let by_hand = Request { event: None, ..failed(Operation::Create, &now) };
+        let (app, connector) = (app(), description());
+        let about = About { app: &app, user: &now, account: Some(&hers), connector: &connector };
+        let why = not_again(about, &by_hand, false).unwrap();
+        assert!(why.contains("is active already") && why.contains("request complete UPR-000007 --note"), "{why}");
+        assert_eq!(not_again(about, &by_hand, true), None, "it may be this one's");
+        assert_eq!(not_again(About { account: None, ..about }, &by_hand, false), None, "its twin");
     }
 
     #[test]
@@ -161,7 +192,7 @@ mod tests {
         let mut now = ada();
         let create = failed(Operation::Create, &now);
         now.email = Some("ada@example.org".to_owned());
-        let why = |now: &User, looks_first| not_again(&app(), now, &description(), &create, looks_first);
+        let why = |now: &User, looks_first| check(&app(), now, &create, looks_first);
         assert_eq!(why(&now, true), None);
         assert!(why(&now, false).is_some_and(|why| why.contains("has changed since")));
         now.profile = None;
@@ -175,7 +206,7 @@ mod tests {
         app.config.scope = Some(crate::Expression::new("user.attributes.grade[0] == '7'"));
         for operation in [Operation::Create, Operation::Deactivate] {
             let request = failed(operation, &ada());
-            assert_eq!(not_again(&app, &ada(), &description(), &request, false), None, "{operation:?}");
+            assert_eq!(check(&app, &ada(), &request, false), None, "{operation:?}");
         }
     }
 }

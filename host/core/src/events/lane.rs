@@ -12,6 +12,8 @@ pub struct Lane {
     pub account: Option<Account>,
     /// The user's open requests in the app, in their order.
     pub open: Vec<Request>,
+    /// Those in review that may have changed its status, and nobody knows: they are looked at both ways.
+    pub doubtful: Vec<Request>,
     /// Those whose date has not come. What they leave is not known before: they are planned anew then.
     pub dated: Vec<Request>,
 }
@@ -37,12 +39,11 @@ impl Lane {
 
 /// The account after a request.
 fn after(account: Option<Account>, request: &Request) -> Option<Account> {
-    let Change::Account { steps, frozen, with_user, .. } = &request.change.content else { return account };
+    let Change::Account { steps, .. } = &request.change.content else { return account };
     let steps = steps.iter().skip(request.steps_done as usize);
     let mut account = steps.fold(account, |account, step| after_step(account, step, request));
-    if let (Some(account), Some(frozen)) = (&mut account, frozen) {
-        account.frozen = *frozen;
-        account.frozen_with_user = *frozen && *with_user;
+    if let Some(account) = &mut account {
+        request.change.content.freeze(account);
     }
     account
 }

@@ -46,6 +46,8 @@ pub struct Raising {
     pub withdraw: Vec<(RequestId, String)>,
     /// Requests to raise, in this order.
     pub raise: Vec<Raise>,
+    /// Whether they are for the account as those in review may have left it.
+    pub doubted: bool,
 }
 
 /// What follows from a change for a user's account in an app.
@@ -76,11 +78,40 @@ pub fn amiss(app: &App, user: &User, lane: &Lane, settled: &Request) -> Raising 
     follow(&Judge { had: true, has, takes: true, touched: false, ..judge }, lane)
 }
 
+/// What is wanted all the same of somebody whose Deactivate was called off: they may have been frozen meanwhile, and no
+/// Freeze was raised for an account that was to go.
+pub fn called_off(app: &App, user: &User, lane: &Lane, undone: &Request) -> Raising {
+    if !undone.followed() || undone.operation != Operation::Deactivate || !user.frozen {
+        return Raising::default();
+    }
+    let as_it_was = User { frozen: false, ..user.clone() };
+    let change = Change { app_before: app, app, before: Some(&as_it_was), user, reactivated: false };
+    follow(&Judge { touched: false, ..Judge::of(&change) }, lane)
+}
+
 fn follow(judge: &Judge<'_>, lane: &Lane) -> Raising {
     let config = &judge.change.app.config;
     if !config.follow_events || lane.account.as_ref().is_some_and(is_ignored) {
         return Raising::default();
     }
+    let raising = raised(judge, lane);
+    if lane.doubtful.is_empty() || raising.settles_status() {
+        return raising;
+    }
+    // What nobody knows may have been made is taken for made: better once too often than not at all.
+    let open = lane.doubtful.iter().chain(&lane.open).cloned().collect();
+    let other = raised(judge, &Lane { open, doubtful: Vec::new(), ..lane.clone() });
+    if other.settles_status() { Raising { doubted: true, ..other } } else { raising }
+}
+
+impl Raising {
+    /// Whether it has anything to do with whether the account can be used.
+    fn settles_status(&self) -> bool {
+        self.raise.iter().any(|raise| raise.operation != Operation::Update)
+    }
+}
+
+fn raised(judge: &Judge<'_>, lane: &Lane) -> Raising {
     let raising = judge.raising(lane);
     // Whatever the reason, nothing that waits for a person stands in front of it.
     let takes = |raise: &Raise| matches!(raise.operation, Operation::Deactivate | Operation::Freeze);
@@ -154,10 +185,11 @@ impl<'a> Judge<'a> {
         let but: BTreeSet<RequestId> = withdraw.iter().map(|(id, _)| *id).collect();
         let withdrawn: Withdrawn =
             lane.open.iter().filter(|open| but.contains(&open.id)).map(|open| (open.operation, open.event)).collect();
+        let goes = lane.leaves(&BTreeSet::new()).is_some_and(|account| account.status != Status::Active);
         let account = lane.leaves(&but).filter(|account| !is_gone(account));
         let named = |raise: &Raise| self.change.app.config.operations.contains(&raise.operation);
-        let raise = self.operations(account.as_ref(), &withdrawn).into_iter().filter(named).collect();
-        Raising { withdraw, raise }
+        let raise = self.operations(account.as_ref(), goes, &withdrawn).into_iter().filter(named).collect();
+        Raising { withdraw, raise, doubted: false }
     }
 
     /// Requests that are not begun and contradict what is wanted now, or that are to be sealed anew.
@@ -186,7 +218,7 @@ impl<'a> Judge<'a> {
         let gives_way = match open.operation {
             _ if open.event.is_none() => true,
             Operation::Update => true,
-            Operation::Deactivate => open.held.is_some() || self.freezes(),
+            Operation::Deactivate => open.held.is_some() || self.freezes() || self.is_another_matter(open),
             Operation::Freeze => self.takes_for_good(),
             _ => false,
         };
@@ -197,6 +229,12 @@ impl<'a> Judge<'a> {
     fn takes_for_good(&self) -> bool {
         let disabled = self.change.before.is_some_and(|before| before.active) && !self.change.user.active;
         (self.had && !self.has) || disabled
+    }
+
+    /// Whether a Deactivate waits for the approval of something else than that its user leaves, which they do now.
+    fn is_another_matter(&self, open: &Request) -> bool {
+        let disabled = self.change.before.is_some_and(|before| before.active) && !self.change.user.active;
+        disabled && open.event != Some(DirectoryEvent::DisableUser)
     }
 
     /// Whether the account is to be frozen with its user, who was not frozen before.
@@ -217,13 +255,14 @@ impl<'a> Judge<'a> {
         opposed(operation, self.has.into(), self.change.user).or(changed.then_some("the user has changed again"))
     }
 
-    /// What is to be done, given the account as open requests leave it, and what has just been withdrawn.
-    fn operations(&self, account: Option<&Account>, withdrawn: &Withdrawn) -> Vec<Raise> {
+    /// What is to be done, given the account as open requests leave it, and what has just been withdrawn; `goes`: that
+    /// would have left it deactivated.
+    fn operations(&self, account: Option<&Account>, goes: bool, withdrawn: &Withdrawn) -> Vec<Raise> {
         let (before, user) = (self.change.before, self.change.user);
         let was = |of: fn(&User) -> bool| before.is_some_and(of);
         let active = account.is_some_and(|account| account.status == Status::Active);
         let frozen = account.is_some_and(|account| account.frozen);
-        let mut raise = if active { self.taking(frozen, withdrawn) } else { Vec::new() };
+        let mut raise = if active { self.taking(frozen, goes, withdrawn) } else { Vec::new() };
         let unfrozen = was(|user| user.frozen) && !user.frozen;
         if unfrozen && frozen {
             raise.push(Raise::of(DirectoryEvent::UnfreezeUser, Operation::Unfreeze));
@@ -254,21 +293,24 @@ impl<'a> Judge<'a> {
     }
 
     /// What takes an active account away, for good or for the time being.
-    fn taking(&self, frozen: bool, withdrawn: &Withdrawn) -> Vec<Raise> {
+    /// `goes`: what has been withdrawn would have deactivated it.
+    fn taking(&self, frozen: bool, goes: bool, withdrawn: &Withdrawn) -> Vec<Raise> {
+        let user = self.change.user;
+        let disabled = DirectoryEvent::DisableUser;
         if self.takes_for_good() {
             let lost = self.had && !self.has;
-            let event = if lost { self.access_event() } else { DirectoryEvent::DisableUser };
+            let event = if lost { self.access_event() } else { disabled };
             return vec![Raise::of(event, Operation::Deactivate)];
         }
-        let user = self.change.user;
         let newly = !self.change.before.is_some_and(|before| before.frozen);
         // An account that was to be deactivated was not frozen with its user. And one that is to be deactivated all the
         // same, once somebody agrees, is to be frozen until then.
-        let deactivation = withdrawn.get(&Operation::Deactivate);
-        let freezes = user.frozen && !frozen && (newly || deactivation.is_some());
+        let freezes = user.frozen && !frozen && (newly || goes);
         let freeze = freezes.then(|| Raise::of(DirectoryEvent::FreezeUser, Operation::Freeze));
-        let still = deactivation.copied().flatten().filter(|_| !self.has || !user.active);
-        let still = still.map(|event| Raise { event, operation: Operation::Deactivate, again: true });
+        let still = goes && (!self.has || !user.active);
+        let event = withdrawn.get(&Operation::Deactivate).copied().flatten();
+        let event = event.unwrap_or(if user.active { DirectoryEvent::UpdateUser } else { disabled });
+        let still = still.then_some(Raise { event, operation: Operation::Deactivate, again: true });
         freeze.into_iter().chain(still).collect()
     }
 

@@ -4,7 +4,7 @@ use super::outcome::{claimed, in_review, is_ambiguous, outcome_unknown, settle_l
 use super::{AttemptReport, Draft, NameAttributes, Refused, Transition, next_try};
 use crate::ports::Versioned;
 use crate::{
-    Account, AccountId, Actor, Approval, Attempt, AttemptOutcome, CallFailure, Change, CommitStep, FailureKind, Level,
+    Account, AccountId, Actor, Approval, Attempt, AttemptOutcome, CallFailure, CommitStep, FailureKind, Level,
     LinkState, Operation, Situation, State, Subject, USERNAME, UserId, fingerprint,
 };
 use gatehouse_schema::{Account as RemoteAccount, Status};
@@ -144,7 +144,7 @@ pub(super) fn concluded(draft: Draft, known: Option<Account>) -> Result<Transiti
         draft = draft.go(State::Committing, &Actor::host(), "")?;
     }
     if let Some(mut account) = known
-        && freeze(&mut account, &draft.after.change.content)
+        && draft.after.change.content.freeze(&mut account)
     {
         account.updated_at = draft.now();
         draft.accounts.push(Versioned::replacing(account.version, account));
@@ -246,8 +246,7 @@ pub(super) fn step_done(
     Ok(draft.due_at(now).finish())
 }
 
-/// The record of an account that the target has just shown, its provisioned status kept: what the target's status
-/// means is for the next reconciliation to say.
+/// The record of an account that the target has just shown. What it should be is for the next reconciliation to say.
 pub(super) fn seen(
     draft: &Draft,
     mut known: Account,
@@ -256,6 +255,11 @@ pub(super) fn seen(
 ) -> Versioned<Account> {
     let version = known.version;
     show(&mut known, remote, names);
+    // A frozen account is unusable in the target, and what it is otherwise is known to us alone.
+    if !(known.frozen && remote.status == Status::Deactivated) && known.status != remote.status {
+        known.status = remote.status;
+        known.fingerprint = None;
+    }
     known.last_seen = Some(draft.now());
     known.updated_at = draft.now();
     Versioned::replacing(version, known)
@@ -322,7 +326,7 @@ pub(super) fn account_after(
         (CommitStep::Update(_), _) => {}
     }
     if last {
-        freeze(&mut account, &request.change.content);
+        request.change.content.freeze(&mut account);
     }
     // What was asked for by itself was sealed before, and may be what no reconciliation since has wanted: the next one
     // looks at the account whatever else it knows.
@@ -332,14 +336,6 @@ pub(super) fn account_after(
     account.last_seen = Some(draft.now());
     account.updated_at = draft.now();
     Some(Versioned { record: account, expected })
-}
-
-/// Sets or lifts our flag, if that is part of the change.
-fn freeze(account: &mut Account, change: &Change) -> bool {
-    let Change::Account { frozen: Some(frozen), with_user, .. } = change else { return false };
-    account.frozen = *frozen;
-    account.frozen_with_user = *frozen && *with_user;
-    true
 }
 
 fn blank(draft: &Draft, id: AccountId) -> Account {

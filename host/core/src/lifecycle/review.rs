@@ -98,6 +98,11 @@ pub(super) fn not_made(
             "account {id} carries our marker, so it was made: settle it with --made --external-id {id}"
         ));
     }
+    if let (Some(CommitStep::Update(_) | CommitStep::SetStatus(_) | CommitStep::Remove), Ok(Resolution::Done(_))) =
+        (step, looked)
+    {
+        return draft.refuse("reading the account shows that the change is there: settle it with --made");
+    }
     let text = format!("settled: the change was not made{}", because(why));
     draft.note(Level::Info, format!("{text}, says {by}"));
     let clone = clone_of(&draft.before, id, by, draft.now());

@@ -1,6 +1,6 @@
 //! What a request is to do: fixed when it is made, sealed by a digest, carried out step by step.
 
-use crate::{AccountId, Digest, UserId};
+use crate::{Account, AccountId, Digest, UserId};
 use gatehouse_schema::{Attributes, Status};
 use serde::{Deserialize, Serialize};
 
@@ -104,6 +104,18 @@ pub enum LinkChange {
 }
 
 impl Change {
+    /// Sets or lifts our flag, if that is part of the change: whether it is. What was frozen is unusable in the target,
+    /// and stays so where the change does not make it usable again.
+    pub fn freeze(&self, account: &mut Account) -> bool {
+        let Self::Account { frozen: Some(frozen), with_user, steps, .. } = self else { return false };
+        if !frozen && steps.is_empty() {
+            account.status = account.expected_status();
+        }
+        account.frozen = *frozen;
+        account.frozen_with_user = *frozen && *with_user;
+        true
+    }
+
     /// The step to carry out next, after so many.
     pub fn step(&self, done: u32) -> Option<&CommitStep> {
         match self {

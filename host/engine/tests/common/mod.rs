@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, dead_code)]
 
+pub mod people;
 pub mod target;
 
 use gatehouse_core::approval::{Chain, Round, Step, Voter};

@@ -4,7 +4,7 @@
 
 use super::{Answer, Caller, ServiceError, Services};
 use gatehouse_core::ports::{ChangeSet, RequestQuery, Token, TrailChange, Versioned};
-use gatehouse_core::{Group, Problem, RequestId, State, Subject, User};
+use gatehouse_core::{Group, Problem, Request, State, Subject, User};
 
 /// Whether anything may still be said of the user.
 ///
@@ -61,7 +61,12 @@ impl Services {
             return Err(ServiceError::Conflict(text));
         }
         if let Some(request) = self.unsettled_request(&before).await? {
-            let text = format!("{request} of user `{}` is not done; see that it ends, or cancel it", before.username);
+            let what = if request.is_in_review() {
+                "may have changed an account, and nobody knows; settle it first (`gatehouse request show` says how)"
+            } else {
+                "is not done; see that it ends, or cancel it"
+            };
+            let text = format!("{} of user `{}` {what}", request.id, before.username);
             return Err(ServiceError::Conflict(text));
         }
         let after = self.without_person(&before);
@@ -93,15 +98,15 @@ impl Services {
         }
     }
 
-    async fn unsettled_request(&self, user: &User) -> Result<Option<RequestId>, ServiceError> {
+    async fn unsettled_request(&self, user: &User) -> Result<Option<Request>, ServiceError> {
         let of_user = RequestQuery { subject: Some(Subject::User(user.id)), limit: 1, ..RequestQuery::default() };
         let open = State::ALL.into_iter().filter(|state| !state.is_settled());
         let open = open.map(|state| RequestQuery { state: Some(state), ..of_user.clone() });
         // What is in review may have made an account, which nobody could tell whose it is.
         let in_review = RequestQuery { needs_review: true, ..of_user.clone() };
         for query in open.chain([in_review]) {
-            if let Some(request) = self.store.requests(&query).await?.items.first() {
-                return Ok(Some(request.id));
+            if let Some(request) = self.store.requests(&query).await?.items.pop() {
+                return Ok(Some(request));
             }
         }
         Ok(None)

@@ -21,7 +21,7 @@ use gatehouse_core::{
     Account, App, Description, Operation, Problem, ProvisioningConfig, Request, Subject, USERNAME, User, analysis,
 };
 use gatehouse_engine::name_managers;
-use gatehouse_engine::requests::{Ask, Whose, account_of, prepare_account_request};
+use gatehouse_engine::requests::{Ask, Whose, account_of, in_review, prepare_account_request};
 use gatehouse_policy::Resource;
 use std::collections::BTreeSet;
 
@@ -86,7 +86,9 @@ impl Services {
         let user = self.with_manager(&app, self.find_user(&body.user).await?).await?;
         let account = account_of(self.store.as_ref(), &app, user.id).await?;
         let matched = self.matched(&app, &user, account.as_ref()).await?;
-        let open = self.store.lane(app.id, Subject::User(user.id)).await?;
+        let subject = Subject::User(user.id);
+        let mut open = in_review(self.store.as_ref(), app.id, subject).await?;
+        open.extend(self.store.lane(app.id, subject).await?);
         let known = Known { account: account.as_ref(), open: &open, matched: &matched };
         let needed = needed(&app, &user, known, &schema_of(&description)?);
         let mut report = ProvisionReport {
@@ -244,7 +246,10 @@ fn account_in_words(account: Option<&Account>) -> String {
 }
 
 fn open_in_words(open: &[Request]) -> String {
-    let one = |request: &Request| format!("{} ({:?}, {:?})", request.id, request.operation, request.state);
+    let one = |request: &Request| match request.state {
+        _ if request.is_in_review() => format!("{} ({:?}, in review)", request.id, request.operation),
+        state => format!("{} ({:?}, {state:?})", request.id, request.operation),
+    };
     match open {
         [] => "none of the user's is open".to_owned(),
         open => format!("open: {}", open.iter().map(one).collect::<Vec<_>>().join(", ")),

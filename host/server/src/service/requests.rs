@@ -9,7 +9,7 @@ use gatehouse_core::approval::{Voter, standing};
 use gatehouse_core::lifecycle::{Event, Moment, Raised, Transition, step};
 use gatehouse_core::ports::{ChangeSet, Direction, RequestQuery, Sequence, StoreError};
 use gatehouse_core::{App, Digest, Operation, Request, RequestId, StagingRow, State, Subject};
-use gatehouse_engine::events::out_of_date;
+use gatehouse_engine::events::{Followed, decide_called_off, out_of_date};
 use gatehouse_engine::requests::{Ask, NotOpened, Whose, prepare_account_request};
 use gatehouse_failpoints::fail_point;
 use serde::Serialize;
@@ -300,8 +300,9 @@ impl Services {
             self.plan_must_hold(&app, &request).await?;
         }
         let retries = matches!(decision, Decision::Retry);
+        let calls_off = matches!(decision, Decision::Cancel(_));
         // What is looked at here is not to be overtaken by a change of its user.
-        let _raising = if retries { Some(self.raising.lock().await) } else { None };
+        let _raising = if retries || calls_off { Some(self.raising.lock().await) } else { None };
         if retries && request.operation == Operation::Reconcile {
             self.no_active_run(&app).await?;
         } else if retries {
@@ -315,7 +316,11 @@ impl Services {
                 Err(why) if why == refused.why => ServiceError::NotApprover(refused.to_string()),
                 _ => ServiceError::Refused(refused),
             })?;
-        self.commit_decision(caller, &request, transition, |_| {}).await
+        let followed = match decide_called_off(self.store.as_ref(), &app, &request).await? {
+            Some(decided) if calls_off => decided.open(self.store.as_ref(), &self.cause(caller), None).await?,
+            _ => Followed::default(),
+        };
+        self.commit_decision(caller, &request, transition, |changes| changes.append(followed.changes)).await
     }
 
     /// Gives a request whose date has not come another one.

@@ -50,11 +50,11 @@ impl Services {
         let moment = Moment { now: self.now(), jitter: self.clock.jitter(), retry: app.config.retry.clone() };
         // What was not known to be there may be somebody's who left meanwhile: that follows in the same commit.
         let _raising = self.raising.lock().await;
+        // Whoever settled it, or wrote its account, since it was read comes first: the versions tell.
+        let transition = step(&request, event, &moment)?;
         if body.outcome == SettledAs::NotMade {
             self.must_be_wanted(&app, &request, false).await?;
         }
-        // Whoever settled it, or wrote its account, since it was read comes first: the versions tell.
-        let transition = step(&request, event, &moment)?;
         let links = external_id.is_some();
         let followed = match decide_settled(self.store.as_ref(), &app, &transition).await? {
             Some(decided) => decided.open(self.store.as_ref(), &self.cause(caller), None).await?,

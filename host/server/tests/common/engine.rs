@@ -61,6 +61,22 @@ pub fn in_review_by_event(host: &Host) -> String {
     id
 }
 
+/// An account of maria's, who has access.
+pub fn with_account_of_maria(host: &Host) {
+    user(host);
+    with_accounts(host, [account_of(1, Some(UserId(1)))]);
+    assert_eq!(host.call("PATCH", "/users/maria", &[], Some(&json!({"profile": "staff"}))).status, 200);
+}
+
+/// The Deactivate that maria gets when she leaves, in review: its number.
+pub fn deactivate_in_review(host: &Host) -> String {
+    with_account_of_maria(host);
+    assert_eq!(host.post("/users/maria/disable", &json!({})).status, 200);
+    let id = host.get("/requests?app=hr").body["items"][0]["id"].as_str().unwrap().to_owned();
+    into_review(host, &id);
+    id
+}
+
 /// How the call of an attempt has ended. The account is left as `result` says.
 pub fn finished(host: &Host, id: &str, result: Result<RemoteAccount, CallFailure>, known: Option<Account>) {
     let report = AttemptReport {
