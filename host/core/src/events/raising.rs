@@ -52,7 +52,8 @@ pub struct Raising {
 
 /// What follows from a change for a user's account in an app.
 ///
-/// Nothing does for an app that follows no events, for an account that is ignored, and for operations that the app's configuration does not name.
+/// Nothing does for an app that follows no events, for an account that is ignored, and for operations that the app's
+/// configuration does not name.
 pub fn raise(change: &Change<'_>, lane: &Lane) -> Raising {
     follow(&Judge::of(change), lane)
 }
@@ -292,8 +293,8 @@ impl<'a> Judge<'a> {
         raise
     }
 
-    /// What takes an active account away, for good or for the time being.
-    /// `goes`: what has been withdrawn would have deactivated it.
+    /// What takes an active account away, for good or for the time being; `goes`: what has been withdrawn would have
+    /// deactivated it.
     fn taking(&self, frozen: bool, goes: bool, withdrawn: &Withdrawn) -> Vec<Raise> {
         let user = self.change.user;
         let disabled = DirectoryEvent::DisableUser;

@@ -9,7 +9,7 @@ use gatehouse_core::approval::{Voter, standing};
 use gatehouse_core::lifecycle::{Event, Moment, Raised, Transition, step};
 use gatehouse_core::ports::{ChangeSet, Direction, RequestQuery, Sequence, StoreError};
 use gatehouse_core::{App, Digest, Operation, Request, RequestId, StagingRow, State, Subject};
-use gatehouse_engine::events::{Followed, decide_called_off, out_of_date};
+use gatehouse_engine::events::{Decided, Followed, decide_called_off, out_of_date};
 use gatehouse_engine::requests::{Ask, NotOpened, Whose, prepare_account_request};
 use gatehouse_failpoints::fail_point;
 use serde::Serialize;
@@ -295,19 +295,11 @@ impl Services {
         caller.has_seen(id.to_string(), request.version)?;
         let app = self.store.app(request.app).await?;
         let app = app.ok_or_else(|| ServiceError::Internal(format!("{id} is of an app that is not there")))?;
-        let commits = matches!(decision, Decision::Commit | Decision::Approve(..));
-        if commits && request.operation == Operation::Reconcile {
-            self.plan_must_hold(&app, &request).await?;
-        }
-        let retries = matches!(decision, Decision::Retry);
         let calls_off = matches!(decision, Decision::Cancel(_));
         // What is looked at here is not to be overtaken by a change of its user.
-        let _raising = if retries || calls_off { Some(self.raising.lock().await) } else { None };
-        if retries && request.operation == Operation::Reconcile {
-            self.no_active_run(&app).await?;
-        } else if retries {
-            self.must_be_wanted(&app, &request, request.is_in_review()).await?;
-        }
+        let raises = calls_off || matches!(decision, Decision::Retry);
+        let _raising = if raises { Some(self.raising.lock().await) } else { None };
+        self.still_stands(&app, &request, &decision).await?;
         let voter = Voter { shared, ..self.voter(caller).await? };
         let event = self.event(&voter, decision);
         let moment = Moment { now: self.now(), jitter: self.clock.jitter(), retry: app.config.retry.clone() };
@@ -316,11 +308,29 @@ impl Services {
                 Err(why) if why == refused.why => ServiceError::NotApprover(refused.to_string()),
                 _ => ServiceError::Refused(refused),
             })?;
-        let followed = match decide_called_off(self.store.as_ref(), &app, &request).await? {
-            Some(decided) if calls_off => decided.open(self.store.as_ref(), &self.cause(caller), None).await?,
-            _ => Followed::default(),
-        };
+        let store = self.store.as_ref();
+        let decided = if calls_off { decide_called_off(store, &app, &request).await? } else { None };
+        let followed = self.opened(caller, decided).await?;
         self.commit_decision(caller, &request, transition, |changes| changes.append(followed.changes)).await
+    }
+
+    /// What was decided to follow, opened.
+    pub(super) async fn opened(&self, caller: &Caller, decided: Option<Decided>) -> Result<Followed, ServiceError> {
+        match decided {
+            Some(decided) => Ok(decided.open(self.store.as_ref(), &self.cause(caller), None).await?),
+            None => Ok(Followed::default()),
+        }
+    }
+
+    /// Whether what a decision brings about is still what it was made for.
+    async fn still_stands(&self, app: &App, request: &Request, decision: &Decision) -> Result<(), ServiceError> {
+        let reconciles = request.operation == Operation::Reconcile;
+        match decision {
+            Decision::Commit | Decision::Approve(..) if reconciles => self.plan_must_hold(app, request).await,
+            Decision::Retry if reconciles => self.no_active_run(app).await.map(drop),
+            Decision::Retry => self.must_be_wanted(app, request, request.is_in_review()).await,
+            _ => Ok(()),
+        }
     }
 
     /// Gives a request whose date has not come another one.

@@ -6,7 +6,7 @@ use crate::wire::{SettleBody, SettledAs};
 use gatehouse_core::lifecycle::{Event, MadeReport, Moment, may_settle, step};
 use gatehouse_core::ports::{Sequence, Versioned};
 use gatehouse_core::{AccountId, App, Candidate, CommitStep, Request, RequestId};
-use gatehouse_engine::events::{Followed, decide_settled};
+use gatehouse_engine::events::decide_settled;
 
 impl Services {
     /// Notes what came of the last write of a request in review.
@@ -56,10 +56,8 @@ impl Services {
             self.must_be_wanted(&app, &request, false).await?;
         }
         let links = external_id.is_some();
-        let followed = match decide_settled(self.store.as_ref(), &app, &transition).await? {
-            Some(decided) => decided.open(self.store.as_ref(), &self.cause(caller), None).await?,
-            None => Followed::default(),
-        };
+        let decided = decide_settled(self.store.as_ref(), &app, &transition).await?;
+        let followed = self.opened(caller, decided).await?;
         let raised: Vec<_> = followed.requests().filter(|raised| raised.version == 0).cloned().collect();
         let answer = self.commit_decision(caller, &request, transition, |changes| {
             changes.append(followed.changes);
