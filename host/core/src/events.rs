@@ -8,7 +8,7 @@ mod lane;
 mod raising;
 mod table;
 
-pub use again::{About, not_again};
+pub use again::{About, NotAgain, not_again};
 pub use guard::{GuardPolicy, Tally, held, held_unsurveyed};
 pub use lane::{Lane, is_unstarted};
 pub use raising::{Change, Raise, Raising, amiss, called_off, raise};

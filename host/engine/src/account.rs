@@ -82,7 +82,7 @@ async fn outdated(job: &Job, around: &Surroundings) -> Result<Option<String>, St
     if has_only_looked(&job.request)
         && let Some(why) = out_of_date(store, &around.app, &job.request, false).await?
     {
-        return Ok(Some(why));
+        return Ok(Some(why.to_string()));
     }
     not_any_more(store, &around.app, &around.connector, &job.request).await
 }

@@ -117,12 +117,21 @@ pub async fn in_review(store: &dyn Store, app: AppId, subject: Subject) -> Resul
 pub(crate) async fn dated(store: &dyn Store, app: AppId, subject: Subject) -> Result<Vec<Request>, StoreError> {
     let mut found = Vec::new();
     for state in [State::New, State::Requested] {
-        let query =
-            RequestQuery { app: Some(app), subject: Some(subject), state: Some(state), ..RequestQuery::default() };
-        found.extend(all_requests(store, query).await?);
+        found.extend(in_state(store, app, subject, state).await?);
     }
     found.retain(|request| request.awaits_date);
     Ok(found)
+}
+
+/// A user's requests in a state, the newest first.
+pub(crate) async fn in_state(
+    store: &dyn Store,
+    app: AppId,
+    subject: Subject,
+    state: State,
+) -> Result<Vec<Request>, StoreError> {
+    let of_user = RequestQuery { app: Some(app), subject: Some(subject), ..RequestQuery::default() };
+    all_requests(store, RequestQuery { state: Some(state), ..of_user }).await
 }
 
 /// All requests of a filter that few fit.

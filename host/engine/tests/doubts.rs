@@ -7,9 +7,9 @@ mod common;
 use common::target::Fault;
 use common::{Running, World, by};
 use gatehouse_core::lifecycle::Event;
-use gatehouse_core::ports::Sequence;
+use gatehouse_core::ports::{RequestQuery, Sequence};
 use gatehouse_core::schema::Status;
-use gatehouse_core::{App, CallFailure, FailureKind, Operation, Request, RequestId, State, User};
+use gatehouse_core::{App, CallFailure, FailureKind, LinkChange, Operation, Request, RequestId, State, User};
 
 /// What follows from a change, and ends like this; in review if its answer is lost.
 async fn follows(
@@ -161,4 +161,53 @@ async fn what_a_read_shows_is_known_from_then_on() {
     let read = world.request(&app, Operation::Read, &ada).await;
     world.ends(&engine, read, State::Completed).await;
     assert_eq!(world.account_of(&app, &ada).await.status, Status::Active, "but for being frozen");
+}
+
+#[tokio::test]
+async fn what_somebody_says_to_have_done_by_hand_is_not_believed_when_its_user_leaves() {
+    let world = World::new().await;
+    let app = world.app("hr").await;
+    let engine = world.run("one");
+    let ada = world.provisioned(&engine, &app, "ada").await;
+    let about = (&engine, &app, &ada);
+    follows(&world, about, None, leaves).await;
+    let doubtful = follows(&world, about, Some(Fault::ReplyLost), returns).await;
+    world.clock.advance(std::time::Duration::from_secs(1));
+    let note = "done by hand".to_owned();
+    world.decide(doubtful.id, Event::CompleteManually { by: by(), note }).await;
+    assert_eq!(status(&world, &app), Status::Active, "though the record says otherwise");
+    let left = follows(&world, about, None, leaves).await;
+    assert_eq!((left.operation, status(&world, &app)), (Operation::Deactivate, Status::Deactivated));
+    // Its twin: once the account has been seen, its record is believed.
+    world.change_user(ada.id, returns).await;
+    assert_eq!(world.happens(&ada, leaves).await.len(), 0);
+}
+
+#[tokio::test]
+async fn an_account_that_is_linked_to_somebody_who_left_is_deactivated() {
+    for (change, raised) in
+        [(leaves as fn(&mut User), Some(Operation::Deactivate)), (is_frozen, Some(Operation::Freeze)), (returns, None)]
+    {
+        let world = World::new().await;
+        let app = world.app("hr").await;
+        let engine = world.run("one");
+        world.target(&app, |target| drop(target.seed("somebody", &[])));
+        world.reconcile_and_commit(&engine, &app).await;
+        let ada = world.user("ada").await;
+        world.change_user(ada.id, change).await;
+        let account = world.accounts(&app).await.remove(0);
+        let link = LinkChange::Link { account: account.id, user: ada.id };
+        let id = world.link(&app, link).await;
+        world.ends(&engine, id, State::Completed).await;
+        let subject = Some(gatehouse_core::Subject::User(ada.id));
+        let query = RequestQuery { subject, limit: 10, ..RequestQuery::default() };
+        let mut followed = world.store.requests(&query).await.unwrap().items;
+        followed.retain(|request| request.id != id);
+        assert_eq!(followed.iter().map(|request| request.operation).collect::<Vec<_>>(), raised.as_slice());
+        for request in followed {
+            world.ends(&engine, request.id, State::Completed).await;
+        }
+        let expected = if raised.is_some() { Status::Deactivated } else { Status::Active };
+        assert_eq!(status(&world, &app), expected);
+    }
 }

@@ -225,11 +225,26 @@ fn what_is_in_review_and_not_wanted_any_more_is_settled_and_not_retried() {
     assert_eq!(refused.status, 409, "{refused:?}");
     assert!(refused.text.contains("gatehouse request settle"), "{}", refused.text);
     let path = format!("/requests/{id}/settle");
-    let again = host.post(&path, &json!({"outcome": "not_made"}));
-    assert_eq!(again.status, 409, "it would be made then: {again:?}");
-    assert!(again.text.contains("lost access") && again.text.contains("request complete"), "{}", again.text);
-    let made = host.post(&path, &json!({"outcome": "made", "external_id": "x1"}));
-    assert_eq!(made.status, 200, "{made:?}");
+    let settled = host.post(&path, &json!({"outcome": "not_made", "reason": "looked it up"}));
+    assert_eq!((settled.status, &settled.body["state"]), (200, &json!("ManuallyCompleted")), "nothing makes it now");
+    let log = host.get(&format!("/requests/{id}/log")).text;
+    assert!(log.contains("was not made (looked it up), and is not made now") && log.contains("lost access"), "{log}");
+    assert!(
+        host.get("/requests?app=hr&state=Requested").body["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|request| { request["operation"] != "Create" })
+    );
+}
+
+#[test]
+fn nobody_who_was_linked_meanwhile_gets_what_was_made_besides() {
+    let (host, id) = of_event();
+    engine::with_accounts(&host, [engine::account_of(1, Some(gatehouse_core::UserId(1)))]);
+    let refused = retry(&host, &id);
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert!(refused.text.contains("is linked to ACC-000001 by now; unlink that one first"), "{}", refused.text);
 }
 
 #[test]

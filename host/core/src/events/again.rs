@@ -20,19 +20,46 @@ pub struct About<'a> {
     pub connector: &'a Description,
 }
 
+/// Why a request is not to be taken up again, and what to do instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotAgain {
+    /// Why.
+    pub why: String,
+    /// What to do.
+    pub what: String,
+}
+
+impl std::fmt::Display for NotAgain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}; {}", self.why, self.what)
+    }
+}
+
 /// Why a request is not to be taken up again; none if it may be. `looks_first`: it is in review, and the target is looked
 /// at before anything is written.
-pub fn not_again(about: About<'_>, request: &Request, looks_first: bool) -> Option<String> {
+pub fn not_again(about: About<'_>, request: &Request, looks_first: bool) -> Option<NotAgain> {
     let About { app, user, account, connector } = about;
     let (id, who) = (request.id, &user.username);
     let leave = format!("leave this one with `gatehouse request complete {id} --note …`");
-    // Asked for by hand or not: it would only fail anew.
+    let no = |why: String, what: &str| Some(NotAgain { why, what: what.to_owned() });
+    // Asked for by hand or not: nobody is to have two, and it would only fail anew.
+    if let Some(has) = account.filter(|account| request.makes_account() && account.is_linked())
+        && looks_first
+    {
+        let why = format!("user `{who}` is linked to {} by now", has.id);
+        let what = format!(
+            "unlink that one first (`gatehouse account unlink {}`), or {leave} and reconcile the app: what was made may be \
+             there besides",
+            has.id
+        );
+        return no(why, &what);
+    }
     let has_one = || not_to_be_made(user, account, app, connector).filter(|_| account.is_some());
     if request.makes_account()
         && !looks_first
         && let Some(why) = has_one()
     {
-        return Some(format!("{why}; {leave}"));
+        return no(why, &leave);
     }
     if !request.followed() {
         return None;
@@ -40,17 +67,16 @@ pub fn not_again(about: About<'_>, request: &Request, looks_first: bool) -> Opti
     if let Some(why) = contradicted(app, user, request.operation) {
         let settle = format!("say what came of it with `gatehouse request settle {id} --made`, or `--not-made`");
         let instead = if looks_first { &settle } else { &leave };
-        return Some(format!("{:?} for `{who}` is not wanted any more: {why}; {instead}", request.operation));
+        return no(format!("{:?} for `{who}` is not wanted any more: {why}", request.operation), instead);
     }
     // Whether an earlier write came through is for the target to tell; with other values it could not be recognised.
     let changed = if looks_first { None } else { changed(app, user, connector, request) };
-    changed.map(|what| {
+    changed.and_then(|what| {
         let operation = format!("{:?}", request.operation).to_lowercase();
-        format!(
-            "{what}, so what was to be written to the account of `{who}` is out of date; {leave}, and ask for what is \
-             right now with `gatehouse request create {} {operation} --user {who}`",
-            app.name
-        )
+        let anew =
+            format!("ask for what is right now with `gatehouse request create {} {operation} --user {who}`", app.name);
+        let why = format!("{what}, so what was to be written to the account of `{who}` is out of date");
+        no(why, &format!("{leave}, and {anew}"))
     })
 }
 
@@ -115,7 +141,8 @@ mod tests {
     }
 
     fn check(app: &App, user: &User, request: &Request, looks_first: bool) -> Option<String> {
-        not_again(About { app, user, account: None, connector: &description() }, request, looks_first)
+        let about = About { app, user, account: None, connector: &description() };
+        not_again(about, request, looks_first).map(|not| not.to_string())
     }
 
     fn ada() -> User {
@@ -181,9 +208,10 @@ mod tests {
         let by_hand = Request { event: None, ..failed(Operation::Create, &now) };
         let (app, connector) = (app(), description());
         let about = About { app: &app, user: &now, account: Some(&hers), connector: &connector };
-        let why = not_again(about, &by_hand, false).unwrap();
+        let why = not_again(about, &by_hand, false).unwrap().to_string();
         assert!(why.contains("is active already") && why.contains("request complete UPR-000007 --note"), "{why}");
-        assert_eq!(not_again(about, &by_hand, true), None, "it may be this one's");
+        let why = not_again(about, &by_hand, true).unwrap().to_string();
+        assert!(why.contains("linked to ACC-000001 by now; unlink that one first"), "nobody gets a second one: {why}");
         assert_eq!(not_again(About { account: None, ..about }, &by_hand, false), None, "its twin");
     }
 

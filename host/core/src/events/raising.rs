@@ -264,7 +264,9 @@ impl<'a> Judge<'a> {
         let active = account.is_some_and(|account| account.status == Status::Active);
         let frozen = account.is_some_and(|account| account.frozen);
         let mut raise = if active { self.taking(frozen, goes, withdrawn) } else { Vec::new() };
-        let unfrozen = was(|user| user.frozen) && !user.frozen;
+        // Whoever is reactivated is back altogether: a freeze that followed theirs, and whose end never came, ends too.
+        let left_over = self.change.reactivated && account.is_some_and(|account| account.frozen_with_user);
+        let unfrozen = (was(|user| user.frozen) || left_over) && !user.frozen;
         if unfrozen && frozen {
             raise.push(Raise::of(DirectoryEvent::UnfreezeUser, Operation::Unfreeze));
         }

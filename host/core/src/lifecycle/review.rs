@@ -123,7 +123,7 @@ fn accepted(draft: &Draft, step: &CommitStep, report: &MadeReport) -> Result<Opt
         return match &report.looked {
             Ok(Resolution::Done(Some(account))) => {
                 ours(draft, account, report)?;
-                named_alike(desired, account, report).map(|()| Some(account.clone()))
+                named_alike(draft, desired, account, report).map(|()| Some(account.clone()))
             }
             Ok(_) => Err("the target has no account with that id: look up its id in the target once more".to_owned()),
             Err(failure) => Err(format!("the account cannot be read, so nothing was settled: {failure}")),
@@ -132,21 +132,16 @@ fn accepted(draft: &Draft, step: &CommitStep, report: &MadeReport) -> Result<Opt
     match &report.looked {
         Ok(Resolution::Done(account)) => Ok(account.clone()),
         Ok(Resolution::NotDone(_)) => {
-            Err("reading the account shows that the change is not there: settle it with --not-made, or leave it with \
-             `gatehouse request complete`"
-                .to_owned())
+            Err("reading the account shows that the change is not there: settle it with --not-made".to_owned())
         }
-        Ok(Resolution::Gone) => {
-            Err("the account is gone from the target: leave it with `gatehouse request complete`, and reconcile"
-                .to_owned())
-        }
+        Ok(Resolution::Gone) => Err(format!("the account is gone from the target: {}, and reconcile", leave(draft))),
         // Nobody but that person can know.
         Ok(Resolution::Unprovable(_)) | Err(_) => Ok(None),
     }
 }
 
 /// Whether the named account can be the one that was made: what carries our marker is, whatever the target calls it.
-fn named_alike(desired: &Desired, account: &RemoteAccount, report: &MadeReport) -> Result<(), String> {
+fn named_alike(draft: &Draft, desired: &Desired, account: &RemoteAccount, report: &MadeReport) -> Result<(), String> {
     let marked = report.marker.as_ref().is_some_and(|marker| marker.is_on(account));
     let alike = |a: &str, b: &str| a.trim().to_lowercase() == b.trim().to_lowercase();
     if marked || alike(&desired.username, &account.username) {
@@ -155,8 +150,10 @@ fn named_alike(desired: &Desired, account: &RemoteAccount, report: &MadeReport) 
     let id = &account.external_id;
     Err(format!(
         "account {id} is called `{}`, and `{}` was to be made: look up its id once more; if it is the one all the \
-         same, leave this request with `gatehouse request complete`, and link the account to its user",
-        account.username, desired.username
+         same, {}, and link the account to its user",
+        account.username,
+        desired.username,
+        leave(draft)
     ))
 }
 
@@ -178,12 +175,18 @@ fn ours(draft: &Draft, account: &RemoteAccount, report: &MadeReport) -> Result<(
     let other = |of_user: &&Account| of_user.is_linked() && of_user.external_id.as_deref() != Some(id.as_str());
     match report.of_user.iter().find(other) {
         Some(other) => Err(format!(
-            "{} is linked to {} already; unlink that one first, or leave this request with `gatehouse request complete`",
+            "{} is linked to {} already; unlink that one first, or {}",
             user_of(draft).map_or_else(|| "the user".to_owned(), |user| user.to_string()),
-            other.id
+            other.id,
+            leave(draft)
         )),
         None => Ok(()),
     }
+}
+
+/// How the request is left as it is.
+fn leave(draft: &Draft) -> String {
+    format!("leave this request with `gatehouse request complete {} --note …`", draft.before.id)
 }
 
 fn user_of(draft: &Draft) -> Option<UserId> {

@@ -244,8 +244,19 @@ fn next(request: &Json) -> String {
         "Analyzed" => format!("gatehouse request commit {id}"),
         "Failed" if request["needs_review"] == true => format!("gatehouse request show {id}; then settle {id}"),
         "Failed" => format!("gatehouse request show {id} --log; then retry {id}, or complete {id} --note …"),
+        // Somebody says that they did it: nobody has looked.
+        "ManuallyCompleted" if !is_known(request) => {
+            format!("gatehouse app reconcile {app}: what the account is like now is not known")
+        }
         _ => String::new(),
     }
+}
+
+/// Whether what came of the last write of a request is known.
+fn is_known(request: &Json) -> bool {
+    let last = request["attempts"].as_array().and_then(|attempts| attempts.last());
+    let reads = ["Read", "Reconcile", "Linking"].contains(&text(&request["operation"]).as_str());
+    reads || last.is_some_and(|attempt| attempt["outcome"] == "applied")
 }
 
 #[cfg(test)]

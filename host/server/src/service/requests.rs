@@ -328,7 +328,7 @@ impl Services {
         match decision {
             Decision::Commit | Decision::Approve(..) if reconciles => self.plan_must_hold(app, request).await,
             Decision::Retry if reconciles => self.no_active_run(app).await.map(drop),
-            Decision::Retry => self.must_be_wanted(app, request, request.is_in_review()).await,
+            Decision::Retry => self.must_be_wanted(app, request).await,
             _ => Ok(()),
         }
     }
@@ -403,17 +403,11 @@ impl Services {
     }
 
     /// What followed from the directory is not done again where the directory says otherwise by now.
-    /// `looks_first`: the target is looked at before anything is written.
-    pub(super) async fn must_be_wanted(
-        &self,
-        app: &App,
-        request: &Request,
-        looks_first: bool,
-    ) -> Result<(), ServiceError> {
+    async fn must_be_wanted(&self, app: &App, request: &Request) -> Result<(), ServiceError> {
         if request.state != State::Failed {
             return Ok(());
         }
-        let why = out_of_date(self.store.as_ref(), app, request, looks_first).await?;
+        let why = out_of_date(self.store.as_ref(), app, request, request.is_in_review()).await?;
         why.map_or(Ok(()), |why| Err(ServiceError::Conflict(format!("{}: {why}", request.id))))
     }
 

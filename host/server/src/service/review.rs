@@ -6,7 +6,7 @@ use crate::wire::{SettleBody, SettledAs};
 use gatehouse_core::lifecycle::{Event, MadeReport, Moment, may_settle, step};
 use gatehouse_core::ports::{Sequence, Versioned};
 use gatehouse_core::{AccountId, App, Candidate, CommitStep, Request, RequestId};
-use gatehouse_engine::events::decide_settled;
+use gatehouse_engine::events::{decide_settled, out_of_date};
 
 impl Services {
     /// Notes what came of the last write of a request in review.
@@ -51,9 +51,15 @@ impl Services {
         // What was not known to be there may be somebody's who left meanwhile: that follows in the same commit.
         let _raising = self.raising.lock().await;
         // Whoever settled it, or wrote its account, since it was read comes first: the versions tell.
-        let transition = step(&request, event, &moment)?;
-        if body.outcome == SettledAs::NotMade {
-            self.must_be_wanted(&app, &request, false).await?;
+        let mut transition = step(&request, event, &moment)?;
+        if body.outcome == SettledAs::NotMade
+            && let Some(not) = out_of_date(self.store.as_ref(), &app, &request, false).await?
+        {
+            // It was not made, and is not to be: nothing takes its place.
+            let because = body.reason.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+            let note = format!("the change was not made{because}, and is not made now: {}", not.why);
+            let event = Event::CompleteManually { by: caller.actor.clone(), note };
+            transition = step(&request, event, &moment)?;
         }
         let links = external_id.is_some();
         let decided = decide_settled(self.store.as_ref(), &app, &transition).await?;

@@ -187,7 +187,9 @@ impl Views<'_> {
 
     /// The request that is done first of all in this one's lane, while this one has not begun.
     async fn first_of_lane(&mut self, request: &Request) -> Result<Option<RequestId>, ServiceError> {
-        if !request.is_in_lane() || request.has_begun() {
+        // A link begins in the state in which it is carried out.
+        let begun = request.has_begun() && request.operation != Operation::Linking;
+        if !request.is_in_lane() || begun {
             return Ok(None);
         }
         let lane = (request.app, request.subject);

@@ -372,3 +372,16 @@ fn an_account_that_turns_out_to_be_taken_away_is_given_back_to_whoever_came_back
     assert_eq!(settled(&frozen(false), Operation::Freeze, None), [], "a freeze of the account alone");
     assert_eq!(settled(&frozen(true).after(|user| user.frozen = true), Operation::Freeze, by), []);
 }
+
+#[test]
+fn whoever_is_reactivated_is_unfrozen_too_where_the_end_of_their_freeze_never_came() {
+    let raises = |with_user: bool, reactivated: bool| {
+        let mut case = Case { reactivated, ..case() };
+        case.account.iter_mut().for_each(|account| (account.frozen, account.frozen_with_user) = (true, with_user));
+        case.raises()
+    };
+    let unfreeze = (DirectoryEvent::UnfreezeUser, Operation::Unfreeze);
+    assert_eq!(raises(true, true), [unfreeze, (DirectoryEvent::ReactivateUser, Operation::Update)]);
+    assert!(!raises(false, true).contains(&unfreeze), "a freeze of the account alone is for a person to end");
+    assert_eq!(raises(true, false), [], "nothing has happened");
+}
