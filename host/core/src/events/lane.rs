@@ -31,10 +31,26 @@ impl Lane {
         open.fold(known, after)
     }
 
+    /// Notes those of a user's requests of which nobody knows whether they have changed the account's status: in review,
+    /// or left as they were by somebody who says to have done it by hand, and not seen since.
+    pub fn doubt(&mut self, requests: impl IntoIterator<Item = Request>) {
+        let seen = self.account.as_ref().and_then(|account| account.last_seen);
+        let unseen = |request: &Request| seen.is_none_or(|seen| request.updated_at > seen);
+        let by_hand = |request: &Request| request.state == State::ManuallyCompleted && unseen(request);
+        let doubtful =
+            |request: &Request| sets_status(request.operation) && (request.is_in_review() || by_hand(request));
+        self.doubtful.extend(requests.into_iter().filter(doubtful));
+    }
+
     /// Open requests that a later event may withdraw.
     pub fn unstarted(&self) -> impl Iterator<Item = &Request> {
         self.open.iter().filter(|request| is_unstarted(request))
     }
+}
+
+/// Whether it makes an account usable or unusable that is there before and after.
+fn sets_status(operation: Operation) -> bool {
+    !matches!(operation, Operation::Create | Operation::Delete | Operation::Update) && operation.writes()
 }
 
 /// The account after a request.

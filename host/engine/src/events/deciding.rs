@@ -98,22 +98,22 @@ pub(crate) async fn decide(
         Some(_) => lane(store, app, user.id).await?,
         None => Lane::default(),
     };
-    if change.before.is_some() && app.config.follow_events {
-        // What nobody knows may have been made is taken for made: what takes it away again waits for that to be settled.
-        let (creates, others): (Vec<_>, Vec<_>) =
-            in_review(store, app.id, Subject::User(user.id)).await?.into_iter().partition(Request::makes_account);
-        lane.open.splice(0..0, creates);
-        lane.doubtful = others.into_iter().filter(|request| sets_status(request.operation)).collect();
-        lane.doubtful.extend(done_by_hand(store, app.id, Subject::User(user.id)).await?);
-    }
     fail_point!("events.lane_read");
     // After the lane: what a request of it does in between is done twice here, which comes to the same. The other way
     // round it would be missed, and a leaver's account stay as the request had left it.
     if change.before.is_some() {
         let mut accounts = store.accounts_of_users(app.id, &[user.id]).await?;
         lane.account = preferred(accounts.pop().unwrap_or_default());
-        let seen = lane.account.as_ref().and_then(|account| account.last_seen);
-        lane.doubtful.retain(|request| request.is_in_review() || seen.is_none_or(|seen| request.updated_at > seen));
+    }
+    if change.before.is_some() && app.config.follow_events {
+        let subject = Subject::User(user.id);
+        // What nobody knows may have been made is taken for made: what takes it away again waits for that to be settled.
+        let (creates, others): (Vec<_>, Vec<_>) =
+            in_review(store, app.id, subject).await?.into_iter().partition(Request::makes_account);
+        lane.open.splice(0..0, creates);
+        lane.doubt(others);
+        let by_hand = in_state(store, app.id, subject, State::ManuallyCompleted).await?;
+        lane.doubt(by_hand.into_iter().rev());
     }
     let raising = raise(change, &lane);
     if raising.doubted {
@@ -144,11 +144,8 @@ pub(crate) async fn decide_amiss(
     instead: &[Request],
     account: &Account,
 ) -> Result<Option<Decided>, StoreError> {
-    let Some(id) = account.user else { return Ok(None) };
-    let Some(connector) = store.connector(app.connector.digest).await? else { return Ok(None) };
-    let Some(mut user) = store.user(id).await? else { return Ok(None) };
-    name_managers(store, &app.config, [&mut user]).await?;
-    let mut lane = lane(store, app, id).await?;
+    let Some((user, connector)) = parties(store, app, account.user).await? else { return Ok(None) };
+    let mut lane = lane(store, app, user.id).await?;
     lane.open.retain(|open| open.id != request.id);
     lane.open.extend(instead.iter().cloned());
     lane.account = Some(account.clone());
@@ -166,11 +163,8 @@ pub async fn out_of_date(
     request: &Request,
     looks_first: bool,
 ) -> Result<Option<NotAgain>, StoreError> {
-    let Subject::User(id) = request.subject else { return Ok(None) };
-    let Some(connector) = store.connector(app.connector.digest).await? else { return Ok(None) };
-    let Some(mut user) = store.user(id).await? else { return Ok(None) };
-    name_managers(store, &app.config, [&mut user]).await?;
-    let account = account_of(store, app, id).await?;
+    let Some((user, connector)) = parties(store, app, request.subject.person()).await? else { return Ok(None) };
+    let account = account_of(store, app, user.id).await?;
     let about = About { app, user: &user, account: account.as_ref(), connector: &connector.description };
     Ok(not_again(about, request, looks_first))
 }
@@ -180,15 +174,24 @@ pub async fn out_of_date(
 /// # Errors
 /// The store is unavailable.
 pub async fn decide_called_off(store: &dyn Store, app: &App, request: &Request) -> Result<Option<Decided>, StoreError> {
-    let Subject::User(id) = request.subject else { return Ok(None) };
-    let Some(connector) = store.connector(app.connector.digest).await? else { return Ok(None) };
-    let Some(mut user) = store.user(id).await? else { return Ok(None) };
-    name_managers(store, &app.config, [&mut user]).await?;
-    let mut lane = lane(store, app, id).await?;
+    let Some((user, connector)) = parties(store, app, request.subject.person()).await? else { return Ok(None) };
+    let mut lane = lane(store, app, user.id).await?;
     lane.open.retain(|open| open.id != request.id);
-    lane.account = account_of(store, app, id).await?;
+    lane.account = account_of(store, app, user.id).await?;
     let raising = called_off(app, &user, &lane, request);
     Ok(Decided { app: app.clone(), user, connector, lane, raising }.unless_nothing())
+}
+
+/// A user, with what the app's configuration asks of their manager, and the app's connector.
+async fn parties(store: &dyn Store, app: &App, user: Option<UserId>) -> Result<Option<(User, Connector)>, StoreError> {
+    let Some(connector) = store.connector(app.connector.digest).await? else { return Ok(None) };
+    let user = match user {
+        Some(id) => store.user(id).await?,
+        None => None,
+    };
+    let Some(mut user) = user else { return Ok(None) };
+    name_managers(store, &app.config, [&mut user]).await?;
+    Ok(Some((user, connector)))
 }
 
 /// A user's open requests in an app; the account is left out.
@@ -197,19 +200,6 @@ async fn lane(store: &dyn Store, app: &App, user: UserId) -> Result<Lane, StoreE
     let mut open = store.lane(app.id, subject).await?;
     open.retain(|request| is_of_account(request.operation));
     Ok(Lane { open, dated: dated(store, app.id, subject).await?, ..Lane::default() })
-}
-
-/// Requests that somebody has left as they are, having done by hand what they were for, or not: nobody has looked.
-async fn done_by_hand(store: &dyn Store, app: AppId, subject: Subject) -> Result<Vec<Request>, StoreError> {
-    let mut found = in_state(store, app, subject, State::ManuallyCompleted).await?;
-    found.retain(|request| sets_status(request.operation));
-    found.reverse();
-    Ok(found)
-}
-
-/// Whether it makes an account usable or unusable that is there before and after.
-fn sets_status(operation: Operation) -> bool {
-    !matches!(operation, Operation::Create | Operation::Delete | Operation::Update) && operation.writes()
 }
 
 /// Whether it is about the account itself: a Read changes nothing, and holds up what is behind it all the same.
