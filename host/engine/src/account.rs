@@ -13,8 +13,8 @@ use gatehouse_core::planning::{not_to_be_made, not_to_be_usable};
 use gatehouse_core::ports::{CallReport, ChangeSet, CommitCommand, Sequence, Store, StoreError};
 use gatehouse_core::schema::{Account as RemoteAccount, Status};
 use gatehouse_core::{
-    AccountId, Actor, App, Attempt, CallFailure, Capability, Change, CommitStep, Connector, FailureKind, Level,
-    Request, SentWrite, Subject,
+    AccountId, Actor, App, CallFailure, Capability, Change, CommitStep, Connector, FailureKind, Level, Request,
+    SentWrite, Subject,
 };
 use gatehouse_failpoints::fail_point;
 
@@ -79,19 +79,12 @@ fn has_account(job: &Job, found: Option<&gatehouse_core::Account>) -> bool {
 /// Why the account that is to be made, or made usable, is not to be any more; none where the next step does neither.
 async fn outdated(job: &Job, around: &Surroundings) -> Result<Option<String>, StoreError> {
     let store = job.shell.store.as_ref();
-    if has_only_looked(&job.request)
+    if job.request.has_only_looked()
         && let Some(why) = out_of_date(store, &around.app, &job.request, false).await?
     {
         return Ok(Some(why.to_string()));
     }
     not_any_more(store, &around.app, &around.connector, &job.request).await
-}
-
-/// Whether it takes up one in review, and has found by looking that nothing was changed: what it is to write was sealed
-/// then, and others may have written since.
-fn has_only_looked(request: &Request) -> bool {
-    let inherited = |attempt: &Attempt| attempt.started_at < request.created_at;
-    request.parent.is_some() && !request.attempts.is_empty() && request.attempts.iter().all(inherited)
 }
 
 /// Why a request that makes an account, or makes one usable, is not to be carried out any more.

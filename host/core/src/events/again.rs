@@ -38,28 +38,14 @@ impl std::fmt::Display for NotAgain {
 /// Why a request is not to be taken up again; none if it may be. `looks_first`: it is in review, and the target is looked
 /// at before anything is written.
 pub fn not_again(about: About<'_>, request: &Request, looks_first: bool) -> Option<NotAgain> {
-    let About { app, user, account, connector } = about;
+    let About { app, user, connector, .. } = about;
     let (id, who) = (request.id, &user.username);
     let leave = format!("leave this one with `gatehouse request complete {id} --note …`");
     let no = |why: String, what: &str| Some(NotAgain { why, what: what.to_owned() });
-    // Asked for by hand or not: nobody is to have two, and it would only fail anew.
-    if let Some(has) = account.filter(|account| request.makes_account() && account.is_linked())
-        && looks_first
-    {
-        let why = format!("user `{who}` is linked to {} by now", has.id);
-        let what = format!(
-            "unlink that one first (`gatehouse account unlink {}`), or {leave} and reconcile the app: what was made may be \
-             there besides",
-            has.id
-        );
-        return no(why, &what);
-    }
-    let has_one = || not_to_be_made(user, account, app, connector).filter(|_| account.is_some());
     if request.makes_account()
-        && !looks_first
-        && let Some(why) = has_one()
+        && let Some(not) = a_second_one(about, looks_first, &leave)
     {
-        return no(why, &leave);
+        return Some(not);
     }
     if !request.followed() {
         return None;
@@ -77,6 +63,24 @@ pub fn not_again(about: About<'_>, request: &Request, looks_first: bool) -> Opti
             format!("ask for what is right now with `gatehouse request create {} {operation} --user {who}`", app.name);
         let why = format!("{what}, so what was to be written to the account of `{who}` is out of date");
         no(why, &format!("{leave}, and {anew}"))
+    })
+}
+
+/// Why somebody would get a second account: whoever asked for it, nobody is to have two.
+fn a_second_one(about: About<'_>, looks_first: bool, leave: &str) -> Option<NotAgain> {
+    let About { app, user, connector, .. } = about;
+    let account = about.account?;
+    if !looks_first {
+        let why = not_to_be_made(user, Some(account), app, connector)?;
+        return Some(NotAgain { why, what: leave.to_owned() });
+    }
+    let id = account.id;
+    account.is_linked().then(|| NotAgain {
+        why: format!("user `{}` is linked to {id} by now", user.username),
+        what: format!(
+            "unlink that one first (`gatehouse account unlink {id}`), or {leave} and reconcile the app: what was made may be \
+             there besides"
+        ),
     })
 }
 

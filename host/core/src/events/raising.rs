@@ -228,14 +228,16 @@ impl<'a> Judge<'a> {
 
     /// Whether access is taken away, and not just for the time being.
     fn takes_for_good(&self) -> bool {
-        let disabled = self.change.before.is_some_and(|before| before.active) && !self.change.user.active;
-        (self.had && !self.has) || disabled
+        (self.had && !self.has) || self.disables()
+    }
+
+    fn disables(&self) -> bool {
+        self.change.before.is_some_and(|before| before.active) && !self.change.user.active
     }
 
     /// Whether a Deactivate waits for the approval of something else than that its user leaves, which they do now.
     fn is_another_matter(&self, open: &Request) -> bool {
-        let disabled = self.change.before.is_some_and(|before| before.active) && !self.change.user.active;
-        disabled && open.event != Some(DirectoryEvent::DisableUser)
+        self.disables() && open.event != Some(DirectoryEvent::DisableUser)
     }
 
     /// Whether the account is to be frozen with its user, who was not frozen before.

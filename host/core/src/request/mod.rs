@@ -279,6 +279,13 @@ impl Request {
         self.state == State::Failed && self.needs_review
     }
 
+    /// Whether it takes up one in review, and has made no attempt of its own: what it is to write was sealed long before,
+    /// and others may have written since.
+    pub fn has_only_looked(&self) -> bool {
+        let inherited = |attempt: &Attempt| attempt.started_at < self.created_at;
+        self.parent.is_some() && !self.attempts.is_empty() && self.attempts.iter().all(inherited)
+    }
+
     /// Whether it has a place in its lane: it is not settled, and waits for no date.
     pub fn is_in_lane(&self) -> bool {
         !self.state.is_settled() && !self.awaits_date

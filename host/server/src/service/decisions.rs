@@ -144,6 +144,19 @@ impl Services {
         why.map_or(Ok(()), |why| Err(ServiceError::Conflict(format!("{}: {why}", request.id))))
     }
 
+    /// Whether a plan that waits is what would be planned now; a request that has none holds.
+    pub(super) async fn plan_holds(&self, request: &Request) -> Result<bool, ServiceError> {
+        if request.state != State::Analyzed {
+            return Ok(true);
+        }
+        let Some(app) = self.store.app(request.app).await? else { return Ok(false) };
+        match self.plan_must_hold(&app, request).await {
+            Ok(()) => Ok(true),
+            Err(ServiceError::Conflict(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// What is committed is what was analysed (invariant 7): people, links or configuration may have changed since.
     async fn plan_must_hold(&self, app: &App, request: &Request) -> Result<(), ServiceError> {
         let Some(run) = request.run.as_ref().filter(|_| request.state == State::Analyzed) else { return Ok(()) };

@@ -5,7 +5,7 @@ use super::{ServiceError, Services};
 use crate::wire::{AccountView, RequestView, RunView, StagingRowView, UserView, ValueView, VerdictView};
 use gatehouse_core::schema::Attributes;
 use gatehouse_core::{
-    Account, App, AppId, Change, Digest, Operation, Request, RequestId, StagedAction, StagingRow, StagingSource, State,
+    Account, App, AppId, Change, Operation, Request, RequestId, StagedAction, StagingRow, StagingSource, State,
     Subject, User, UserId, Verdict,
 };
 use serde_json::Value as Json;
@@ -42,8 +42,6 @@ struct Known {
     name: String,
     sensitive: BTreeSet<String>,
     paused: bool,
-    /// What an analysis would depend on now, of the app and of people; none: the app is gone.
-    basis: Option<Digest>,
 }
 
 impl Services {
@@ -140,7 +138,7 @@ impl Views<'_> {
             _ => Some(request.change.digest),
         };
         let behind = self.first_of_lane(request).await?.filter(|first| *first != request.id);
-        let holds = request.run.as_ref().is_none_or(|run| run.basis == app.basis);
+        let holds = self.services.plan_holds(request).await?;
         let stands = app.paused && !request.state.is_settled();
         let waits_for = waits_for(request, holds).or(behind.map(|_| "request")).or(stands.then_some("app"));
         let behind = behind.filter(|_| waits_for == Some("request"));
@@ -245,10 +243,7 @@ impl Views<'_> {
             return Ok(known.clone());
         }
         let known = match self.services.store.app(id).await? {
-            Some(app) => {
-                let basis = Some(app.analysis_basis(self.services.store.directory_epoch().await?));
-                Known { sensitive: self.sensitive(&app).await?, name: app.name, paused: app.paused, basis }
-            }
+            Some(app) => Known { sensitive: self.sensitive(&app).await?, name: app.name, paused: app.paused },
             None => Known { name: id.to_string(), ..Known::default() },
         };
         self.apps.insert(id, known.clone());
